@@ -1,0 +1,66 @@
+"""One error type per boundary. Each message says what happened, where, and how to fix it."""
+
+from __future__ import annotations
+
+
+class R1CIError(Exception):
+    """Base of every error that r1ci-plugins raises on purpose.
+
+    Args:
+        what: What went wrong, in one sentence.
+        where: The file, recipe key, plugin or question it went wrong in.
+        fix: What the reader can do about it.
+    """
+
+    def __init__(self, what: str, *, where: str | None = None, fix: str | None = None) -> None:
+        self.what, self.where, self.fix = what, where, fix
+        lines = [what]
+        if where:
+            lines.append(f"  where: {where}")
+        if fix:
+            lines.append(f"  fix:   {fix}")
+        super().__init__("\n".join(lines))
+
+    def __reduce__(self) -> tuple[object, ...]:
+        # Errors cross process boundaries (Ray, checker workers): keep the parts, not the rendered text.
+        return _rebuild, (type(self), self.what, self.where, self.fix)
+
+
+def _rebuild(cls: type[R1CIError], what: str, where: str | None, fix: str | None) -> R1CIError:
+    return cls(what, where=where, fix=fix)
+
+
+class PluginError(R1CIError):
+    """A plugin or task pack is missing, broken, duplicated or misspelt."""
+
+
+class RecipeError(R1CIError):
+    """The recipe, or an override of it, cannot be used."""
+
+
+class TaskError(R1CIError):
+    """A task could not generate or describe a question."""
+
+
+class TemplateError(R1CIError):
+    """The tokenizer's chat template cannot carry the multi-turn protocol exactly."""
+
+
+class SandboxUnavailable(R1CIError):
+    """The sandbox cannot start safely: binary missing, unsupported version, or its canary failed."""
+
+
+class InfrastructureFault(R1CIError):
+    """The sandbox or the checker itself failed, not the program it ran. Never scored, always retried or excluded."""
+
+
+class LossMaskError(R1CIError):
+    """A loss mask or log-prob alignment invariant does not hold."""
+
+
+class TrajectoryFileError(R1CIError):
+    """A trajectory record is corrupt, of an unknown version, or cannot be written."""
+
+
+class EnvironmentProblem(R1CIError):
+    """The machine lacks something a run needs: a package, a model folder, disk space, shared memory."""

@@ -1,0 +1,1 @@
+"""Text to turns: answer formats, chat-template boundaries, feedback."""

@@ -1,0 +1,1 @@
+"""Verifiers (answer to score) and reward terms (trajectory to float)."""

@@ -1,0 +1,1 @@
+"""The engine-agnostic multi-turn loop, the trajectory record and the loss mask."""

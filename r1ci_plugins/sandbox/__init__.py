@@ -1,0 +1,1 @@
+"""Running untrusted programs: the contract and its backends."""

@@ -1,0 +1,104 @@
+"""The sandbox contract: what every backend that runs untrusted code promises.
+
+The program's failure is data (an ExecutionResult); the sandbox's own failure is an exception. One contract suite,
+``tests/sandbox/test_contract.py``, runs against every backend.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Protocol, runtime_checkable
+
+
+class ExecutionStatus(StrEnum):
+    """How a program ended."""
+
+    OK = "ok"  # exit status 0
+    ERROR = "error"  # uncaught exception, non-zero exit, or death by a signal it caused itself
+    TIMEOUT = "timeout"  # wall-clock or CPU limit
+    MEMORY = "memory"  # address-space limit
+    OUTPUT = "output"  # wrote more than the hard output cap and was stopped
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What one program may use.
+
+    Attributes:
+        wall_s: Wall-clock seconds from the start of the program (queueing excluded).
+        cpu_s: CPU seconds; None means ``wall_s``.
+        memory_mb: Address space per process, MiB.
+        file_mb: Largest file it may write, MiB.
+        processes: Processes and threads.
+        output_bytes: Bytes kept of stdout and of stderr each; more is drained and counted, not kept.
+    """
+
+    wall_s: float = 60.0
+    cpu_s: float | None = None
+    memory_mb: int = 2048
+    file_mb: int = 64
+    processes: int = 64
+    output_bytes: int = 1 << 20
+
+
+@dataclass(frozen=True)
+class ExecutionResult:
+    """What a program did.
+
+    Attributes:
+        stdout: Decoded as UTF-8 with replacement, at most ``Limits.output_bytes`` bytes.
+        stderr: Likewise. Tracebacks name the program ``main.py``.
+        status: How it ended.
+        exit_code: Exit status, or minus the signal number.
+        wall_s: Seconds it ran.
+        cpu_s: User plus system CPU seconds of the program and what it waited for.
+        queue_s: Seconds it waited for a free slot; not part of ``wall_s``.
+        truncated: Bytes of output that were dropped.
+        isolation: Name of what isolated it, such as ``firejail``.
+    """
+
+    stdout: str
+    stderr: str
+    status: ExecutionStatus
+    exit_code: int
+    wall_s: float
+    cpu_s: float
+    queue_s: float
+    truncated: int
+    isolation: str
+
+
+@runtime_checkable
+class Sandbox(Protocol):
+    """Runs untrusted Python programs, each in a fresh state.
+
+    ``start`` is called once before the first ``run``, ``close`` once after the last; both may be awaited again
+    without effect. ``run`` may be called concurrently; the backend bounds how many programs run at a time.
+    """
+
+    isolation: str
+
+    async def start(self) -> None:
+        """Check that the backend isolates on this machine, and make it ready.
+
+        Raises:
+            SandboxUnavailable: The binary is missing or unsupported, or the canary shows that it does not isolate.
+        """
+        ...
+
+    async def run(self, code: str, limits: Limits) -> ExecutionResult:
+        """Run one program and return what it did.
+
+        Args:
+            code: Python source, any text (empty, NUL bytes, lone surrogates and syntax errors included).
+            limits: What it may use.
+
+        Raises:
+            InfrastructureFault: The sandbox itself failed; the program's outcome is unknown and may be retried.
+        """
+        ...
+
+    async def close(self) -> None:
+        """Stop everything; afterwards no process of the sandbox is left."""
+        ...

@@ -1,0 +1,1 @@
+"""What a pack author reads: tasks, questions, scores, and how questions are drawn."""
