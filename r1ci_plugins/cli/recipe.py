@@ -1,0 +1,80 @@
+"""``r1ci recipe``: look at recipes without running them."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from r1ci_plugins.errors import EnvironmentProblem
+
+if TYPE_CHECKING:
+    from r1ci_plugins.recipe import Recipe
+
+app = typer.Typer(help="Check a recipe, show it with every default filled in, or write its JSON schema.")
+
+RecipeFile = Annotated[Path, typer.Argument(metavar="FILE", help="The recipe, a YAML file.")]
+Overrides = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="KEY=VALUE", help="Override a key, such as protocol.max_code_calls=5."),
+]
+PluginNames = Annotated[
+    list[str] | None, typer.Option("--plugin", metavar="NAME", help="A plugin to load; default r1ci. Repeatable.")
+]
+
+
+@app.command()
+def schema() -> None:
+    """Print the JSON schema of recipes, for editors: `r1ci recipe schema > recipe.schema.json`."""
+    from r1ci_plugins.recipe import json_schema
+
+    typer.echo(json.dumps(json_schema(), indent=2))
+
+
+@app.command()
+def show(file: RecipeFile, overrides: Overrides = None) -> None:
+    """Print a recipe as it resolves: every default filled in, every --set applied."""
+    from r1ci_plugins.recipe import dump, load_recipe
+
+    typer.echo(dump(load_recipe(file, overrides or [])), nl=False)
+
+
+@app.command()
+def check(file: RecipeFile, overrides: Overrides = None, plugin: PluginNames = None) -> None:
+    """Check all that can be checked without starting: keys, plugins, packs, tasks, options, OpenRLHF's flags."""
+    from r1ci_plugins.recipe import load_recipe
+
+    recipe = load_recipe(file, overrides or [])
+    for line in check_recipe(recipe, plugin or ["r1ci"]):
+        typer.echo(line)
+    typer.secho("ok", fg=typer.colors.GREEN)
+
+
+def check_recipe(recipe: Recipe, plugin_names: list[str]) -> list[str]:
+    """Check what a recipe names.
+
+    Returns:
+        Lines that say what was found.
+
+    Raises:
+        R1CIError: At the first thing that is wrong.
+    """
+    from r1ci_plugins.openrlhf_bridge import openrlhf_flags
+    from r1ci_plugins.plugins import assemble, load_plugins
+    from r1ci_plugins.recipe import resolve_tasks
+
+    plugins = load_plugins(plugin_names, packs=recipe.pack_names())
+    lines = [f"using   {origin}" for origin in plugins.versions]
+    assemble(recipe, plugins)
+    for name, groups in (("train", recipe.tasks.train), ("eval", recipe.tasks.eval)):
+        found = [(resolve_tasks(group, plugins.packs), group) for group in groups]
+        questions = sum(len(tasks) * group.count for tasks, group in found)
+        lines.append(f"{name:7s} {sum(len(tasks) for tasks, _ in found)} tasks, {questions} questions")
+    try:
+        openrlhf_flags.check(plugins.trainer_arguments(recipe) | recipe.flags(), "train_ppo")
+        lines.append("trainer flags are OpenRLHF's")
+    except EnvironmentProblem as problem:
+        lines.append(f"trainer flags not checked: {problem.what}")
+    return lines

@@ -1,0 +1,45 @@
+"""Honest numbers: means over questions with standard errors, and paired differences between two evaluations."""
+
+from __future__ import annotations
+
+import math
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from r1ci_plugins.rollout.metrics import Outcome
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A mean with its standard error; the error is NaN for a single observation."""
+
+    mean: float
+    standard_error: float
+    count: int
+
+
+def accuracy_by_question(outcomes: Iterable[Outcome]) -> dict[str, float]:
+    """Mean correctness per question key, excluded trajectories left out."""
+    by_question: dict[str, list[float]] = defaultdict(list)
+    for outcome in outcomes:
+        if not outcome.excluded:
+            by_question[outcome.question].append(float(outcome.correct))
+    return {question: sum(values) / len(values) for question, values in by_question.items()}
+
+
+def estimate(values: Sequence[float]) -> Estimate:
+    """Mean and standard error of independent values, here one per question (samples of a question are not)."""
+    count = len(values)
+    if not count:
+        return Estimate(math.nan, math.nan, 0)
+    mean = sum(values) / count
+    if count == 1:
+        return Estimate(mean, math.nan, 1)
+    variance = sum((value - mean) ** 2 for value in values) / (count - 1)
+    return Estimate(mean, math.sqrt(variance / count), count)
+
+
+def paired_difference(before: Mapping[str, float], after: Mapping[str, float]) -> Estimate:
+    """Mean difference and its standard error over the questions that both evaluations have."""
+    return estimate([after[question] - before[question] for question in before if question in after])

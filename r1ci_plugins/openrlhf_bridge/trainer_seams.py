@@ -1,0 +1,279 @@
+"""Where we reach into OpenRLHF 0.11.2's trainer, on every machine: one place each, all of them below.
+
+| upstream name | what we add |
+|---|---|
+| ``SamplesGenerator`` | record each trajectory with its step; leave a small ``Outcome`` in the sample's label |
+| ``BasePPOTrainer._compute_rollout_stats`` | metrics per task and per reward term, in TensorBoard and wandb |
+| ``compute_eval_metrics`` | accuracy (upstream averages the reward), per-task metrics, ``evaluations.jsonl`` |
+| ``BasePPOTrainer.restore_best_checkpoint_state`` | an evaluation before the first step |
+| ``BasePPOTrainer.save_logs_and_checkpoints`` | ``metrics.jsonl``; an evaluation after the last step |
+| ``RemoteExperienceMaker.make_experience_batch`` | infrastructure faults stay out of their group's baseline |
+| ``masked_mean``, ``_optimizer_step_loss_norm`` | an empty loss mask means 0, not NaN |
+
+The functions are module-level on purpose: Ray pickles upstream's actor classes by value, and a module-level function
+travels by name.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import logging
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from r1ci_plugins.errors import InfrastructureFault, TrajectoryFileError
+from r1ci_plugins.evaluation.statistics import accuracy_by_question, estimate
+from r1ci_plugins.openrlhf_bridge.import_hooks import install as install_hooks
+from r1ci_plugins.openrlhf_bridge.import_hooks import replace
+from r1ci_plugins.recipe import load_recipe
+from r1ci_plugins.rollout.metrics import Outcome, batch_metrics
+from r1ci_plugins.rollout.trajectory import Trajectory
+from r1ci_plugins.rollout.trajectory_file import TrajectoryWriter
+from r1ci_plugins.run_folder import RunFolder, append_line
+
+log = logging.getLogger("r1ci")
+
+_upstream: dict[str, Callable[..., Any]] = {}
+
+
+class Recorder:
+    """What one trainer process knows beside OpenRLHF: the run's folder and the step. One per process."""
+
+    def __init__(self) -> None:
+        self.folder = RunFolder.of_this_process()
+        options = load_recipe(self.folder.recipe).trajectories
+        self.writers = {
+            name: TrajectoryWriter(self.folder.trajectories(name), options.max_mb, options.sample_rate)
+            for name in ("train", "eval")
+        }
+        self.step = 0
+        self.phase = "train"
+        self.step_started = time.monotonic()
+
+    def record(self, label: str) -> Outcome:
+        """Write the trajectory that a rollout worker put into a label; return what the trainer keeps of it."""
+        trajectory = dataclasses.replace(Trajectory.from_json(label), step=self.step)
+        self.writers[self.phase].write([trajectory])
+        return Outcome.of(trajectory)
+
+    def append(self, path: Path, values: dict[str, Any]) -> None:
+        """Append a line to one of the run's files; a full disk is logged, it does not end the run."""
+        try:
+            append_line(path, values)
+        except OSError as error:
+            log.warning("cannot write %s: %s. Training goes on.", path, error)
+
+
+_recorder: Recorder | None = None
+
+
+def recorder() -> Recorder:
+    """This process's recorder."""
+    global _recorder
+    if _recorder is None:
+        _recorder = Recorder()
+    return _recorder
+
+
+def install() -> None:
+    """Patch the modules above as they are imported in this process. Cheap; imports nothing heavy."""
+    install_hooks(
+        {
+            "openrlhf.trainer.ppo_utils.samples_generator": _samples_generator,
+            "openrlhf.trainer.ppo_utils.experience_maker": _experience_maker,
+            "openrlhf.trainer.ppo_trainer": _ppo_trainer,
+            "openrlhf.models.utils": _models_utils,
+            "openrlhf.utils.loss_utils": _loss_utils,
+        }
+    )
+
+
+# -- rollouts ---------------------------------------------------------------------------------------------------------
+
+
+def _samples_generator(module: ModuleType) -> None:
+    generator = module.SamplesGenerator
+    for name in ("_process_response_into_experience", "generate_samples", "generate_eval_samples"):
+        _upstream[name] = replace(generator, name, globals()[name])
+
+
+def _process_response_into_experience(self: Any, response: dict[str, Any], **options: Any) -> Any:
+    outcome = recorder().record(response["label"])
+    label = json.dumps(outcome.to_dict())
+    return _upstream["_process_response_into_experience"](self, {**response, "label": label}, **options)
+
+
+def generate_samples(self: Any, **options: Any) -> Any:
+    """Mark what is generated as training rollouts of the current step."""
+    recorder().phase = "train"
+    produced = _upstream["generate_samples"](self, **options)
+    if produced[0]:
+        recorder().step += 1
+    return produced
+
+
+def generate_eval_samples(self: Any, **options: Any) -> Any:
+    """Mark what is generated as evaluation."""
+    recorder().phase = "eval"
+    return _upstream["generate_eval_samples"](self, **options)
+
+
+def outcomes_of(samples: Sequence[Any]) -> list[Outcome]:
+    """The outcomes that travel in the labels of OpenRLHF ``Experience`` objects, in order.
+
+    Raises:
+        TrajectoryFileError: A label was not written by this process's seam.
+    """
+    try:
+        return [Outcome(**json.loads(label)) for sample in samples for label in sample.labels]
+    except (TypeError, ValueError) as error:
+        raise TrajectoryFileError(
+            f"a sample carries no outcome: {error}", where="OpenRLHF Experience.labels"
+        ) from error
+
+
+# -- training ---------------------------------------------------------------------------------------------------------
+
+
+def _ppo_trainer(module: ModuleType) -> None:
+    base = module.BasePPOTrainer
+    for name in ("_compute_rollout_stats", "restore_best_checkpoint_state", "save_logs_and_checkpoints"):
+        _upstream[name] = replace(base, name, globals()[name])
+    _upstream["compute_eval_metrics"] = replace(module, "compute_eval_metrics", compute_eval_metrics)
+
+
+def _compute_rollout_stats(self: Any, experiences: Sequence[Any]) -> dict[str, float]:
+    stats = _upstream["_compute_rollout_stats"](self, experiences)
+    return stats | {f"rollout/{name}": value for name, value in batch_metrics(outcomes_of(experiences)).items()}
+
+
+def compute_eval_metrics(eval_dataloader: Any, samples: Sequence[Any], n_samples_per_prompt: int) -> dict[str, float]:
+    """Upstream's pass@k over correctness instead of reward, and our metrics; keep every outcome on disk."""
+    judged = [dataclasses.replace(sample, rewards=sample.scores) for sample in samples]
+    logs = _upstream["compute_eval_metrics"](eval_dataloader, judged, n_samples_per_prompt)
+    outcomes = outcomes_of(samples)
+    accuracy = estimate(list(accuracy_by_question(outcomes).values()))
+    own = batch_metrics(outcomes)
+    here = recorder()
+    here.append(
+        here.folder.evaluations,
+        {
+            "step": here.step,
+            "accuracy": accuracy.mean,
+            "standard_error": accuracy.standard_error,
+            "questions": accuracy.count,
+            "outcomes": [outcome.to_dict() for outcome in outcomes],
+        },
+    )
+    print(
+        f"r1ci: evaluation after step {here.step}: accuracy {accuracy.mean:.1%} +- {accuracy.standard_error:.1%} "
+        f"({accuracy.count} questions, {len(outcomes)} samples)",
+        flush=True,
+    )
+    here.step_started = time.monotonic()
+    return logs | {f"eval_{name}": value for name, value in own.items()}
+
+
+def restore_best_checkpoint_state(self: Any, checkpoint_states: dict[str, Any]) -> None:
+    """At the start of training: take up the step of a resumed run, or evaluate a fresh one before its first step."""
+    _upstream["restore_best_checkpoint_state"](self, checkpoint_states)
+    recorder().step = checkpoint_states["global_step"]
+    if not checkpoint_states["global_step"]:
+        _evaluate(self, 0)
+    recorder().step_started = time.monotonic()
+
+
+def save_logs_and_checkpoints(
+    self: Any, global_step: int, logs_dict: dict[str, Any] | None = None, client_states: dict[str, Any] | None = None
+) -> None:
+    """After each step: a line of ``metrics.jsonl`` and of the terminal; after the last one an evaluation."""
+    _upstream["save_logs_and_checkpoints"](self, global_step, logs_dict, client_states)
+    here, logs = recorder(), logs_dict or {}
+    seconds, here.step_started = time.monotonic() - here.step_started, time.monotonic()
+    numbers = {name: value for name, value in logs.items() if isinstance(value, (int, float))}
+    lost = sum(writer.lost for writer in here.writers.values())
+    here.append(here.folder.metrics, {"step": global_step, "seconds": seconds, "trajectories_lost": lost, **numbers})
+    shown = {name: numbers.get(f"rollout/{name}", float("nan")) for name in ("reward", "accuracy", "code_calls")}
+    print(
+        f"r1ci: step {global_step}: reward {shown['reward']:.3f}, accuracy {shown['accuracy']:.1%}, "
+        f"code calls {shown['code_calls']:.2f}, {seconds:.0f} s",
+        flush=True,
+    )
+    consumed = (client_states or {}).get("total_consumed_prompts", 0)
+    dataloader = getattr(self, "prompts_dataloader", None)
+    last = dataloader is not None and consumed >= self.args.train.num_episodes * len(dataloader)
+    if last and global_step % self.args.eval.steps:
+        _evaluate(self, global_step)
+
+
+def _evaluate(trainer: Any, global_step: int) -> None:
+    # The asynchronous trainer evaluates in another actor, by --eval.steps alone.
+    if getattr(trainer, "eval_dataloader", None) is None or not hasattr(trainer, "evaluate"):
+        return
+    options = {
+        **trainer.generate_kwargs,
+        "temperature": trainer.args.eval.temperature,
+        "n_samples_per_prompt": trainer.args.eval.n_samples_per_prompt,
+    }
+    trainer.evaluate(global_step, **options)
+
+
+# -- excluded trajectories --------------------------------------------------------------------------------------------
+
+
+def _experience_maker(module: ModuleType) -> None:
+    maker = module.RemoteExperienceMaker
+    _upstream["make_experience_batch"] = replace(maker, "make_experience_batch", make_experience_batch)
+
+
+def make_experience_batch(self: Any, rollout_samples: Sequence[Any]) -> Any:
+    """Give each excluded sample the mean reward of the rest of its group, so that it does not move the baseline.
+
+    Its own loss mask is empty. The group's standard deviation (``group_norm``) still counts it, as a value at the
+    mean; with one of five excluded it comes out 13 % smaller.
+
+    Raises:
+        InfrastructureFault: Every sample of the batch is excluded: there is nothing to learn from, and sandbox or
+            checkers are down.
+    """
+    outcomes = outcomes_of(rollout_samples)
+    size = self.args.rollout.n_samples_per_prompt
+    if outcomes and all(outcome.excluded for outcome in outcomes):
+        raise InfrastructureFault(
+            f"all {len(outcomes)} trajectories of a batch ended in an infrastructure fault",
+            where=str(recorder().folder.trajectories("train")),
+            fix="read `fault` in the trajectories, run `r1ci doctor`, then resume with --ckpt.load_enable",
+        )
+    for start in range(0, len(outcomes), size):
+        group = range(start, min(start + size, len(outcomes)))
+        known = [outcomes[i].reward for i in group if not outcomes[i].excluded]
+        for i in group:
+            if outcomes[i].excluded:
+                rollout_samples[i].rewards.fill_(sum(known) / len(known) if known else 0.0)
+    return _upstream["make_experience_batch"](self, rollout_samples)
+
+
+def _models_utils(module: ModuleType) -> None:
+    _upstream["masked_mean"] = replace(module, "masked_mean", masked_mean)
+
+
+def masked_mean(tensor: Any, mask: Any, dim: int | None = None) -> Any:
+    """Upstream's masked mean, and 0 where the mask is empty."""
+    if mask is None:
+        return _upstream["masked_mean"](tensor, mask, dim)
+    return (tensor * mask).sum(dim=dim) / mask.sum(dim=dim).clamp(min=1)
+
+
+def _loss_utils(module: ModuleType) -> None:
+    _upstream["_optimizer_step_loss_norm"] = replace(module, "_optimizer_step_loss_norm", _optimizer_step_loss_norm)
+
+
+def _optimizer_step_loss_norm(masks: Any, dp_group: Any, dp_size: int, gas: int) -> dict[str, Any]:
+    norms = _upstream["_optimizer_step_loss_norm"](masks, dp_group, dp_size, gas)
+    for name in ("batch_num_tokens", "global_batch_size"):
+        norms[name] = norms[name].clamp(min=1 / gas)  # no trained token in the whole optimizer step: loss 0
+    return norms

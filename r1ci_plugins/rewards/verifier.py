@@ -1,0 +1,155 @@
+"""Verifiers: a question and an answer to a Score, in worker processes that can be killed.
+
+Checkers are other people's code on a model's text: they may loop, leak, print or crash. Each runs in a worker process
+with a deadline and a memory limit; a worker that misses its deadline is killed and replaced.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import os
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from r1ci_plugins.errors import InfrastructureFault, PluginError
+from r1ci_plugins.tasks.task import Question, Score, Task
+
+Verifier = Callable[[Task, Question, str], Score]
+"""Runs inside a worker."""
+
+MAX_ANSWER_CHARS = 100_000
+"""A longer answer is wrong: no task asks for one, and checkers need not be fast on it."""
+
+_START_S = 120.0
+"""Seconds a worker may take to load its packs."""
+
+
+def ask_task(task: Task, question: Question, answer: str) -> Score:
+    """The built-in verifier ``task``: the verdict of the task's own checker.
+
+    Raises:
+        ValueError: The checker returned something other than a finite number in [0, 1], a bool or a Score.
+    """
+    verdict = task.check(question, answer)
+    return verdict if isinstance(verdict, Score) else Score(float(verdict))
+
+
+@dataclass
+class VerifierPool:
+    """Worker processes that check answers.
+
+    Attributes:
+        name: Verifier to use, as announced by a plugin.
+        options: Keyword options for it.
+        plugins: Names of the plugins to load in a worker.
+        packs: Names of the task packs to load in a worker.
+        workers: Number of processes.
+        deadline_s: Wall-clock seconds per answer.
+        memory_mb: Address space per worker, MiB.
+    """
+
+    name: str = "task"
+    options: Mapping[str, Any] = field(default_factory=dict)
+    plugins: Sequence[str] = ("r1ci",)
+    packs: Sequence[str] = ()
+    workers: int = 1
+    deadline_s: float = 10.0
+    memory_mb: int = 4096
+
+    def __post_init__(self) -> None:
+        self._idle: asyncio.Queue[asyncio.subprocess.Process | None] = asyncio.Queue()
+        for _ in range(self.workers):
+            self._idle.put_nowait(None)  # a worker starts when it is first needed
+        self._alive: set[asyncio.subprocess.Process] = set()
+
+    async def verify(self, question: Question, answer: str) -> Score:
+        """Check one answer.
+
+        Raises:
+            InfrastructureFault: The checker raised, hung past its deadline, crashed its worker or returned no score.
+            PluginError: A worker cannot load its plugins or packs.
+        """
+        if len(answer) > MAX_ANSWER_CHARS:
+            return Score(0.0, f"the answer has {len(answer)} characters, more than {MAX_ANSWER_CHARS}")
+        worker = await self._idle.get()
+        try:
+            if worker is None or worker.returncode is not None:
+                worker = None
+                worker = await self._spawn()
+            request = json.dumps({"question": question.to_json(), "answer": answer})
+            reply = await self._ask(worker, request, self.deadline_s, question.key)
+        except BaseException:
+            self._kill(worker)  # its state is unknown (it may still be working on this answer)
+            worker = None
+            raise
+        finally:
+            self._idle.put_nowait(worker)
+        if "error" in reply:
+            raise InfrastructureFault(
+                f"the checker failed: {reply['error']}",
+                where=question.key,
+                fix="report it to the pack's author; the answer is counted as neither right nor wrong",
+            )
+        return Score(reply["value"], reply["detail"])
+
+    async def close(self) -> None:
+        """Kill all workers."""
+        for worker in list(self._alive):
+            self._kill(worker)
+            await worker.wait()
+        self._alive.clear()
+
+    async def _spawn(self) -> asyncio.subprocess.Process:
+        worker = await asyncio.create_subprocess_exec(
+            sys.executable,
+            "-m",
+            "r1ci_plugins.rewards.checker_worker",
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+            limit=1 << 24,
+            env={**os.environ, "PYTHONHASHSEED": "0"},
+        )
+        self._alive.add(worker)
+        order = {
+            "verifier": self.name,
+            "options": dict(self.options),
+            "plugins": list(self.plugins),
+            "packs": list(self.packs),
+            "memory_mb": self.memory_mb,
+        }
+        try:
+            reply = await self._ask(worker, json.dumps(order), _START_S, "starting a checker worker")
+        except BaseException:
+            self._kill(worker)
+            raise
+        if "error" in reply:
+            self._kill(worker)
+            raise PluginError(f"a checker worker cannot start: {reply['error']}", fix="run `r1ci plugins`")
+        return worker
+
+    async def _ask(
+        self, worker: asyncio.subprocess.Process, line: str, deadline_s: float, where: str
+    ) -> dict[str, Any]:
+        assert worker.stdin is not None and worker.stdout is not None
+        try:
+            async with asyncio.timeout(deadline_s):
+                worker.stdin.write(line.encode("utf-8", "surrogatepass") + b"\n")
+                await worker.stdin.drain()
+                reply = await worker.stdout.readline()
+        except TimeoutError:
+            raise InfrastructureFault(f"the checker took more than {deadline_s:g} s", where=where) from None
+        except (ConnectionError, ValueError) as error:
+            raise InfrastructureFault(f"the checker's worker broke off: {error}", where=where) from error
+        if not reply:
+            raise InfrastructureFault("the checker's worker died", where=where)
+        answer: dict[str, Any] = json.loads(reply)
+        return answer
+
+    def _kill(self, worker: asyncio.subprocess.Process | None) -> None:
+        if worker is not None and worker.returncode is None:
+            with contextlib.suppress(ProcessLookupError):
+                worker.kill()

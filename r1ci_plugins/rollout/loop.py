@@ -1,0 +1,227 @@
+"""One episode: reasoning, code, its result, ..., the final answer. Engine-agnostic; it only sequences pure parts.
+
+How a turn ends, the same rule wherever trajectories are made:
+
+1. at the model's own end-of-turn token, which is kept as a sampled token; or
+2. right after the token that completes a closed Python block's last fence line, so that the model cannot invent the
+   output (a final answer is not cut: the model ends that turn itself); or
+3. at a token cap.
+
+Sampled ids are never re-tokenised: a turn that must be cut keeps a prefix of its sampled ids.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from r1ci_plugins.errors import InfrastructureFault
+from r1ci_plugins.protocol import feedback
+from r1ci_plugins.protocol.answer_format import Action, ActionKind, AnswerFormat
+from r1ci_plugins.protocol.chat_template import ChatTemplate
+from r1ci_plugins.rollout.engine import Ended, Engine
+from r1ci_plugins.protocol.segments import Segment, SegmentKind
+from r1ci_plugins.rollout.trajectory import StopReason, ToolCall, Trajectory
+from r1ci_plugins.sandbox.contract import ExecutionResult, Limits, Sandbox
+from r1ci_plugins.tasks.task import Question
+
+
+@dataclass(frozen=True)
+class Budget:
+    """Caps of one episode.
+
+    Attributes:
+        max_code_calls: Programs that may run (8 in the paper's v2, 5 in v1).
+        max_turn_tokens: Sampled tokens per turn.
+        max_total_tokens: Length of the whole sequence, prompt and feedback included.
+        max_output_chars: Characters of program output fed back; head and tail are kept.
+        deadline_s: Wall-clock seconds for the whole episode.
+    """
+
+    max_code_calls: int = 8
+    max_turn_tokens: int = 2048
+    max_total_tokens: int = 8192
+    max_output_chars: int = 4000
+    deadline_s: float = 600.0
+
+
+@dataclass(frozen=True)
+class Interpreter:
+    """Where programs run: a sandbox, what one program may use, and how often a sandbox fault is retried."""
+
+    sandbox: Sandbox
+    limits: Limits = field(default_factory=Limits)
+    retries: int = 2
+
+    async def run(self, code: str) -> ExecutionResult:
+        """Run a program, retrying faults of the sandbox itself (each program is stateless, so that is safe).
+
+        Raises:
+            InfrastructureFault: The sandbox failed ``retries + 1`` times.
+        """
+        for attempt in range(self.retries + 1):
+            try:
+                return await self.sandbox.run(code, self.limits)
+            except Exception as error:  # a backend may raise anything; none of it may kill the run
+                fault = error
+                if attempt < self.retries:
+                    await asyncio.sleep(0.05 * 2**attempt)
+        raise InfrastructureFault(
+            f"the sandbox failed {self.retries + 1} times: {type(fault).__name__}: {fault}",
+            fix="run `r1ci doctor`",
+        ) from fault
+
+
+@dataclass
+class _Episode:
+    """What has happened so far; every step leaves it consistent, so it can end at any await."""
+
+    segments: list[Segment]
+    tool_calls: list[ToolCall] = field(default_factory=list)
+    generation_s: float = 0.0
+    answer: str | None = None
+    fault: str = ""
+
+    @property
+    def token_ids(self) -> list[int]:
+        return [token for segment in self.segments for token in segment.token_ids]
+
+
+async def run_episode(
+    question: Question,
+    *,
+    engine: Engine,
+    template: ChatTemplate,
+    answer_format: AnswerFormat,
+    interpreter: Interpreter,
+    budget: Budget,
+) -> Trajectory:
+    """Let a policy work on a question until it answers or a limit ends the episode.
+
+    Always returns a trajectory with the tokens of every finished turn and a recorded stop reason, whatever the model,
+    its programs or the sandbox do. It is neither verified nor rewarded yet (see ``r1ci_plugins.rewards.judge``).
+
+    Raises:
+        Exception: Only what ``engine.generate`` raises: without an engine there is no run.
+    """
+    started = time.monotonic()
+    episode = _Episode([template.prompt(question.text)])
+    try:
+        async with asyncio.timeout(budget.deadline_s) as deadline:
+            reason = await _converse(episode, engine, template, answer_format, interpreter, budget)
+    except TimeoutError:
+        if not deadline.expired():  # the engine's own time-out, not ours
+            raise
+        reason = StopReason.DEADLINE
+    return Trajectory(
+        question=question,
+        segments=tuple(episode.segments),
+        tool_calls=tuple(episode.tool_calls),
+        stop_reason=reason,
+        answer=episode.answer,
+        fault=episode.fault,
+        wall_s=time.monotonic() - started,
+        generation_s=episode.generation_s,
+    )
+
+
+async def _converse(
+    episode: _Episode,
+    engine: Engine,
+    template: ChatTemplate,
+    answer_format: AnswerFormat,
+    interpreter: Interpreter,
+    budget: Budget,
+) -> StopReason:
+    while True:
+        room = budget.max_total_tokens - len(episode.token_ids)
+        if room <= 0:
+            return StopReason.CONTEXT_OVERFLOW
+        cap = min(budget.max_turn_tokens, room)
+        segment, action, ended = await _turn(episode, engine, template, answer_format, cap)
+        episode.segments.append(segment)
+        if action.kind is ActionKind.ANSWER:
+            episode.answer = action.content
+            return StopReason.ANSWERED
+        if action.kind is ActionKind.VOID:
+            return StopReason.TOKEN_BUDGET if ended is Ended.LENGTH else StopReason.VOID_TURN
+        if len(episode.tool_calls) >= budget.max_code_calls:
+            return StopReason.CODE_CALL_CAP
+        try:
+            result = await interpreter.run(action.content)
+        except InfrastructureFault as fault:
+            episode.fault = str(fault)
+            return StopReason.INFRASTRUCTURE_FAULT
+        episode.tool_calls.append(_record(action.content, result))
+        message = feedback.render(result, interpreter.limits, budget.max_output_chars)
+        pieces = template.feedback(message, segment.token_ids[-1] if segment.token_ids else None)
+        if len(episode.token_ids) + sum(len(piece.token_ids) for piece in pieces) >= budget.max_total_tokens:
+            return StopReason.CONTEXT_OVERFLOW
+        episode.segments.extend(pieces)
+
+
+async def _turn(
+    episode: _Episode, engine: Engine, template: ChatTemplate, answer_format: AnswerFormat, cap: int
+) -> tuple[Segment, Action, Ended]:
+    """Sample one turn. A stop string that does not end the turn (a closed text block, say) is sampled past."""
+    context = episode.token_ids
+    tokens: list[int] = []
+    log_probs: list[float] | None = []
+    while True:
+        before = time.monotonic()
+        try:
+            generation = await engine.generate(
+                context + tokens,
+                max_tokens=cap - len(tokens),
+                stop=answer_format.stop,
+                stop_token_ids=(template.end_of_turn,),
+            )
+        finally:
+            episode.generation_s += time.monotonic() - before
+        tokens.extend(generation.token_ids)
+        if log_probs is not None:
+            log_probs = None if generation.log_probs is None else log_probs + list(generation.log_probs)
+        text = template.decode(tokens)
+        action = answer_format.parse(text)
+        ended = generation.ended
+        if action.kind is ActionKind.CODE:
+            keep = _tokens_past(template, tokens, action.end)
+            tokens, ended = tokens[:keep], ended if keep == len(tokens) else Ended.STOP_STRING
+            break
+        if len(tokens) >= cap and ended is Ended.STOP_STRING:
+            ended = Ended.LENGTH
+        if ended is not Ended.STOP_STRING or not generation.token_ids:
+            break
+    kept = None if log_probs is None else tuple(log_probs[: len(tokens)])
+    return Segment(SegmentKind.ACTION, tuple(tokens), template.decode(tokens), kept), action, ended
+
+
+def _tokens_past(template: ChatTemplate, tokens: Sequence[int], end: int) -> int:
+    """Length of the shortest prefix of ``tokens`` whose text goes past character ``end``, or all of them.
+
+    Going past the closing fence (not just up to it) shows that its line is complete; an end-of-turn token directly
+    after the fence decodes to nothing and is therefore kept.
+    """
+    low, high = 0, len(tokens)
+    while low < high:
+        middle = (low + high) // 2
+        if len(template.decode(tokens[:middle])) > end:
+            high = middle
+        else:
+            low = middle + 1
+    return low
+
+
+def _record(code: str, result: ExecutionResult) -> ToolCall:
+    return ToolCall(
+        code=code,
+        status=result.status.value,
+        error=feedback.error_kind(result),
+        wall_s=result.wall_s,
+        cpu_s=result.cpu_s,
+        queue_s=result.queue_s,
+        truncated=result.truncated,
+        isolation=result.isolation,
+    )

@@ -1,0 +1,126 @@
+"""Metrics of a batch of trajectories: plain numbers by name, overall and per task."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+
+from r1ci_plugins.protocol.segments import SegmentKind
+from r1ci_plugins.rollout.trajectory import StopReason, Trajectory
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What metrics need of a trajectory, small enough to travel with every training sample.
+
+    Attributes:
+        task: Qualified task name.
+        question: ``Question.key``.
+        correct: Whether the verifier accepted the answer.
+        reward: Sum of the reward terms.
+        reward_terms: Each term's value.
+        stop_reason: Why the episode ended.
+        excluded: Whether an infrastructure fault keeps it out of loss and baseline.
+        tool_errors: Error kind of every code call, empty for a successful one.
+        timeouts: Code calls stopped at their time limit.
+        queue_s: Seconds its programs waited for a slot.
+        execution_s: Seconds its programs ran.
+        action_tokens: Tokens the policy sampled.
+        wall_s: Seconds the episode took.
+    """
+
+    task: str
+    question: str
+    correct: bool
+    reward: float
+    reward_terms: Mapping[str, float]
+    stop_reason: str
+    excluded: bool
+    tool_errors: tuple[str, ...]
+    timeouts: int
+    queue_s: float
+    execution_s: float
+    action_tokens: int
+    wall_s: float
+
+    @classmethod
+    def of(cls, trajectory: Trajectory) -> Outcome:
+        """Summarise a judged trajectory."""
+        return cls(
+            task=trajectory.question.task,
+            question=trajectory.question.key,
+            correct=trajectory.correct,
+            reward=trajectory.reward,
+            reward_terms=dict(trajectory.reward_terms),
+            stop_reason=trajectory.stop_reason.value,
+            excluded=trajectory.excluded,
+            tool_errors=tuple(call.error for call in trajectory.tool_calls),
+            timeouts=sum(call.status == "timeout" for call in trajectory.tool_calls),
+            queue_s=sum(call.queue_s for call in trajectory.tool_calls),
+            execution_s=sum(call.wall_s for call in trajectory.tool_calls),
+            action_tokens=sum(
+                len(segment.token_ids) for segment in trajectory.segments if segment.kind is SegmentKind.ACTION
+            ),
+            wall_s=trajectory.wall_s,
+        )
+
+    def to_dict(self) -> dict[str, object]:
+        """JSON-ready values; ``Outcome(**values)`` reads them back."""
+        return asdict(self)
+
+
+def batch_metrics(outcomes: Sequence[Outcome]) -> dict[str, float]:
+    """Metrics of a batch: ``accuracy``, ``code_calls``, ... and the same under ``task/<name>/`` for every task.
+
+    Excluded trajectories count only in ``excluded`` and the times. Rates are means over trajectories, tool-error
+    rates over code calls.
+    """
+    if not outcomes:
+        return {}
+    metrics = _metrics(outcomes)
+    for reason in StopReason:
+        metrics[f"stop/{reason.value}"] = _mean(o.stop_reason == reason.value for o in outcomes)
+    calls = [error for outcome in outcomes for error in outcome.tool_errors]
+    for kind, count in Counter(error for error in calls if error).most_common(10):
+        metrics[f"tool_error/{kind}"] = count / len(calls)
+    known = [o for o in outcomes if not o.excluded]
+    for term in sorted({name for o in known for name in o.reward_terms}):
+        metrics[f"reward/{term}"] = _mean(o.reward_terms.get(term, 0.0) for o in known)
+    by_task: dict[str, list[Outcome]] = defaultdict(list)
+    for outcome in outcomes:
+        by_task[outcome.task].append(outcome)
+    for task, group in sorted(by_task.items()):
+        metrics |= {f"task/{task}/{name}": value for name, value in _metrics(group).items()}
+        for reason, count in Counter(o.stop_reason for o in group).items():
+            metrics[f"task/{task}/stop/{reason}"] = count / len(group)
+        task_calls = [error for o in group for error in o.tool_errors]
+        for kind, count in Counter(error for error in task_calls if error).most_common(3):
+            metrics[f"task/{task}/tool_error/{kind}"] = count / len(task_calls)
+    return metrics
+
+
+def _metrics(outcomes: Sequence[Outcome]) -> dict[str, float]:
+    known = [o for o in outcomes if not o.excluded]
+    calls = sum(len(o.tool_errors) for o in outcomes)
+    metrics = {
+        "samples": float(len(outcomes)),
+        "excluded": float(len(outcomes) - len(known)),
+        "code_calls": _mean(len(o.tool_errors) for o in outcomes),
+        "code_share": _mean(bool(o.tool_errors) for o in outcomes),
+        "tool_error_rate": sum(bool(e) for o in outcomes for e in o.tool_errors) / calls if calls else 0.0,
+        "timeouts": float(sum(o.timeouts for o in outcomes)),
+        "queue_s": sum(o.queue_s for o in outcomes) / calls if calls else 0.0,
+        "execution_s": sum(o.execution_s for o in outcomes) / calls if calls else 0.0,
+        "action_tokens": _mean(o.action_tokens for o in outcomes),
+        "wall_s": _mean(o.wall_s for o in outcomes),
+    }
+    if known:  # an accuracy of nothing is not 0: leave the point out of the curve
+        metrics["accuracy"] = _mean(o.correct for o in known)
+        metrics["reward"] = _mean(o.reward for o in known)
+    return metrics
+
+
+def _mean(values: Iterable[float]) -> float:
+    numbers = list(values)
+    return sum(numbers) / len(numbers)

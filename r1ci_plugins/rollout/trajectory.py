@@ -1,0 +1,148 @@
+"""The trajectory record: what one episode was, token by token, and how it was judged.
+
+Everything downstream (loss mask, metrics, files, reports) reads this record; nothing re-tokenises text or recomputes
+rewards from it.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from enum import StrEnum
+from typing import Any
+
+from r1ci_plugins.errors import TrajectoryFileError
+from r1ci_plugins.protocol.segments import Segment, SegmentKind
+from r1ci_plugins.tasks.task import Question
+
+VERSION = 1
+
+
+class StopReason(StrEnum):
+    """Why an episode ended."""
+
+    ANSWERED = "answered"
+    CODE_CALL_CAP = "code_call_cap"  # asked for one more code call than allowed
+    TOKEN_BUDGET = "token_budget"  # hit the cap per turn or in total in the middle of a turn
+    CONTEXT_OVERFLOW = "context_overflow"  # the prompt, or the next feedback, does not fit
+    VOID_TURN = "void_turn"  # ended a turn with neither code nor answer
+    DEADLINE = "deadline"  # wall-clock limit of the trajectory
+    INFRASTRUCTURE_FAULT = "infrastructure_fault"  # the sandbox failed; never the policy's fault
+
+
+@dataclass(frozen=True)
+class ToolCall:
+    """One program that was run.
+
+    Attributes:
+        code: The program.
+        status: An ``ExecutionStatus`` value.
+        error: Exception type or signal when the program failed, else empty.
+        wall_s: Seconds it ran.
+        cpu_s: CPU seconds.
+        queue_s: Seconds it waited for a slot.
+        truncated: Bytes of output that were dropped.
+        isolation: What isolated it.
+    """
+
+    code: str
+    status: str
+    error: str
+    wall_s: float
+    cpu_s: float
+    queue_s: float
+    truncated: int
+    isolation: str
+
+
+@dataclass(frozen=True)
+class Trajectory:
+    """One episode.
+
+    Attributes:
+        question: What was asked.
+        segments: The token sequence in order; the first is the prompt.
+        tool_calls: Programs in order.
+        stop_reason: Why it ended.
+        answer: Text inside the final marker, or None.
+        score: The verifier's value in [0, 1]; None until verified, and when the verifier failed.
+        score_detail: The verifier's reason.
+        reward_terms: Value of each reward term by name.
+        fault: Empty, or the infrastructure fault (sandbox, checker, reward term) that makes the outcome unknown.
+        wall_s: Seconds from first to last token, tools included.
+        generation_s: Seconds spent waiting for the engine.
+        step: Rollout batch it belongs to (the trainer's global step before the update), -1 outside training.
+        version: Format version of the record.
+    """
+
+    question: Question
+    segments: tuple[Segment, ...]
+    tool_calls: tuple[ToolCall, ...]
+    stop_reason: StopReason
+    answer: str | None = None
+    score: float | None = None
+    score_detail: str = ""
+    reward_terms: Mapping[str, float] = field(default_factory=dict)
+    fault: str = ""
+    wall_s: float = 0.0
+    generation_s: float = 0.0
+    step: int = -1
+    version: int = VERSION
+
+    @property
+    def token_ids(self) -> list[int]:
+        """The whole sequence, prompt included."""
+        return [token for segment in self.segments for token in segment.token_ids]
+
+    @property
+    def correct(self) -> bool:
+        """Whether the verifier accepted the answer fully."""
+        return self.score == 1.0
+
+    @property
+    def excluded(self) -> bool:
+        """Whether it must stay out of the loss and of its group's baseline: its outcome is unknown."""
+        return bool(self.fault)
+
+    @property
+    def reward(self) -> float:
+        """Sum of the reward terms; 0.0 when excluded."""
+        return 0.0 if self.excluded else float(sum(self.reward_terms.values()))
+
+    def to_json(self) -> str:
+        """One line of JSON."""
+        return json.dumps(asdict(self), ensure_ascii=False)
+
+    @classmethod
+    def from_json(cls, line: str) -> Trajectory:
+        """Read back what ``to_json`` wrote.
+
+        Raises:
+            TrajectoryFileError: If the line is not a trajectory of a known version.
+        """
+        try:
+            raw: dict[str, Any] = json.loads(line)
+            if raw.get("version") != VERSION:
+                raise TrajectoryFileError(
+                    f"trajectory version {raw.get('version')!r} is unknown",
+                    fix=f"this release reads version {VERSION}; use the release that wrote the file",
+                )
+            segments = tuple(
+                Segment(
+                    SegmentKind(s["kind"]),
+                    tuple(s["token_ids"]),
+                    s["text"],
+                    None if s["log_probs"] is None else tuple(s["log_probs"]),
+                )
+                for s in raw.pop("segments")
+            )
+            return cls(
+                question=Question(**raw.pop("question")),
+                segments=segments,
+                tool_calls=tuple(ToolCall(**call) for call in raw.pop("tool_calls")),
+                stop_reason=StopReason(raw.pop("stop_reason")),
+                **raw,
+            )
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
+            raise TrajectoryFileError(f"not a trajectory record: {error}", where=line[:120]) from error

@@ -1,0 +1,83 @@
+"""Trajectories as gzip-compressed JSON lines, whole at any moment.
+
+Each write appends one complete gzip member in a single system call, so ``zcat`` reads everything written so far and a
+killed process leaves at most one torn member at the end, which the reader reports and skips.
+"""
+
+from __future__ import annotations
+
+import gzip
+import logging
+import random
+import zlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from r1ci_plugins.errors import TrajectoryFileError
+from r1ci_plugins.rollout.trajectory import Trajectory
+
+log = logging.getLogger(__name__)
+
+
+@dataclass
+class TrajectoryWriter:
+    """Appends trajectories to one file; never raises on a full disk, but counts what it could not keep.
+
+    Attributes:
+        path: The file, ``*.jsonl.gz``; created with its folder.
+        max_mb: Compressed size after which nothing more is written, MiB.
+        sample_rate: Share of trajectories kept, drawn at random.
+        lost: Trajectories not written because of the cap or a write error.
+    """
+
+    path: Path
+    max_mb: float = 1024.0
+    sample_rate: float = 1.0
+    lost: int = 0
+    _random: random.Random = field(default_factory=lambda: random.Random(0))
+    _warned: bool = False
+
+    def write(self, trajectories: Sequence[Trajectory]) -> None:
+        """Append trajectories; all of them are in the file when this returns, or counted as lost."""
+        kept = [t for t in trajectories if self.sample_rate >= 1 or self._random.random() < self.sample_rate]
+        if not kept:
+            return
+        member = gzip.compress("".join(t.to_json() + "\n" for t in kept).encode("utf-8", "surrogatepass"), 6)
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            with open(self.path, "ab", buffering=0) as file:
+                size = file.tell()
+                if size + len(member) > self.max_mb * (1 << 20):
+                    self._lose(len(kept), f"its size cap of {self.max_mb:g} MiB is reached (trajectories.max_mb)")
+                    return
+                if file.write(member) != len(member):
+                    file.truncate(size)  # a torn member would hide everything after it
+                    raise OSError("short write")
+        except OSError as error:
+            self._lose(len(kept), str(error))
+
+    def _lose(self, count: int, why: str) -> None:
+        self.lost += count
+        if not self._warned:
+            self._warned = True
+            log.warning("trajectories are no longer written to %s: %s. Training goes on.", self.path, why)
+
+
+def read_trajectories(path: Path) -> Iterator[Trajectory]:
+    """Yield every trajectory of a file; a member torn by a killed process ends the iteration with a warning.
+
+    Raises:
+        TrajectoryFileError: The file is missing or not gzip, or a line is not a trajectory (its number is named).
+    """
+    number = 0
+    try:
+        with gzip.open(path, "rt", encoding="utf-8", errors="surrogatepass") as lines:
+            for number, line in enumerate(lines, 1):
+                yield Trajectory.from_json(line)
+    except (EOFError, zlib.error):
+        log.warning("%s ends in the middle of a write; %d trajectories before that are whole", path, number)
+    except OSError as error:
+        raise TrajectoryFileError(f"cannot read trajectories: {error}", where=str(path)) from error
+    except TrajectoryFileError as error:
+        raise TrajectoryFileError(error.what, where=f"{path}, line {number}", fix=error.fix) from error

@@ -1,0 +1,126 @@
+"""A run's folder: what every run leaves behind, and where.
+
+::
+
+    <output_dir>/
+      recipe.yaml            the resolved recipe: it loads back and repeats the run
+      run.json               plugins, packs, versions, seed and the exact OpenRLHF command line
+      prompts/               train.jsonl and eval.jsonl, as OpenRLHF reads them
+      trajectories/          train.jsonl.gz and eval.jsonl.gz, one judged trajectory per line
+      metrics.jsonl          one line per training step
+      evaluations.jsonl      one line per evaluation, with the outcome of every sample
+      tensorboard/           as OpenRLHF writes it
+      checkpoints/           DeepSpeed checkpoints to resume from
+      model/                 the trained model, a Hugging Face folder
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from r1ci_plugins.errors import EnvironmentProblem
+
+VARIABLE = "R1CI_RUN"
+"""Environment variable by which worker processes find their run's folder."""
+
+
+@dataclass(frozen=True)
+class RunFolder:
+    """Paths inside one run's folder, and its small JSON files."""
+
+    path: Path
+
+    @classmethod
+    def of_this_process(cls) -> RunFolder:
+        """The run that this process works for.
+
+        Raises:
+            EnvironmentProblem: The process was not started by our launcher.
+        """
+        path = os.environ.get(VARIABLE)
+        if not path:
+            raise EnvironmentProblem(
+                "this process belongs to no r1ci run",
+                where=f"environment variable {VARIABLE}",
+                fix="start the trainer with `openrlhf.cli.train_ppo --plugin r1ci --recipe FILE`",
+            )
+        return cls(Path(path))
+
+    @property
+    def recipe(self) -> Path:
+        return self.path / "recipe.yaml"
+
+    @property
+    def run(self) -> Path:
+        return self.path / "run.json"
+
+    @property
+    def metrics(self) -> Path:
+        return self.path / "metrics.jsonl"
+
+    @property
+    def evaluations(self) -> Path:
+        return self.path / "evaluations.jsonl"
+
+    @property
+    def tensorboard(self) -> Path:
+        return self.path / "tensorboard"
+
+    @property
+    def checkpoints(self) -> Path:
+        return self.path / "checkpoints"
+
+    @property
+    def model(self) -> Path:
+        return self.path / "model"
+
+    def prompts(self, name: str) -> Path:
+        """OpenRLHF's prompt file: ``train`` or ``eval``."""
+        return self.path / "prompts" / f"{name}.jsonl"
+
+    def trajectories(self, name: str) -> Path:
+        """The trajectory file: ``train`` or ``eval``."""
+        return self.path / "trajectories" / f"{name}.jsonl.gz"
+
+    def read_run(self) -> dict[str, Any]:
+        """Contents of ``run.json``.
+
+        Raises:
+            EnvironmentProblem: It is missing or broken.
+        """
+        try:
+            values: dict[str, Any] = json.loads(self.run.read_text(encoding="utf-8"))
+            return values
+        except (OSError, ValueError) as error:
+            raise EnvironmentProblem(
+                f"the run's settings cannot be read: {error}",
+                where=str(self.run),
+                fix="on several machines, output_dir must be on a file system that all of them share",
+            ) from error
+
+
+def append_line(path: Path, values: Mapping[str, Any]) -> None:
+    """Append one JSON object as a line, in one system call, so that a killed process leaves no half line behind.
+
+    Raises:
+        OSError: The disk is full or the folder is gone.
+    """
+    data = (json.dumps(values, ensure_ascii=False) + "\n").encode()
+    with open(path, "ab", buffering=0) as file:
+        size = file.tell()
+        if file.write(data) != len(data):
+            file.truncate(size)
+            raise OSError(f"short write to {path}")
+
+
+def read_lines(path: Path) -> Iterator[dict[str, Any]]:
+    """The objects of a JSON-lines file, none if it does not exist."""
+    if path.exists():
+        with open(path, encoding="utf-8") as lines:
+            for line in lines:
+                yield json.loads(line)

@@ -1,0 +1,131 @@
+"""The canary: a program run in a real jail that shows whether the jail isolates.
+
+Firejail can run a command without any isolation and still exit with status 0, so what it promises is never believed:
+``PROGRAM`` looks around from the place of an untrusted program and ``failed_checks`` judges what it saw.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+NAMESPACES = ("mnt", "pid", "net", "ipc", "uts")
+
+# Runs as an untrusted program does. Its only input is appended to it: look(sentinels, writable_probes).
+PROGRAM = """\
+import json, os, socket
+
+def look(sentinels, writable_probes):
+    status = dict(line.rstrip().split(":\\t", 1) for line in open("/proc/self/status") if ":\\t" in line)
+    def writable(folder):
+        path = os.path.join(folder, "canary-probe")
+        try:
+            open(path, "x").close()
+        except OSError:
+            return False
+        os.unlink(path)
+        return True
+    def readable(path):
+        try:
+            open(path, "rb").close()
+        except OSError:
+            return False
+        return True
+    def connects():
+        try:
+            socket.create_connection(("192.0.2.1", 9), timeout=0.2).close()
+        except OSError as error:
+            return not isinstance(error, (PermissionError, ConnectionError)) and error.errno != 101
+        return True
+    print(json.dumps({
+        "status": {name: status.get(name) for name in ("Seccomp", "NoNewPrivs", "CapEff", "CapPrm", "Uid")},
+        "namespaces": {name: os.readlink("/proc/self/ns/" + name) for name in %(namespaces)r},
+        "interfaces": [line.split(":")[0].strip() for line in open("/proc/net/dev") if ":" in line],
+        "processes": sum(entry.isdigit() for entry in os.listdir("/proc")),
+        "environment": sorted(os.environ),
+        "readable": [path for path in [*sentinels, "/etc/shadow"] if readable(path)],
+        "writable": [folder for folder in writable_probes if writable(folder)],
+        "scratch": os.listdir("."),
+        "scratch_writable": writable("."),
+        "route_out": connects(),
+    }))
+
+""" % {"namespaces": NAMESPACES}  # noqa: UP031 - braces abound
+
+
+@dataclass(frozen=True)
+class Check:
+    """One property of the jail that does not hold.
+
+    Attributes:
+        name: Short name, such as ``network``.
+        saw: What the canary saw instead.
+    """
+
+    name: str
+    saw: str
+
+    def __str__(self) -> str:
+        return f"{self.name} ({self.saw})"
+
+
+def program(sentinels: Collection[Path], writable_probes: Collection[str]) -> str:
+    """Return the canary's source.
+
+    Args:
+        sentinels: Files of the host that the jail must not show.
+        writable_probes: Folders in which the jail must not let a program create a file.
+    """
+    return f"{PROGRAM}look({[str(path) for path in sentinels]!r}, {list(writable_probes)!r})\n"
+
+
+def host_namespaces() -> dict[str, str]:
+    """Return the namespaces that this process lives in; a jail must share none of them."""
+    return {name: os.readlink(f"/proc/self/ns/{name}") for name in NAMESPACES}
+
+
+def failed_checks(output: str, environment: Collection[str]) -> list[Check]:
+    """Judge what the canary printed.
+
+    Args:
+        output: The canary's whole standard output.
+        environment: Names of the environment variables that a program may see.
+
+    Returns:
+        The checks that failed; empty if the jail isolates. Output that cannot be read is a failed check.
+    """
+    try:
+        seen = json.loads(output)
+        return list(_judge(seen, host_namespaces(), environment))
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        return [Check("report", f"unreadable, {error!r}: {output[:200]!r}")]
+
+
+def _judge(seen: Mapping, host: Mapping[str, str], environment: Collection[str]) -> list[Check]:
+    status = seen["status"]
+    shared = [name for name, link in host.items() if seen["namespaces"][name] == link]
+    extra = sorted(set(seen["environment"]) - set(environment))
+    checks = {
+        "seccomp": (status["Seccomp"] == "2", f"mode {status['Seccomp']}"),
+        "no-new-privileges": (status["NoNewPrivs"] == "1", f"NoNewPrivs {status['NoNewPrivs']}"),
+        "capabilities": (
+            int(status["CapEff"], 16) == 0 == int(status["CapPrm"], 16),
+            f"CapEff {status['CapEff']}, CapPrm {status['CapPrm']}",
+        ),
+        "unprivileged-user": ("0" not in status["Uid"].split(), f"user ids {status['Uid'].split()}"),
+        "namespaces": (not shared, f"shares {', '.join(shared)} with the host"),
+        "network": (seen["interfaces"] == ["lo"], f"interfaces {seen['interfaces']}"),
+        "route-out": (seen["route_out"] is False, "a connection to the outside did not fail at once"),
+        "processes": (seen["processes"] <= 8, f"{seen['processes']} processes in /proc"),
+        "environment": (not extra, f"variables {extra}"),
+        "hidden-files": (seen["readable"] == [], f"can read {seen['readable']}"),
+        "read-only": (seen["writable"] == [], f"can write to {seen['writable']}"),
+        "scratch": (
+            seen["scratch"] == [] and seen["scratch_writable"] is True,
+            f"holds {seen['scratch']}, writable: {seen['scratch_writable']}",
+        ),
+    }
+    return [Check(name, saw) for name, (holds, saw) in checks.items() if not holds]

@@ -1,0 +1,40 @@
+"""Prompts as OpenRLHF reads them: JSON lines with ``input``, ``label`` and ``datasource``."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+from r1ci_plugins.tasks.task import Question
+
+
+def row(question: Question, prompt_text: str) -> dict[str, str]:
+    """One row: the rendered prompt, the whole question as the label, the task as the data source."""
+    return {"input": prompt_text, "label": question.to_json(), "datasource": question.task}
+
+
+def write_prompts(path: Path, questions: Iterable[Question], render: Callable[[str], str]) -> int:
+    """Write one row per question, atomically.
+
+    Args:
+        path: The file, ``*.jsonl``.
+        questions: Drawn questions.
+        render: Question text to prompt text, as ``ChatTemplate.prompt_text``.
+
+    Returns:
+        Number of rows.
+
+    Raises:
+        OSError: The file cannot be written.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_suffix(".partial")
+    count = 0
+    with open(partial, "w", encoding="utf-8") as file:
+        for question in questions:
+            file.write(json.dumps(row(question, render(question.text)), ensure_ascii=False) + "\n")
+            count += 1
+    os.replace(partial, path)
+    return count

@@ -1,0 +1,138 @@
+"""The child process that makes questions: reads requests, writes replies, one JSON object a line.
+
+It exists because some of the library's questions depend on the process's hash seed, which only a new process can fix,
+and because the library takes seconds to import. ``generator.py`` starts it as a script and is its only user.
+"""
+
+from __future__ import annotations
+
+import datetime
+import decimal
+import json
+import os
+import random
+import sys
+import threading
+import time
+from typing import Any
+
+from r1ci_tasks_reasoning_gym.catalog import DATASETS
+
+ATTEMPTS = 200
+# Building these reads a word list or scans all fonts; an item depends on nothing else but the seed (see the tests).
+REUSED = frozenset({"figlet_font", "group_anagrams", "spell_backward", "word_ladder"})
+_reused: dict[tuple[str, int | None], Any] = {}
+
+
+def make(name: str, level: int | None, seed: int) -> dict[str, Any]:
+    """One usable question: the library's entry for the first derived seed whose entry is sound.
+
+    Raises:
+        RuntimeError: If no seed gives one.
+    """
+    seeds, problem = random.Random(seed), ""
+    for _ in range(ATTEMPTS):
+        try:
+            entry = item(name, level, seeds.getrandbits(32))
+        except (ValueError, ArithmeticError, RuntimeError) as error:  # "failed to generate a valid expression" etc.
+            problem = f"{type(error).__name__}: {error}"
+            continue
+        problem = fault(name, entry)
+        if not problem:
+            return entry
+    raise RuntimeError(f"no usable question in {ATTEMPTS} attempts; the last problem: {problem}")
+
+
+def item(name: str, level: int | None, seed: int, reuse: bool = True) -> dict[str, Any]:
+    """The library's first item for a seed, at its default configuration or at a level of its curriculum."""
+    import numpy
+    from reasoning_gym import factory
+
+    # A few generators draw from the global streams, or change the decimal context and leave it changed.
+    random.seed(seed)
+    numpy.random.seed(seed)
+    with decimal.localcontext(decimal.Context()):
+        dataset = _reused.get((name, level)) if reuse else None
+        if dataset is None:
+            dataset_class, config_class = factory.DATASETS[name]
+            if level is None:
+                config = config_class(seed=seed, size=1)
+            else:
+                curriculum = factory.create_curriculum(name)
+                curriculum.set_global_level(level)
+                config = curriculum.generate_configuration({"seed": seed, "size": 1})
+            dataset = dataset_class(config)
+            if reuse and name in REUSED:
+                _reused[name, level] = dataset
+        dataset.seed = dataset.config.seed = seed
+        return repaired(name, dataset[0])
+
+
+def repaired(name: str, entry: dict[str, Any]) -> dict[str, Any]:
+    """The entry with a right reference where the library's is wrong in a known way."""
+    metadata = entry["metadata"]
+    if name == "time_intervals" and metadata["task_type"] == "time_ms":
+        # The library truncates a float, which is a millisecond short for one item in several.
+        start, end = (datetime.datetime.fromisoformat(metadata[key]) for key in ("start_time", "end_time"))
+        milliseconds = (end - start) // datetime.timedelta(milliseconds=1)
+        seconds, milliseconds = divmod(milliseconds, 1000)
+        clock = f"{seconds // 3600:02d}:{seconds // 60 % 60:02d}:{seconds % 60:02d}.{milliseconds:03d}"
+        return entry | {"answer": clock if seconds >= 0 else "-"}
+    return entry
+
+
+def fault(name: str, entry: dict[str, Any]) -> str:
+    """Why an entry cannot be asked; empty if it can."""
+    answer, metadata = entry["answer"], entry["metadata"]
+    if not isinstance(answer, str) or not answer.strip():
+        return "the reference is empty, as a missing answer is"
+    if name == "time_intervals":
+        if answer.startswith("-"):
+            return "the end is past midnight, which the question does not say"
+        if metadata["task_type"].startswith("datetime") and "(%A)" in metadata["format"]:
+            return "the reference ignores the time of day in this format"
+    try:
+        sound = DATASETS[name].check(answer, answer, metadata)
+    except (ValueError, ArithmeticError):
+        sound = False
+    # "No solution" for jugs, an unsolved Integral(...), a Go move that captures nothing.
+    return "" if sound else f"the reference is wrong: {answer[:80]}"
+
+
+def plain(value: Any) -> Any:
+    """JSON's idea of a numpy scalar; anything else is an error."""
+    if hasattr(value, "item"):
+        return value.item()
+    raise TypeError(f"{type(value).__name__} is not JSON")
+
+
+def exit_with_parent(parent: int) -> None:
+    """End this process within a second of its parent's end, even in the middle of a question."""
+    while os.getppid() == parent:
+        time.sleep(0.5)
+    os._exit(0)
+
+
+def main() -> None:
+    """Answer requests until standard input ends."""
+    threading.Thread(target=exit_with_parent, args=(int(sys.argv[1]),), daemon=True).start()
+    replies = os.fdopen(os.dup(1), "w", encoding="utf-8")
+    os.dup2(2, 1)  # the library prints; its prints must not reach the replies
+    sys.stdout = open(os.devnull, "w")  # noqa: SIM115
+    import reasoning_gym  # noqa: F401
+
+    for line in sys.stdin:
+        request = json.loads(line)
+        try:
+            entry = make(request["name"], request["level"], request["seed"])
+            metadata = {key: entry["metadata"][key] for key in request["keys"] if key in entry["metadata"]}
+            reply = {"question": entry["question"], "answer": entry["answer"], "metadata": metadata}
+            text = json.dumps(reply, default=plain)
+        except Exception as error:
+            text = json.dumps({"error": f"{type(error).__name__}: {error}"})
+        replies.write(text + "\n")
+        replies.flush()
+
+
+if __name__ == "__main__":
+    main()
