@@ -61,11 +61,13 @@ def r1ci_trainer_arguments(recipe: Recipe, command: str) -> Mapping[str, object]
         "logger.tensorboard_dir": str(folder.tensorboard),
         "logger.wandb.run_name": folder.path.name,
     }
+    # Ray's workers may start in another folder.
+    model = str(Path(recipe.model).absolute()) if Path(recipe.model).is_dir() else recipe.model
     if command == "train_sft":
-        return common | {"model.model_name_or_path": recipe.model}
+        return common | {"model.model_name_or_path": model}
     agent = Path(r1ci_plugins.openrlhf_bridge.__path__[0]) / "agent_executor.py"
     return common | {
-        "actor.model_name_or_path": recipe.model,
+        "actor.model_name_or_path": model,
         "train.agent_func_path": str(agent),
         "data.prompt_dataset": str(folder.prompts("train")),
         "data.input_key": "input",

@@ -8,7 +8,6 @@ Each function that looks at installed distributions takes ``path``, the folders 
 from __future__ import annotations
 
 import logging
-import os
 import sys
 from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
@@ -103,8 +102,8 @@ class Plugins:
 
     Attributes:
         answer_formats: Factories of answer formats by name; the other mappings likewise.
-        packs: The loaded task packs, whether registered by a plugin or installed on their own.
-        versions: The loaded plugins in the order they were named, then the separately installed packs.
+        packs: Task packs that the plugins registered themselves; ``load_packs`` adds those installed on their own.
+        versions: The loaded plugins, in the order they were named.
     """
 
     answer_formats: Mapping[str, Callable[..., AnswerFormat]]
@@ -151,8 +150,8 @@ class Plugins:
                 fix=f"given were {dict(options)}",
             ) from error
 
-    def trainer_arguments(self, recipe: Recipe) -> dict[str, object]:
-        """The OpenRLHF flags that plugins set, by dotted name.
+    def trainer_arguments(self, recipe: Recipe, command: str) -> dict[str, object]:
+        """The OpenRLHF flags that plugins set for ``train_ppo`` or ``train_sft``, by dotted name.
 
         Raises:
             PluginError: If a plugin fails, returns no mapping, or two plugins set one flag to different values.
@@ -160,7 +159,7 @@ class Plugins:
         flags: dict[str, object] = {}
         owner: dict[str, Origin] = {}
         for origin, hook in self._trainer_arguments:
-            given = _call(origin, "r1ci_trainer_arguments", hook, {"recipe": recipe})
+            given = _call(origin, "r1ci_trainer_arguments", hook, {"recipe": recipe, "command": command})
             if not isinstance(given, Mapping) or not all(isinstance(name, str) for name in given):
                 raise _wrong_type(origin, "r1ci_trainer_arguments", given, "a mapping of flag names to values")
             for name, value in given.items():
@@ -198,11 +197,9 @@ def assemble(recipe: Recipe, plugins: Plugins) -> Parts:
     Raises:
         RecipeError: As ``Plugins.make``; the verifier's name and options are checked too.
     """
-    protocol = recipe.protocol
-    head = {} if protocol.instructions is None else {"instructions": protocol.instructions}
     plugins.make("verifiers", recipe.verifier.name, recipe.verifier.options)
     return Parts(
-        plugins.make("answer_formats", protocol.answer_format, protocol.answer_format_options | head),
+        plugins.make("answer_formats", recipe.protocol.answer_format, recipe.protocol.answer_format_options),
         make_sandbox(recipe.sandbox, plugins),
         {name: plugins.make("reward_terms", name, options) for name, options in recipe.rewards.items()},
         plugins.make("loss_masks", recipe.mask.code_outputs, {}),
@@ -215,19 +212,16 @@ def make_sandbox(section: SandboxSection, plugins: Plugins) -> Sandbox:
     Raises:
         RecipeError: As ``Plugins.make``.
     """
-    place = {"concurrency": section.concurrency or os.cpu_count() or 1, "python": section.python or sys.executable}
+    place = {"concurrency": section.concurrency, "python": section.python}
     sandbox: Sandbox = plugins.make("sandboxes", section.backend, section.options | place)
     return sandbox
 
 
-def load_plugins(
-    names: Sequence[str], *, packs: Collection[str] | None = (), path: Sequence[str] | None = None
-) -> Plugins:
-    """Load the named plugins and task packs, and check everything they register.
+def load_plugins(names: Sequence[str], *, path: Sequence[str] | None = None) -> Plugins:
+    """Load the named plugins and check everything they register.
 
     Args:
         names: Plugins, as named with ``--plugin``.
-        packs: Task packs, each registered by one of the plugins or installed on its own; None means all installed.
         path: Where to look for distributions.
 
     Raises:
@@ -252,26 +246,50 @@ def load_plugins(
     factories: dict[str, dict[str, Any]] = {}
     for kind in KINDS:
         factories[kind] = _merge(KINDS[kind].noun, [(o, _factories(o, hooks, kind)) for o, hooks in loaded])
-    own = [(origin, _packs(origin, hooks)) for origin, hooks in loaded]
-    registered = {name for _, named in own for name in named}
-    # With None a pack that is both installed and registered by a plugin is loaded twice, and refused by _merge.
-    separate = _load_packs(None if packs is None else set(packs) - registered, registered, path)
     return Plugins(
         **factories,
-        packs=_merge("task pack", own + separate),
-        versions=(*(origin for origin, _ in loaded), *(origin for origin, _ in separate)),
+        packs=_merge("task pack", [(origin, _packs(origin, hooks)) for origin, hooks in loaded]),
+        versions=tuple(origin for origin, _ in loaded),
         _trainer_arguments=_implementations(loaded, "r1ci_trainer_arguments"),
         _observers=_implementations(loaded, "r1ci_trajectory_finished"),
     )
 
 
-def load_packs(names: Collection[str] | None = None, *, path: Sequence[str] | None = None) -> dict[str, TaskPack]:
-    """Load installed task packs, by name or all.
+def load_packs(
+    names: Collection[str] | None = None, *, plugins: Plugins | None = None, path: Sequence[str] | None = None
+) -> dict[str, TaskPack]:
+    """Load task packs by name.
+
+    Args:
+        names: The packs to load; None means every one there is.
+        plugins: Loaded plugins, whose own packs count too.
+        path: Where to look for distributions.
 
     Raises:
         PluginError: If a pack is missing, announced twice, or broken.
     """
-    return dict(load_plugins((), packs=names, path=path).packs)
+    own = dict(plugins.packs) if plugins else {}
+    known = _announced("task pack", PACKS, path)
+    available = {one.origin.name for one in known} | set(own)
+    packs: dict[str, TaskPack] = {}
+    for name in sorted(available if names is None else set(names)):
+        if name not in available:
+            raise missing_pack(name, available)
+        chosen = [one for one in known if one.origin.name == name]
+        _refuse_duplicates(chosen)
+        if name in own and chosen:
+            raise PluginError(
+                f"a plugin registers the task pack {name!r}, and one of that name is installed",
+                where=str(chosen[0].origin),
+                fix="leave the plugin out, or uninstall the pack",
+            )
+        packs[name] = own[name] if name in own else _load_pack(chosen[0])
+    return packs
+
+
+def pack_versions(names: Collection[str], *, path: Sequence[str] | None = None) -> list[Origin]:
+    """Where the named packs come from, those that are installed on their own."""
+    return [one.origin for one in _announced("task pack", PACKS, path) if one.origin.name in names]
 
 
 def missing_pack(name: str, known: Collection[str]) -> PluginError:
@@ -427,23 +445,6 @@ def _packs(origin: Origin, hooks: _Hooks) -> _Packs:
     return {pack.name: pack for pack in given}
 
 
-def _load_packs(
-    names: Collection[str] | None, registered: Collection[str], path: Sequence[str] | None
-) -> list[tuple[Origin, _Packs]]:
-    if names is not None and not names:
-        return []
-    known = _announced("task pack", PACKS, path)
-    available = {one.origin.name for one in known}
-    packs = []
-    for name in sorted(available if names is None else set(names)):
-        chosen = [one for one in known if one.origin.name == name]
-        if not chosen:
-            raise missing_pack(name, available | set(registered))
-        _refuse_duplicates(chosen)
-        packs.append((chosen[0].origin, {name: _load_pack(chosen[0])}))
-    return packs
-
-
 def _load_pack(announced: _Announced) -> TaskPack:
     """The one pack of an entry point. It has the entry point's name, so that a recipe's pack is found by name."""
     origin = announced.origin
@@ -460,8 +461,9 @@ def _load_pack(announced: _Announced) -> TaskPack:
 def _registrations(announced: _Announced) -> list[str]:
     """What a plugin registers, for people to read."""
     origin, hooks = announced.origin, _load(announced)
-    lines = [f"{KINDS[kind].noun} {name}" for kind in KINDS for name in _factories(origin, hooks, kind)]
-    lines += [f"task pack {name}" for name in _packs(origin, hooks)]
+    named = {kind.noun: list(_factories(origin, hooks, key)) for key, kind in KINDS.items()}
+    named["task pack"] = list(_packs(origin, hooks))
+    lines = [f"{noun} {', '.join(names)}" for noun, names in named.items() if names]
     lines += ["trainer arguments"] if "r1ci_trainer_arguments" in hooks else []
     return lines + (["trajectory observer"] if "r1ci_trajectory_finished" in hooks else [])
 

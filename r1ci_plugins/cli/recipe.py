@@ -62,18 +62,19 @@ def check_recipe(recipe: Recipe, plugin_names: list[str]) -> list[str]:
         R1CIError: At the first thing that is wrong.
     """
     from r1ci_plugins.openrlhf_bridge import openrlhf_flags
-    from r1ci_plugins.plugins import assemble, load_plugins
+    from r1ci_plugins.plugins import assemble, load_packs, load_plugins, pack_versions
     from r1ci_plugins.recipe import resolve_tasks
 
-    plugins = load_plugins(plugin_names, packs=recipe.pack_names())
-    lines = [f"using   {origin}" for origin in plugins.versions]
+    plugins = load_plugins(plugin_names)
+    packs = load_packs(recipe.pack_names(), plugins=plugins)
+    lines = [f"using {origin}" for origin in [*plugins.versions, *pack_versions(packs)]]
     assemble(recipe, plugins)
     for name, groups in (("train", recipe.tasks.train), ("eval", recipe.tasks.eval)):
-        found = [(resolve_tasks(group, plugins.packs), group) for group in groups]
+        found = [(resolve_tasks(group, packs), group) for group in groups]
         questions = sum(len(tasks) * group.count for tasks, group in found)
-        lines.append(f"{name:7s} {sum(len(tasks) for tasks, _ in found)} tasks, {questions} questions")
+        lines.append(f"{name}: {sum(len(tasks) for tasks, _ in found)} tasks, {questions} questions")
     try:
-        openrlhf_flags.check(plugins.trainer_arguments(recipe) | recipe.flags(), "train_ppo")
+        openrlhf_flags.check(plugins.trainer_arguments(recipe, "train_ppo") | recipe.flags(), "train_ppo")
         lines.append("trainer flags are OpenRLHF's")
     except EnvironmentProblem as problem:
         lines.append(f"trainer flags not checked: {problem.what}")

@@ -14,7 +14,7 @@ from typing import Any
 import msgspec
 from openrlhf.utils.agent import AgentExecutorBase
 
-from r1ci_plugins.plugins import load_plugins
+from r1ci_plugins.plugins import assemble, load_plugins
 from r1ci_plugins.protocol.chat_template import ChatTemplate
 from r1ci_plugins.recipe import load_recipe
 from r1ci_plugins.rewards.judge import judge
@@ -70,16 +70,10 @@ class AgentExecutor(AgentExecutorBase):
         folder = RunFolder.of_this_process()
         run, self._recipe = folder.read_run(), load_recipe(folder.recipe)
         recipe, self._plugins = self._recipe, load_plugins(run["plugins"])
-        make = self._plugins.make
-        self._format = make("answer_formats", recipe.protocol.answer_format, recipe.protocol.answer_format_options)
-        self._mask = make("loss_masks", recipe.mask.code_outputs, {})
-        self._terms = {name: make("reward_terms", name, options) for name, options in recipe.rewards.items()}
-        sandbox = make(
-            "sandboxes",
-            recipe.sandbox.backend,
-            {**recipe.sandbox.options, "concurrency": recipe.sandbox.concurrency, "python": recipe.sandbox.python},
+        self._parts = assemble(recipe, self._plugins)
+        self._interpreter = Interpreter(
+            self._parts.sandbox, recipe.sandbox.contract_limits(), recipe.sandbox.retries
         )
-        self._interpreter = Interpreter(sandbox, recipe.sandbox.contract_limits(), recipe.sandbox.retries)
         self._verifier = VerifierPool(
             recipe.verifier.name,
             recipe.verifier.options,
@@ -122,8 +116,7 @@ class AgentExecutor(AgentExecutorBase):
             raise ValueError("r1ci episodes are text only; leave the data set's image column out")
         async with self._starting:
             if not self._ready:
-                instructions = self._recipe.protocol.instructions
-                self._template = ChatTemplate(hf_tokenizer, instructions or self._format.instructions)
+                self._template = ChatTemplate(hf_tokenizer, self._parts.answer_format.instructions)
                 await self._interpreter.sandbox.start()
                 self._ready = True
         assert self._template is not None
@@ -132,7 +125,7 @@ class AgentExecutor(AgentExecutorBase):
             Question.from_json(label),
             engine=VLLMEngine(llm_engine, sampling_params),
             template=self._template,
-            answer_format=self._format,
+            answer_format=self._parts.answer_format,
             interpreter=self._interpreter,
             budget=Budget(
                 protocol.max_code_calls,
@@ -142,9 +135,9 @@ class AgentExecutor(AgentExecutorBase):
                 protocol.deadline_s,
             ),
         )
-        trajectory = await judge(trajectory, self._verifier, self._terms)
+        trajectory = await judge(trajectory, self._verifier, self._parts.reward_terms)
         await asyncio.to_thread(self._plugins.notify, trajectory)
-        ranges = [] if trajectory.excluded else self._mask(trajectory)
+        ranges = [] if trajectory.excluded else self._parts.loss_mask(trajectory)
         check_invariants(trajectory, ranges, sampled_only=self._recipe.mask.code_outputs == "masked")
         return response(prompt, trajectory, ranges)
 

@@ -304,7 +304,8 @@ def update_weight(self: Any, name: str, dtype: Any, shape: Any, empty_cache: boo
 
     if dtype != self.model_config.dtype:
         raise EnvironmentProblem(
-            f"the trainer sends {name} as {dtype}, vLLM holds {self.model_config.dtype}", fix="use --ds.param_dtype bf16"
+            f"the trainer sends {name} as {dtype}, vLLM holds {self.model_config.dtype}",
+            fix="use --ds.param_dtype bf16",
         )
     weight = torch.empty(shape, dtype=dtype, device=self.device)
     self._model_update_group.broadcast(weight, src=0)

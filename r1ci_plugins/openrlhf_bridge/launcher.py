@@ -178,9 +178,9 @@ def _check_policy(plan: Plan) -> ChatTemplate:
     """
     from transformers import AutoTokenizer
 
+    from r1ci_plugins.plugins import assemble
     from r1ci_plugins.protocol.chat_template import ChatTemplate
 
-    recipe = plan.recipe
     looks_local = plan.model.startswith((".", "/", "~")) or plan.model.count("/") != 1 or os.path.isdir(plan.model)
     if looks_local and not os.path.isfile(os.path.join(plan.model, "config.json")):
         raise EnvironmentProblem(
@@ -196,9 +196,7 @@ def _check_policy(plan: Plan) -> ChatTemplate:
             where="recipe key model",
             fix="check the folder or hub name, and that the hub can be reached from here",
         ) from error
-    options = recipe.protocol.answer_format_options
-    answer_format = plan.plugins.make("answer_formats", recipe.protocol.answer_format, options)
-    return ChatTemplate(tokenizer, recipe.protocol.instructions or answer_format.instructions)
+    return ChatTemplate(tokenizer, assemble(plan.recipe, plan.plugins).answer_format.instructions)
 
 
 def _check_machine(plan: Plan) -> None:
@@ -206,20 +204,16 @@ def _check_machine(plan: Plan) -> None:
     import asyncio
 
     from r1ci_plugins.openrlhf_bridge.launch_plan import free_disk_mb
+    from r1ci_plugins.plugins import assemble
 
-    recipe, make = plan.recipe, plan.plugins.make
-    make("loss_masks", recipe.mask.code_outputs, {})
-    make("verifiers", recipe.verifier.name, recipe.verifier.options)
-    for name, options in recipe.rewards.items():
-        make("reward_terms", name, options)
+    recipe = plan.recipe
+    sandbox = assemble(recipe, plan.plugins).sandbox
     if recipe.mask.code_outputs != "masked" and plan.flags.get("algo.advantage.is_correction_level", "off") != "off":
         raise RecipeError(
             "off-policy correction needs log-probs of every trained token, and code outputs have none",
             where="recipe keys mask.code_outputs and trainer.algo.advantage.is_correction_level",
             fix="use mask.code_outputs: masked, or is_correction_level: off",
         )
-    options = {"concurrency": recipe.sandbox.concurrency, "python": recipe.sandbox.python}
-    sandbox = make("sandboxes", recipe.sandbox.backend, {**recipe.sandbox.options, **options})
 
     async def try_sandbox() -> None:
         await sandbox.start()

@@ -71,9 +71,8 @@ def flags(command: str) -> dict[str, Flag]:
     Raises:
         EnvironmentProblem: If OpenRLHF is not installed, or its parser is not where it was in 0.11.2.
     """
-    file = find_cli(command)
     found = {}
-    for action in _parser(file)._actions:
+    for action in parser(command)._actions:
         if action.dest == "help" or not action.option_strings:
             continue
         name = action.option_strings[0].removeprefix("--")
@@ -137,8 +136,13 @@ def _text(value: object) -> str:
     return repr(value) if isinstance(value, float) else str(value)
 
 
-def _parser(file: Path) -> argparse.ArgumentParser:
-    """Upstream's parser, from the statements of its main block that build it."""
+def parser(command: str) -> argparse.ArgumentParser:
+    """A new parser with upstream's flags, from the statements of its main block that build it.
+
+    Raises:
+        EnvironmentProblem: If OpenRLHF is not installed, or its parser is not where it was in 0.11.2.
+    """
+    file = find_cli(command)
     tree = ast.parse(file.read_text(encoding="utf-8"), str(file))
     main = next(
         (n for n in tree.body if isinstance(n, ast.If) and ast.unparse(n.test) == "__name__ == '__main__'"), None
@@ -151,12 +155,12 @@ def _parser(file: Path) -> argparse.ArgumentParser:
     names: dict[str, Any] = {"argparse": argparse, "datetime": datetime, "os": os}
     try:
         exec(compile(ast.Module(building, []), str(file), "exec"), names)
-        parser = names["parser"]
+        built = names["parser"]
     except Exception as error:
         raise EnvironmentProblem(
             f"OpenRLHF's command-line flags cannot be read: {type(error).__name__}: {error}",
             where=str(file),
             fix="install the supported version: pip install openrlhf==0.11.2",
         ) from error
-    assert isinstance(parser, argparse.ArgumentParser)
-    return parser
+    assert isinstance(built, argparse.ArgumentParser)
+    return built

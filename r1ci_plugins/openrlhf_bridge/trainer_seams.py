@@ -86,6 +86,7 @@ def install() -> None:
             "openrlhf.trainer.ppo_utils.samples_generator": _samples_generator,
             "openrlhf.trainer.ppo_utils.experience_maker": _experience_maker,
             "openrlhf.trainer.ppo_trainer": _ppo_trainer,
+            "openrlhf.trainer.ppo_trainer_async": _ppo_trainer_async,
             "openrlhf.models.utils": _models_utils,
             "openrlhf.utils.loss_utils": _loss_utils,
         }
@@ -140,10 +141,19 @@ def outcomes_of(samples: Sequence[Any]) -> list[Outcome]:
 
 
 def _ppo_trainer(module: ModuleType) -> None:
-    base = module.BasePPOTrainer
-    for name in ("_compute_rollout_stats", "restore_best_checkpoint_state", "save_logs_and_checkpoints"):
-        _upstream[name] = replace(base, name, globals()[name])
+    _trainer(module.PPOTrainer)
     _upstream["compute_eval_metrics"] = replace(module, "compute_eval_metrics", compute_eval_metrics)
+
+
+def _ppo_trainer_async(module: ModuleType) -> None:
+    _trainer(module.TrainingActor)
+
+
+def _trainer(actor: Any) -> None:
+    # ray.remote has copied the methods of BasePPOTrainer into a class of its own: that is the one that runs.
+    remote_class = actor.__ray_metadata__.modified_class
+    for name in ("_compute_rollout_stats", "restore_best_checkpoint_state", "save_logs_and_checkpoints"):
+        _upstream[name] = replace(remote_class, name, globals()[name])
 
 
 def _compute_rollout_stats(self: Any, experiences: Sequence[Any]) -> dict[str, float]:

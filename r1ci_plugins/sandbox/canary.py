@@ -11,6 +11,7 @@ import os
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 NAMESPACES = ("mnt", "pid", "net", "ipc", "uts")
 
@@ -19,7 +20,7 @@ PROGRAM = """\
 import json, os, socket
 
 def look(sentinels, writable_probes):
-    status = dict(line.rstrip().split(":\\t", 1) for line in open("/proc/self/status") if ":\\t" in line)
+    status = {name: text.strip() for name, _, text in (line.partition(":") for line in open("/proc/self/status"))}
     def writable(folder):
         path = os.path.join(folder, "canary-probe")
         try:
@@ -104,7 +105,7 @@ def failed_checks(output: str, environment: Collection[str]) -> list[Check]:
         return [Check("report", f"unreadable, {error!r}: {output[:200]!r}")]
 
 
-def _judge(seen: Mapping, host: Mapping[str, str], environment: Collection[str]) -> list[Check]:
+def _judge(seen: Mapping[str, Any], host: Mapping[str, str], environment: Collection[str]) -> list[Check]:
     status = seen["status"]
     shared = [name for name, link in host.items() if seen["namespaces"][name] == link]
     extra = sorted(set(seen["environment"]) - set(environment))

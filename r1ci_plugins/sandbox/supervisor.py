@@ -71,7 +71,7 @@ def supervise(settings: dict[str, Any], code: bytes) -> None:
     began = time.monotonic()
     say("started")
     reason = watch(pid, began + settings["wall_s"], settings["memory_mb"] * MIB, (scratch, "/dev/shm"))
-    try:
+    try:  # noqa: SIM105 - contextlib takes longer to import than a small program to run
         os.kill(-1, KILL)  # everything but us and the jail's init; nothing can be forked past it
     except ProcessLookupError:
         pass
@@ -87,6 +87,7 @@ def supervise(settings: dict[str, Any], code: bytes) -> None:
 
 
 def say(line: str) -> None:
+    """Send the host a message."""
     os.write(0, (line + "\n").encode())
 
 
@@ -98,20 +99,20 @@ def checks_that_fail(settings: dict[str, Any]) -> list[str]:
         if os.readlink(f"/proc/self/ns/{name}") == link
     ]
     with open("/proc/self/status") as lines:
-        status = dict(line.rstrip().split(":\t", 1) for line in lines if ":\t" in line)
+        status = {name: value.strip() for name, _, value in (line.partition(":") for line in lines)}
     if status.get("Seccomp") != "2":
         failed.append("seccomp")
     if status.get("NoNewPrivs") != "1":
         failed.append("no-new-privileges")
     if int(status["CapEff"], 16) & ~settings["capabilities"] or int(status["CapBnd"], 16) & ~settings["capabilities"]:
         failed.append("capabilities")
-    home = os.environ["HOME"]
-    if os.stat(home).st_dev in (settings["host_home_device"], os.stat(os.path.dirname(home)).st_dev):
+    if os.stat(os.environ["HOME"]).st_dev == settings["host_home_device"]:
         failed.append("private-home")
     return failed
 
 
 def set_dumpable(value: bool) -> None:
+    """Allow or forbid processes of the same user to look into this one's memory."""
     import ctypes
 
     PR_SET_DUMPABLE = 4
@@ -126,7 +127,6 @@ def become_program(settings: dict[str, Any], scratch: str, mark: int) -> None:
     for target, source in enumerate((null, settings["stdout"], settings["stderr"])):
         os.dup2(source, target)
         os.close(source)
-    os.chdir(scratch)
     for name in set(os.environ) - set(settings["environment"]):
         del os.environ[name]
     os.environ["HOME"] = scratch
@@ -137,17 +137,17 @@ def become_program(settings: dict[str, Any], scratch: str, mark: int) -> None:
 
         site.setquit()
         site.sethelper()
-    sys.stdout.reconfigure(line_buffering=True)  # what was printed before a kill is not lost
+    sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr] # what was printed before a kill is not lost
 
     uid = settings["uid"]
-    for name, value in (
+    for limit, value in (
         (resource.RLIMIT_CORE, 0),
         (resource.RLIMIT_NOFILE, 256),
         (resource.RLIMIT_FSIZE, settings["file_mb"] * MIB),
         # The jail's init and the supervisor count too when they run as the program's user.
         (resource.RLIMIT_NPROC, settings["processes"] + (2 if uid is None else 0)),
     ):
-        resource.setrlimit(name, (value, value))
+        resource.setrlimit(limit, (value, value))
     # SIGXCPU first, which wait4 shows; SIGKILL a second later for who ignores it.
     resource.setrlimit(resource.RLIMIT_CPU, (settings["cpu_s"], settings["cpu_s"] + 1))
     if uid is None:
@@ -156,6 +156,7 @@ def become_program(settings: dict[str, Any], scratch: str, mark: int) -> None:
         os.setgroups([])
         os.setresgid(uid, uid, uid)
         os.setresuid(uid, uid, uid)
+    os.chdir(scratch)
     address_space = settings["memory_mb"] * MIB
     resource.setrlimit(resource.RLIMIT_AS, (address_space, address_space))
     os.write(mark, b"s")
@@ -179,9 +180,7 @@ def run_program(code: bytes, mark: int) -> None:
     sys.excepthook = excepthook
     source = code.decode("utf-8", "surrogatepass")
     program = type(sys)("__main__")
-    program.__file__ = SOURCE_NAME
-    program.__builtins__ = __builtins__
-    program.__loader__ = SourceLoader(source)
+    program.__dict__.update(__file__=SOURCE_NAME, __builtins__=__builtins__, __loader__=SourceLoader(source))
     sys.modules["__main__"] = program
     exec(compile(source, SOURCE_NAME, "exec", dont_inherit=True), program.__dict__)
 

@@ -86,7 +86,8 @@ def test_without_openrlhf_it_says_how_to_install_it(monkeypatch):
         openrlhf_flags.find_cli("train_ppo")
 
 
-def test_a_parser_that_upstream_moved_is_reported(tmp_path):
+def test_a_parser_that_upstream_moved_is_reported(monkeypatch, tmp_path):
     (tmp_path / "moved.py").write_text("def main():\n    pass\n")
+    monkeypatch.setattr(openrlhf_flags, "find_cli", lambda command: tmp_path / "moved.py")
     with pytest.raises(EnvironmentProblem, match="cannot be read"):
-        openrlhf_flags._parser(tmp_path / "moved.py")
+        openrlhf_flags.parser("train_ppo")

@@ -11,12 +11,16 @@ import decimal
 import json
 import os
 import random
+import re
 import sys
 import threading
 import time
+from collections.abc import Sequence
+from fractions import Fraction
 from typing import Any
 
 from r1ci_tasks_reasoning_gym.catalog import DATASETS
+from r1ci_tasks_reasoning_gym.expressions import evaluate
 
 ATTEMPTS = 200
 # Building these reads a word list or scans all fonts; an item depends on nothing else but the seed (see the tests).
@@ -91,12 +95,54 @@ def fault(name: str, entry: dict[str, Any]) -> str:
             return "the end is past midnight, which the question does not say"
         if metadata["task_type"].startswith("datetime") and "(%A)" in metadata["format"]:
             return "the reference ignores the time of day in this format"
+    if name == "letter_counting":
+        words = " ".join(metadata["span"])
+        if words.count(metadata["target_letter"].lower()) != words.lower().count(metadata["target_letter"].lower()):
+            return "the count depends on whether capitals count, which the question does not say"
+    if name == "syllogism":
+        premises = [metadata["premise1"], metadata["premise2"]]
+        verdicts = {follows(premises, metadata["conclusion"], empty) for empty in (False, True)}
+        if verdicts != {answer == "Yes"}:
+            return "the reference is wrong, or depends on whether there need be any members of a class"
+    if name == "basic_arithmetic" and evaluate(metadata["expression"], Fraction) != Fraction(answer):
+        return "the reference rounds a quotient down, which the question does not say"
     try:
         sound = DATASETS[name].check(answer, answer, metadata)
     except (ValueError, ArithmeticError):
         sound = False
     # "No solution" for jugs, an unsolved Integral(...), a Go move that captures nothing.
     return "" if sound else f"the reference is wrong: {answer[:80]}"
+
+
+def follows(premises: Sequence[str], conclusion: str, may_be_empty: bool) -> bool:
+    """Whether a syllogism holds in every way that its classes can overlap.
+
+    Args:
+        premises: ``All/No/Some X are [not] Y``.
+        conclusion: Likewise.
+        may_be_empty: Whether a class may have no members, as in modern logic but not in the traditional one.
+    """
+    claims = []
+    for sentence in [*premises, conclusion]:
+        match = re.fullmatch(r"(All|No|Some) (\w+) are (not )?(\w+)", sentence)
+        if not match:
+            raise ValueError(f"not a categorical sentence: {sentence}")
+        claims.append((match[1], match[2], match[4], bool(match[3])))
+    classes = sorted({name for _, subject, predicate, _ in claims for name in (subject, predicate)})
+    regions = [frozenset(c for i, c in enumerate(classes) if n >> i & 1) for n in range(2 ** len(classes))]
+
+    def holds(claim: tuple[str, str, str, bool], world: list[frozenset[str]]) -> bool:
+        quantifier, subject, predicate, negated = claim
+        inside = {predicate in region for region in world if subject in region}
+        return {"All": False not in inside, "No": True not in inside, "Some": (not negated) in inside}[quantifier]
+
+    for bits in range(2 ** len(regions)):
+        world = [region for i, region in enumerate(regions) if bits >> i & 1]
+        if (may_be_empty or all(any(c in region for region in world) for c in classes)) and (
+            all(holds(claim, world) for claim in claims[:-1]) and not holds(claims[-1], world)
+        ):
+            return False
+    return True
 
 
 def plain(value: Any) -> Any:

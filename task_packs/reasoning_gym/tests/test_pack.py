@@ -5,10 +5,13 @@ from __future__ import annotations
 import json
 import os
 import random
+import re
 import signal
 import subprocess
 import sys
 import time
+from datetime import datetime
+from fractions import Fraction
 from importlib.metadata import entry_points
 
 import pytest
@@ -16,7 +19,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from r1ci_tasks_reasoning_gym import r1ci_task_packs
 from r1ci_tasks_reasoning_gym.catalog import DATASETS
+from r1ci_tasks_reasoning_gym.expressions import evaluate
 from r1ci_tasks_reasoning_gym.generator import Generator, generator
+from r1ci_tasks_reasoning_gym.worker import follows
 
 from r1ci_plugins import Question, TaskPack
 from r1ci_plugins.tasks.splits import candidate
@@ -137,6 +142,38 @@ for name in sorted(worker.REUSED):
     subprocess.run([sys.executable, "-c", code], env=os.environ | {"PYTHONHASHSEED": "0"}, check=True)
 
 
+@pytest.mark.parametrize(
+    ("premises", "conclusion", "traditional", "modern"),
+    [
+        (["All a are b", "All b are c"], "All a are c", True, True),
+        (["All a are b", "All b are c"], "Some a are c", True, False),
+        (["All a are b", "Some b are not c"], "Some a are not c", False, False),
+        (["Some a are b", "No b are c"], "Some a are not c", True, True),
+        (["No a are b", "No b are c"], "No a are c", False, False),
+    ],
+)
+def test_syllogisms_are_judged_by_their_models(premises, conclusion, traditional, modern):
+    assert follows(premises, conclusion, may_be_empty=False) is traditional
+    assert follows(premises, conclusion, may_be_empty=True) is modern
+
+
+def test_known_wrong_references_are_not_asked(pack):
+    arithmetic = [candidate("p", pack["basic_arithmetic"], "rl", i, 1, 4) for i in range(200)]
+    for question in arithmetic:
+        expression = question.text.removeprefix("Calculate ").removesuffix(".")
+        assert evaluate(expression, Fraction) == Fraction(question.answer), question.text
+    for question in (candidate("p", pack["letter_counting"], "rl", i, 1, None) for i in range(100)):
+        letter, text = re.findall(r'"([^"]*)"', question.text.replace("\n", " "))[:2]
+        assert str(text.count(letter)) == str(text.lower().count(letter)) == question.answer, question.text
+    for question in (candidate("p", pack["time_intervals"], "rl", i, 1, None) for i in range(200)):
+        clocks = re.findall(r"\b\d\d:\d\d:\d\d\.\d{3}", question.text)
+        if clocks:
+            start, end = (datetime.strptime(clock, "%H:%M:%S.%f") for clock in clocks)
+            assert question.answer == f"{datetime.min + (end - start):%H:%M:%S.%f}"[:-3], question.text
+    for question in (candidate("p", pack["intermediate_integration"], "rl", i, 1, 5) for i in range(30)):
+        assert "Integral" not in question.answer
+
+
 def test_neighbouring_seeds_share_no_questions(pack):
     task = pack["chain_sum"]
     first, second = ({candidate("p", task, "rl", i, seed, 9).text for i in range(50)} for seed in (42, 43))
@@ -176,6 +213,7 @@ def test_a_forked_process_has_its_own_child(pack):
 def test_no_child_outlives_its_parent(tmp_path):
     code = """
 import os, signal, sys
+from r1ci_tasks_reasoning_gym.expressions import evaluate
 from r1ci_tasks_reasoning_gym.generator import generator
 generator().ask("gcd", None, 1, ())
 print(generator()._child.pid, flush=True)

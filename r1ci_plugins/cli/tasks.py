@@ -1,0 +1,108 @@
+"""``r1ci tasks``: which tasks are installed, what they ask, and what their questions look like."""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated, NamedTuple
+
+import typer
+
+from r1ci_plugins.errors import PluginError
+from r1ci_plugins.suggestion import suggest
+from r1ci_plugins.tasks.splits import draw
+from r1ci_plugins.tasks.task import Question, Task, TaskPack
+
+app = typer.Typer(help="List tasks, describe one, and draw questions of it.", no_args_is_help=True)
+
+Name = Annotated[str, typer.Argument(help="pack/task, or the task alone where only one pack has it.")]
+Seed = Annotated[int, typer.Option(help="The recipe's seed.")]
+
+
+class _Found(NamedTuple):
+    pack: str
+    task: Task
+
+
+@app.command("list")
+def list_tasks(pack: Annotated[str | None, typer.Option(help="Only this pack's tasks.")] = None) -> None:
+    """List the tasks of the installed packs: a table on a terminal, else tab-separated lines."""
+    packs = _packs(pack)
+    if not packs:
+        typer.echo("no task packs are installed; try: pip install r1ci-tasks-reasoning-gym", err=True)
+    rows = [
+        (name, task.name, str(task.levels), task.description) for name in sorted(packs) for task in packs[name].tasks
+    ]
+    if not sys.stdout.isatty():
+        for row in rows:
+            typer.echo("\t".join(row))
+        return
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table("pack", "task", "levels", "asks", box=None, pad_edge=False)
+    for row in rows:
+        table.add_row(*map(Text, row))
+    Console().print(table)
+
+
+@app.command()
+def show(name: Name, seed: Seed = 0) -> None:
+    """Describe one task and show a question of it with its reference answer."""
+    pack, task = _find(name)
+    levels = "1 (only the default)" if task.levels == 1 else f"{task.levels}, difficulty 0 to {task.levels - 1}"
+    typer.echo(f"{pack}/{task.name}: {task.description}\nlevels: {levels}\n")
+    for question in draw(pack, task, "rl", seed, 1):
+        _print(question)
+    typer.echo(f"\nmore: r1ci tasks sample {pack}/{task.name} -n 3 --seed {seed}")
+
+
+@app.command()
+def sample(
+    name: Name,
+    count: Annotated[int, typer.Option("-n", "--count", min=1, help="How many questions.")] = 3,
+    seed: Seed = 0,
+    split: Annotated[str, typer.Option(help="sft, rl or test.")] = "rl",
+    difficulty: Annotated[int | None, typer.Option(help="A level; without it the task's default.")] = None,
+    json: Annotated[bool, typer.Option("--json", help="One JSON object a line, metadata included.")] = False,
+) -> None:
+    """Draw the first questions of a task, exactly those that a run with this seed gets."""
+    pack, task = _find(name)
+    for number, question in enumerate(draw(pack, task, split, seed, count, difficulty)):
+        if json:
+            typer.echo(question.to_json())
+        else:
+            typer.echo("\n" if number else "", nl=False)
+            _print(question)
+
+
+def _print(question: Question) -> None:
+    level = "the default" if question.difficulty is None else question.difficulty
+    typer.echo(
+        f"--- {question.task}, split {question.split}, seed {question.seed}, index {question.index}, level {level}\n"
+        f"{question.text.strip()}\n--- reference answer\n{question.answer}"
+    )
+
+
+def _packs(name: str | None) -> dict[str, TaskPack]:
+    from r1ci_plugins.plugins import load_packs
+
+    return load_packs(None if name is None else [name])
+
+
+def _find(name: str) -> _Found:
+    """The task of that name.
+
+    Raises:
+        PluginError: If there is none, or several packs have one.
+    """
+    pack_name, slash, _ = name.rpartition("/")
+    packs = _packs(pack_name if slash else None)
+    tasks = {f"{pack}/{task.name}": _Found(pack, task) for pack in packs for task in packs[pack].tasks}
+    matches = [full for full in tasks if name in (full, full.split("/")[1])]
+    if len(matches) == 1:
+        return tasks[matches[0]]
+    if matches:
+        raise PluginError(f"several packs have a task {name!r}", fix=f"name one of {', '.join(sorted(matches))}")
+    known = tasks if slash else {full.split("/")[1] for full in tasks}
+    raise PluginError(f"there is no task {name!r}", fix=f"{suggest(name, known)}; see `r1ci tasks list`")

@@ -1,0 +1,63 @@
+"""A started sandbox to run programs in, for whatever backend a test names."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import pytest
+
+from r1ci_plugins.sandbox.contract import ExecutionResult, Limits, Sandbox
+from r1ci_plugins.sandbox.firejail import FirejailSandbox
+
+# A new backend adds itself here, and the whole contract suite runs against it.
+BACKENDS: dict[str, Callable[..., Sandbox]] = {"firejail": FirejailSandbox}
+
+
+def backend_parameters() -> list:
+    absent = pytest.mark.skipif(shutil.which("firejail") is None, reason="firejail is not installed")
+    return [pytest.param(name, marks=[pytest.mark.firejail, absent]) for name in BACKENDS]
+
+
+class Bench:
+    """A sandbox and the event loop it lives in, for synchronous tests."""
+
+    def __init__(self, sandbox: Sandbox) -> None:
+        self.sandbox = sandbox
+        self.loop = asyncio.Runner()
+
+    def run(self, code: str, **limits) -> ExecutionResult:
+        return self.loop.run(self.sandbox.run(code, Limits(**{"wall_s": 20.0, **limits})))
+
+    def run_all(self, *codes: str, **limits) -> list[ExecutionResult]:
+        async def gather() -> list[ExecutionResult]:
+            return await asyncio.gather(
+                *(self.sandbox.run(code, Limits(**{"wall_s": 20.0, **limits})) for code in codes)
+            )
+
+        return self.loop.run(gather())
+
+
+@contextmanager
+def opened(sandbox: Sandbox) -> Iterator[Bench]:
+    bench = Bench(sandbox)
+    try:
+        bench.loop.run(sandbox.start())
+        yield bench
+    finally:
+        bench.loop.run(sandbox.close())
+        bench.loop.close()
+
+
+@pytest.fixture(scope="module", params=backend_parameters())
+def bench(request: pytest.FixtureRequest) -> Iterator[Bench]:
+    with opened(BACKENDS[request.param](concurrency=2)) as bench:
+        yield bench
+
+
+@pytest.fixture
+def backend(bench: Bench) -> Callable[..., Sandbox]:
+    """The class of the backend under test, for tests that need their own instance."""
+    return type(bench.sandbox)
