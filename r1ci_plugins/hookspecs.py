@@ -1,9 +1,10 @@
 """Every extension point, on one page.
 
 A plugin is a module (or object) with functions marked ``@r1ci_plugins.hookimpl`` whose names are below, announced by
-an entry point: group ``r1ci.plugins`` for ``--plugin NAME``, group ``r1ci.task_packs`` for task packs. Hooks run once
-at start-up and only register things; nothing goes through pluggy inside a rollout. A factory is any callable whose
-keyword arguments are the options a recipe may give it.
+an entry point: group ``r1ci.plugins`` for ``--plugin NAME``, group ``r1ci.task_packs`` for a task pack of the entry
+point's name (found without ``--plugin``; only its ``r1ci_task_packs`` counts). Hooks run once at start-up and only
+register things; nothing goes through pluggy inside a rollout. A factory is any callable whose keyword arguments are
+the options a recipe may give it.
 """
 
 from __future__ import annotations
@@ -39,7 +40,11 @@ def r1ci_answer_formats() -> Mapping[str, Callable[..., AnswerFormat]]:  # type:
 
 @hookspec
 def r1ci_sandboxes() -> Mapping[str, Callable[..., Sandbox]]:  # type: ignore[empty-body]
-    """Sandbox backends by name, for ``sandbox.backend``; called with ``concurrency`` and ``python`` (a path)."""
+    """Sandbox backends by name, for ``sandbox.backend``.
+
+    Called with the recipe's options and with ``concurrency`` (programs at a time; None: one per core) and ``python``
+    (path of the interpreter that runs the programs; None: the running one).
+    """
 
 
 @hookspec

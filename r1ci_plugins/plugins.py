@@ -186,6 +186,7 @@ class Parts:
     """What a recipe names, built. The verifier is not here: worker processes build it (``VerifierPool``)."""
 
     answer_format: AnswerFormat
+    instructions: str
     sandbox: Sandbox
     reward_terms: Mapping[str, RewardTerm]
     loss_mask: LossMask
@@ -197,9 +198,12 @@ def assemble(recipe: Recipe, plugins: Plugins) -> Parts:
     Raises:
         RecipeError: As ``Plugins.make``; the verifier's name and options are checked too.
     """
+    protocol = recipe.protocol
     plugins.make("verifiers", recipe.verifier.name, recipe.verifier.options)
+    answer_format = plugins.make("answer_formats", protocol.answer_format, protocol.answer_format_options)
     return Parts(
-        plugins.make("answer_formats", recipe.protocol.answer_format, recipe.protocol.answer_format_options),
+        answer_format,
+        protocol.instructions or answer_format.instructions,
         make_sandbox(recipe.sandbox, plugins),
         {name: plugins.make("reward_terms", name, options) for name, options in recipe.rewards.items()},
         plugins.make("loss_masks", recipe.mask.code_outputs, {}),

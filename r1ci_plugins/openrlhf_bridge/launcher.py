@@ -196,7 +196,7 @@ def _check_policy(plan: Plan) -> ChatTemplate:
             where="recipe key model",
             fix="check the folder or hub name, and that the hub can be reached from here",
         ) from error
-    return ChatTemplate(tokenizer, assemble(plan.recipe, plan.plugins).answer_format.instructions)
+    return ChatTemplate(tokenizer, assemble(plan.recipe, plan.plugins).instructions)
 
 
 def _check_machine(plan: Plan) -> None:

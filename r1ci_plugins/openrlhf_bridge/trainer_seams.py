@@ -7,8 +7,9 @@
 | ``compute_eval_metrics`` | accuracy (upstream averages the reward), per-task metrics, ``evaluations.jsonl`` |
 | ``BasePPOTrainer.restore_best_checkpoint_state`` | an evaluation before the first step |
 | ``BasePPOTrainer.save_logs_and_checkpoints`` | ``metrics.jsonl``; an evaluation after the last step |
-| ``RemoteExperienceMaker.make_experience_batch`` | infrastructure faults stay out of their group's baseline |
-| ``masked_mean``, ``_optimizer_step_loss_norm`` | an empty loss mask means 0, not NaN |
+| ``RemoteExperienceMaker.make_experience_batch`` | a batch of nothing but infrastructure faults ends the run |
+| ``apply_length_penalties`` | infrastructure faults stay out of their group's baseline |
+| ``masked_mean``, ``_optimizer_step_loss_norm``, ``get_loss_batch_info`` | an empty loss mask means 0, not NaN |
 
 The functions are module-level on purpose: Ray pickles upstream's actor classes by value, and a module-level function
 travels by name.
@@ -162,10 +163,20 @@ def _compute_rollout_stats(self: Any, experiences: Sequence[Any]) -> dict[str, f
 
 
 def compute_eval_metrics(eval_dataloader: Any, samples: Sequence[Any], n_samples_per_prompt: int) -> dict[str, float]:
-    """Upstream's pass@k over correctness instead of reward, and our metrics; keep every outcome on disk."""
-    judged = [dataclasses.replace(sample, rewards=sample.scores) for sample in samples]
-    logs = _upstream["compute_eval_metrics"](eval_dataloader, judged, n_samples_per_prompt)
+    """Upstream's pass@k over correctness instead of reward, and our metrics; keep every outcome on disk.
+
+    An excluded sample is neither right nor wrong: it counts as the mean of its question's other samples, and a
+    question without any is left out.
+    """
     outcomes = outcomes_of(samples)
+    judged = []
+    for start in range(0, len(samples), n_samples_per_prompt):
+        group = range(start, start + n_samples_per_prompt)
+        known = [outcomes[i].correct for i in group if not outcomes[i].excluded]
+        for i in group if known else ():
+            score = sum(known) / len(known) if outcomes[i].excluded else float(outcomes[i].correct)
+            judged.append(dataclasses.replace(samples[i], rewards=samples[i].scores.new_full((1,), score)))
+    logs = _upstream["compute_eval_metrics"](eval_dataloader, judged, n_samples_per_prompt)
     accuracy = estimate(list(accuracy_by_question(outcomes).values()))
     own = batch_metrics(outcomes)
     here = recorder()
@@ -238,33 +249,50 @@ def _evaluate(trainer: Any, global_step: int) -> None:
 def _experience_maker(module: ModuleType) -> None:
     maker = module.RemoteExperienceMaker
     _upstream["make_experience_batch"] = replace(maker, "make_experience_batch", make_experience_batch)
+    # Imported there by name, and the last thing that touches rewards before baselines are computed.
+    _upstream["apply_length_penalties"] = replace(module, "apply_length_penalties", apply_length_penalties)
 
 
 def make_experience_batch(self: Any, rollout_samples: Sequence[Any]) -> Any:
-    """Give each excluded sample the mean reward of the rest of its group, so that it does not move the baseline.
-
-    Its own loss mask is empty. The group's standard deviation (``group_norm``) still counts it, as a value at the
-    mean; with one of five excluded it comes out 13 % smaller.
+    """Refuse a batch without a single usable sample.
 
     Raises:
         InfrastructureFault: Every sample of the batch is excluded: there is nothing to learn from, and sandbox or
             checkers are down.
     """
     outcomes = outcomes_of(rollout_samples)
-    size = self.args.rollout.n_samples_per_prompt
     if outcomes and all(outcome.excluded for outcome in outcomes):
         raise InfrastructureFault(
             f"all {len(outcomes)} trajectories of a batch ended in an infrastructure fault",
             where=str(recorder().folder.trajectories("train")),
             fix="read `fault` in the trajectories, run `r1ci doctor`, then resume with --ckpt.load_enable",
         )
-    for start in range(0, len(outcomes), size):
-        group = range(start, min(start + size, len(outcomes)))
-        known = [outcomes[i].reward for i in group if not outcomes[i].excluded]
-        for i in group:
-            if outcomes[i].excluded:
-                rollout_samples[i].rewards.fill_(sum(known) / len(known) if known else 0.0)
     return _upstream["make_experience_batch"](self, rollout_samples)
+
+
+def apply_length_penalties(experiences: Sequence[Any], args: Any) -> None:
+    """Upstream's penalties; then each excluded sample gets the mean reward of the rest of its baseline's group.
+
+    So it does not move the baseline; its own loss mask is empty. The group's standard deviation (``group_norm``)
+    still counts it, as a value at the mean; with one of five excluded it comes out 13 % smaller.
+    """
+    _upstream["apply_length_penalties"](experiences, args)
+    rows = [(experience, row) for experience in experiences for row in range(len(experience.index))]
+    samples = sorted(
+        zip([experience.index[row] for experience, row in rows], rows, outcomes_of(experiences), strict=True),
+        key=lambda sample: sample[0],  # a prompt's samples have consecutive indices
+    )
+    whole_batch = args.algo.advantage.estimator == "flash_reinforce"
+    size = len(samples) if whole_batch else args.rollout.n_samples_per_prompt
+    for start in range(0, len(samples), size):
+        group = samples[start : start + size]
+        known = [experience.rewards[row].item() for _, (experience, row), outcome in group if not outcome.excluded]
+        for _, (experience, row), outcome in group:
+            if outcome.excluded:
+                experience.rewards[row] = sum(known) / len(known) if known else 0.0
+    for experience in experiences:
+        if "reward" in experience.info:
+            experience.info["reward"] = experience.rewards.clone()
 
 
 def _models_utils(module: ModuleType) -> None:
@@ -279,11 +307,19 @@ def masked_mean(tensor: Any, mask: Any, dim: int | None = None) -> Any:
 
 
 def _loss_utils(module: ModuleType) -> None:
-    _upstream["_optimizer_step_loss_norm"] = replace(module, "_optimizer_step_loss_norm", _optimizer_step_loss_norm)
+    for name in ("_optimizer_step_loss_norm", "get_loss_batch_info"):
+        _upstream[name] = replace(module, name, globals()[name])
 
 
 def _optimizer_step_loss_norm(masks: Any, dp_group: Any, dp_size: int, gas: int) -> dict[str, Any]:
-    norms = _upstream["_optimizer_step_loss_norm"](masks, dp_group, dp_size, gas)
-    for name in ("batch_num_tokens", "global_batch_size"):
-        norms[name] = norms[name].clamp(min=1 / gas)  # no trained token in the whole optimizer step: loss 0
-    return norms
+    return _at_least(1 / gas, _upstream["_optimizer_step_loss_norm"](masks, dp_group, dp_size, gas))
+
+
+def get_loss_batch_info(*arguments: Any, **options: Any) -> dict[str, Any]:
+    """Upstream's, for dynamic batches."""
+    return _at_least(1, _upstream["get_loss_batch_info"](*arguments, **options))
+
+
+def _at_least(one: float, norms: dict[str, Any]) -> dict[str, Any]:
+    """Divisors of the loss, no less than a single token's: with no trained token in the whole step the loss is 0."""
+    return norms | {name: norms[name].clamp(min=one) for name in ("batch_num_tokens", "global_batch_size")}

@@ -7,7 +7,6 @@ import json
 import os
 import resource
 import signal
-import sys
 from typing import Any
 
 
@@ -19,11 +18,12 @@ def main() -> None:
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
     os.dup2(2, 1)  # what a checker prints must not be taken for a reply
 
-    def reply(**values: Any) -> None:
-        replies.write(json.dumps(values) + "\n")
+    def reply(number: int, **values: Any) -> None:
+        replies.write(json.dumps({"number": number, **values}) + "\n")
         replies.flush()
 
     order = json.loads(requests.readline())
+    number = order["number"]
     try:
         from r1ci_plugins.plugins import load_packs, load_plugins
         from r1ci_plugins.tasks.task import Question, Score
@@ -32,22 +32,24 @@ def main() -> None:
         packs = load_packs(order["packs"], plugins=plugins)
         verifier = plugins.make("verifiers", order["verifier"], order["options"])
     except Exception as error:
-        reply(error=str(error))
+        reply(number, error=str(error))
         return
-    limit = order["memory_mb"] << 20
+    limit, hard = order["memory_mb"] << 20, resource.getrlimit(resource.RLIMIT_AS)[1]
+    limit = limit if hard == resource.RLIM_INFINITY else min(limit, hard)
     resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
-    reply(ready=True)
+    reply(number, ready=True)
     for line in requests:
         try:
             request = json.loads(line)
+            number = request["number"]
             question = Question.from_json(request["question"])
             pack, name = question.task.split("/", 1)
             score = verifier(packs[pack][name], question, request["answer"])
             if not isinstance(score, Score):
                 raise TypeError(f"the verifier returned {score!r}, not a Score")
-            reply(value=float(score.value), detail=score.detail[:1000])
+            reply(number, value=float(score.value), detail=score.detail[:1000])
         except Exception as error:  # MemoryError and RecursionError included: they are the checker's, not ours
-            reply(error=f"{type(error).__name__}: {error}"[:1000])
+            reply(number, error=f"{type(error).__name__}: {error}"[:1000])
 
 
 def _die_with_parent() -> None:

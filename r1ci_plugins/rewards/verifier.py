@@ -32,10 +32,15 @@ def ask_task(task: Task, question: Question, answer: str) -> Score:
     """The built-in verifier ``task``: the verdict of the task's own checker.
 
     Raises:
-        ValueError: The checker returned something other than a finite number in [0, 1], a bool or a Score.
+        TypeError: The checker returned something that is no number (a text that spells one included).
+        ValueError: The number is not finite or not in [0, 1].
     """
     verdict = task.check(question, answer)
-    return verdict if isinstance(verdict, Score) else Score(float(verdict))
+    if isinstance(verdict, Score):
+        return verdict
+    if isinstance(verdict, (str, bytes)):
+        raise TypeError(f"the checker returned the text {verdict!r}, not a number")
+    return Score(float(verdict))
 
 
 @dataclass
@@ -65,6 +70,7 @@ class VerifierPool:
         for _ in range(self.workers):
             self._idle.put_nowait(None)  # a worker starts when it is first needed
         self._alive: set[asyncio.subprocess.Process] = set()
+        self._asked = 0
 
     async def verify(self, question: Question, answer: str) -> Score:
         """Check one answer.
@@ -80,7 +86,7 @@ class VerifierPool:
             if worker is None or worker.returncode is not None:
                 worker = None
                 worker = await self._spawn()
-            request = json.dumps({"question": question.to_json(), "answer": answer})
+            request = {"question": question.to_json(), "answer": answer}
             reply = await self._ask(worker, request, self.deadline_s, question.key)
         except BaseException:
             self._kill(worker)  # its state is unknown (it may still be working on this answer)
@@ -104,16 +110,21 @@ class VerifierPool:
         self._alive.clear()
 
     async def _spawn(self) -> asyncio.subprocess.Process:
-        worker = await asyncio.create_subprocess_exec(
-            sys.executable,
-            "-m",
-            "r1ci_plugins.rewards.checker_worker",
-            stdin=asyncio.subprocess.PIPE,
-            stdout=asyncio.subprocess.PIPE,
-            limit=1 << 24,
-            env={**os.environ, "PYTHONHASHSEED": "0"},
-        )
-        self._alive.add(worker)
+        try:
+            worker = await asyncio.create_subprocess_exec(
+                sys.executable,
+                "-m",
+                "r1ci_plugins.rewards.checker_worker",
+                stdin=asyncio.subprocess.PIPE,
+                stdout=asyncio.subprocess.PIPE,
+                limit=1 << 24,
+                env={**os.environ, "PYTHONHASHSEED": "0"},
+            )
+        except OSError as error:
+            raise InfrastructureFault(
+                f"no process for a checker: {error}", where="starting a checker worker", fix="run `r1ci doctor`"
+            ) from error
+        self._alive = {worker, *(old for old in self._alive if old.returncode is None)}
         order = {
             "verifier": self.name,
             "options": dict(self.options),
@@ -122,7 +133,7 @@ class VerifierPool:
             "memory_mb": self.memory_mb,
         }
         try:
-            reply = await self._ask(worker, json.dumps(order), _START_S, "starting a checker worker")
+            reply = await self._ask(worker, order, _START_S, "starting a checker worker")
         except BaseException:
             self._kill(worker)
             raise
@@ -132,22 +143,29 @@ class VerifierPool:
         return worker
 
     async def _ask(
-        self, worker: asyncio.subprocess.Process, line: str, deadline_s: float, where: str
+        self, worker: asyncio.subprocess.Process, message: dict[str, Any], deadline_s: float, where: str
     ) -> dict[str, Any]:
         assert worker.stdin is not None and worker.stdout is not None
+        self._asked += 1
+        number = self._asked
         try:
             async with asyncio.timeout(deadline_s):
-                worker.stdin.write(line.encode("utf-8", "surrogatepass") + b"\n")
+                worker.stdin.write(json.dumps({"number": number, **message}).encode() + b"\n")
                 await worker.stdin.drain()
-                reply = await worker.stdout.readline()
+                line = await worker.stdout.readline()
         except TimeoutError:
             raise InfrastructureFault(f"the checker took more than {deadline_s:g} s", where=where) from None
         except (ConnectionError, ValueError) as error:
             raise InfrastructureFault(f"the checker's worker broke off: {error}", where=where) from error
-        if not reply:
+        if not line:
             raise InfrastructureFault("the checker's worker died", where=where)
-        answer: dict[str, Any] = json.loads(reply)
-        return answer
+        try:
+            reply: dict[str, Any] = json.loads(line)
+        except ValueError:  # it died in the middle of the line
+            reply = {}
+        if reply.get("number") != number:  # such as the second reply of a checker that forked
+            raise InfrastructureFault("the checker's worker replied out of turn", where=where)
+        return reply
 
     def _kill(self, worker: asyncio.subprocess.Process | None) -> None:
         if worker is not None and worker.returncode is None:

@@ -21,8 +21,8 @@ from r1ci_plugins.errors import InfrastructureFault
 from r1ci_plugins.protocol import feedback
 from r1ci_plugins.protocol.answer_format import Action, ActionKind, AnswerFormat
 from r1ci_plugins.protocol.chat_template import ChatTemplate
-from r1ci_plugins.rollout.engine import Ended, Engine
 from r1ci_plugins.protocol.segments import Segment, SegmentKind
+from r1ci_plugins.rollout.engine import Ended, Engine
 from r1ci_plugins.rollout.trajectory import StopReason, ToolCall, Trajectory
 from r1ci_plugins.sandbox.contract import ExecutionResult, Limits, Sandbox
 from r1ci_plugins.tasks.task import Question

@@ -1,5 +1,7 @@
-"""The code-output loss mask: which tokens of a trajectory are trained on (PAPER: masked is the default, unmasked the
-ablation), and the invariants that make a wrong mask an error rather than a silently wrong gradient.
+"""The code-output loss mask: which tokens of a trajectory are trained on.
+
+The paper masks code outputs by default; ``unmasked`` is its ablation. The invariants make a wrong mask an error rather
+than a silently wrong gradient.
 """
 
 from __future__ import annotations
@@ -85,8 +87,6 @@ def check_invariants(trajectory: Trajectory, ranges: list[Range], *, sampled_onl
         if segment.log_probs is None:
             continue
         if len(segment.log_probs) != len(segment.token_ids):
-            raise LossMaskError(
-                f"{len(segment.log_probs)} log-probs for {len(segment.token_ids)} tokens", where=where
-            )
+            raise LossMaskError(f"{len(segment.log_probs)} log-probs for {len(segment.token_ids)} tokens", where=where)
         if any(not math.isfinite(p) or p > 1e-4 for p in segment.log_probs):
             raise LossMaskError("a log-prob is positive or not finite", where=where)

@@ -44,6 +44,9 @@ class Outcome:
     action_tokens: int
     wall_s: float
 
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "tool_errors", tuple(self.tool_errors))  # JSON gives a list back
+
     @classmethod
     def of(cls, trajectory: Trajectory) -> Outcome:
         """Summarise a judged trajectory."""
@@ -73,8 +76,8 @@ class Outcome:
 def batch_metrics(outcomes: Sequence[Outcome]) -> dict[str, float]:
     """Metrics of a batch: ``accuracy``, ``code_calls``, ... and the same under ``task/<name>/`` for every task.
 
-    Excluded trajectories count only in ``excluded`` and the times. Rates are means over trajectories, tool-error
-    rates over code calls.
+    Excluded trajectories count everywhere but in ``accuracy``, ``reward`` and ``reward/<term>``, which are left out
+    when nothing else remains. Rates are means over trajectories, tool-error rates over code calls.
     """
     if not outcomes:
         return {}

@@ -144,5 +144,5 @@ class Trajectory:
                 stop_reason=StopReason(raw.pop("stop_reason")),
                 **raw,
             )
-        except (AttributeError, KeyError, TypeError, ValueError) as error:
+        except (AttributeError, KeyError, TypeError, ValueError, RecursionError) as error:
             raise TrajectoryFileError(f"not a trajectory record: {error}", where=line[:120]) from error

@@ -1,23 +1,29 @@
 """Trajectories as gzip-compressed JSON lines, whole at any moment.
 
 Each write appends one complete gzip member in a single system call, so ``zcat`` reads everything written so far and a
-killed process leaves at most one torn member at the end, which the reader reports and skips.
+killed process leaves at most one torn member, which the reader reports and skips. A run that is resumed appends after
+it: the reader finds the next whole member, where ``zcat`` would stop.
 """
 
 from __future__ import annotations
 
 import gzip
 import logging
+import os
 import random
 import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import BinaryIO
 
 from r1ci_plugins.errors import TrajectoryFileError
 from r1ci_plugins.rollout.trajectory import Trajectory
 
 log = logging.getLogger(__name__)
+
+_MAGIC = b"\x1f\x8b\x08"  # how a gzip member starts
+_PIECE = 1 << 16
 
 
 @dataclass
@@ -65,19 +71,55 @@ class TrajectoryWriter:
 
 
 def read_trajectories(path: Path) -> Iterator[Trajectory]:
-    """Yield every trajectory of a file; a member torn by a killed process ends the iteration with a warning.
+    """Yield every trajectory of a file; a member torn by a killed process is skipped with a warning.
 
     Raises:
         TrajectoryFileError: The file is missing or not gzip, or a line is not a trajectory (its number is named).
     """
     number = 0
     try:
-        with gzip.open(path, "rt", encoding="utf-8", errors="surrogatepass") as lines:
-            for number, line in enumerate(lines, 1):
-                yield Trajectory.from_json(line)
-    except (EOFError, zlib.error):
-        log.warning("%s ends in the middle of a write; %d trajectories before that are whole", path, number)
+        with open(path, "rb") as file:
+            if not _MAGIC.startswith(file.read(len(_MAGIC))):
+                raise TrajectoryFileError("not a gzip file")
+            lines = (line for member in _members(file, path) for line in member.splitlines())
+            for line in lines:
+                number += 1
+                yield Trajectory.from_json(line.decode("utf-8", "surrogatepass"))
     except OSError as error:
         raise TrajectoryFileError(f"cannot read trajectories: {error}", where=str(path)) from error
+    except UnicodeDecodeError as error:
+        raise TrajectoryFileError(f"not a trajectory record: {error}", where=f"{path}, line {number}") from error
     except TrajectoryFileError as error:
-        raise TrajectoryFileError(error.what, where=f"{path}, line {number}", fix=error.fix) from error
+        where = f"{path}, line {number}" if number else str(path)
+        raise TrajectoryFileError(error.what, where=where, fix=error.fix) from error
+
+
+def _members(file: BinaryIO, path: Path) -> Iterator[bytes]:
+    """Contents of every whole gzip member, in order."""
+    position, size = 0, file.seek(0, os.SEEK_END)
+    while position < size:
+        file.seek(position)
+        member, content = zlib.decompressobj(wbits=31), []
+        try:
+            while not member.eof and (piece := file.read(_PIECE)):
+                content.append(member.decompress(piece))
+        except zlib.error:
+            pass
+        if member.eof:
+            position = file.tell() - len(member.unused_data)
+            yield b"".join(content)
+        else:
+            after = _find_member(file, position + 1)
+            log.warning("%s: a write of %d bytes at %d was cut short; it is skipped", path, after - position, position)
+            position = after
+
+
+def _find_member(file: BinaryIO, position: int) -> int:
+    """Offset of the first member that starts at a position or later, or the file's length."""
+    file.seek(position)
+    seen = b""
+    while piece := file.read(_PIECE):
+        seen = seen[-len(_MAGIC) + 1 :] + piece
+        if (found := seen.find(_MAGIC)) != -1:
+            return file.tell() - len(seen) + found
+    return file.tell()

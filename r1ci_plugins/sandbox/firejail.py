@@ -50,6 +50,8 @@ ENVIRONMENT = {
     "PYTHONHASHSEED": "0",
 }
 
+SHOWN_OF_ETC = ("/etc/passwd", "/etc/group", "/etc/localtime", "/etc/ld.so.cache", "/etc/alternatives")
+
 START_S = 60.0  # a jail starts in 0.05 s; only a machine that is stuck takes this long
 GRACE_S = 2.0  # for the supervisor's report after the program's deadline
 STOP_S = 5.0  # for a jail to end by itself after the report
@@ -170,7 +172,7 @@ def jail_options(interpreter: Interpreter, home: Path, as_root: bool) -> list[st
         "--seccomp=memfd_create,memfd_secret,shmget,io_uring_setup,userfaultfd",
         "--seccomp.block-secondary",
         # --private-etc would copy these, 15 ms a jail.
-        *(f"--whitelist=/etc/{name}" for name in ("passwd", "group", "localtime", "ld.so.cache", "alternatives")),
+        *(f"--whitelist={path}" for path in SHOWN_OF_ETC if os.path.exists(path)),
     ]
     options += ["--caps.keep=setuid,setgid,kill,chown"] if as_root else ["--caps.drop=all", "--noroot"]
     shown = interpreter.folders
@@ -204,9 +206,9 @@ class FirejailSandbox:
     More than 16 times ``output_bytes`` on stdout or stderr ends it with ``OUTPUT``.
 
     Started by root, every program gets an unprivileged user id of its own. Started by an ordinary user it shares that
-    user's id with its supervisor inside the jail, which it can therefore kill: that ends the jail and counts as the
-    program's own death (``ERROR``, exit code -9). Only a program that stops its supervisor just before the host
-    process is killed can outlive it, in its jail and under its limits.
+    user's id with its supervisor inside the jail, which it can therefore kill: that counts as the program's own death
+    (``ERROR`` or, if it runs on until its deadline, ``TIMEOUT``, exit code -9). Only a program that stops its
+    supervisor just before the host process is killed can outlive it, in its jail and under its limits.
 
     Not bounded: memory in pipe and socket buffers, disk reads, what the kernel does for the program.
 
@@ -225,7 +227,8 @@ class FirejailSandbox:
         self.python = python or sys.executable
         self._slots = asyncio.Semaphore(self.concurrency)
         self._starting = asyncio.Lock()
-        self._command: list[str] | None = None  # None: not started, nothing may run
+        self._command: list[str] = []
+        self._proven = False  # until the canary has come back, and after close(), nothing else may run
         self._home = Path("/")
         self._as_root = os.geteuid() == 0
         self._users = contextlib.ExitStack()
@@ -241,17 +244,16 @@ class FirejailSandbox:
                 The message names the check and the fix. Nothing runs afterwards.
         """
         async with self._starting:
-            if self._command is not None:
+            if self._proven:
                 return
-            command = await asyncio.to_thread(self._find_command)
+            self._command = await asyncio.to_thread(self._find_command)
             self._lease_users()
-            self._command = command
             try:
                 await self._run_canary()
             except BaseException:
-                self._command = None
                 self._users.close()
                 raise
+            self._proven = True
 
     async def run(self, code: str, limits: Limits) -> ExecutionResult:
         """Run one program in a new jail.
@@ -268,19 +270,21 @@ class FirejailSandbox:
         queued = time.monotonic()
         async with self._slots:
             queue_s = time.monotonic() - queued
-            if self._command is None:
+            if not self._proven:
                 raise InfrastructureFault("the sandbox is not running", fix="await its start() first, close() last")
-            return await self._run(code, limits, queue_s)
+            result = await self._run(code, limits, queue_s)
+            if not self._proven:
+                raise InfrastructureFault("the sandbox was closed while the program ran")
+            return result
 
     async def close(self) -> None:
         """Kill every jail and wait until all are gone; programs that were running end as InfrastructureFault."""
-        self._command = None
+        self._proven = False
         for jail in list(self._jails):
             jail.kill()
         for jail in list(self._jails):
             await jail.wait()
         self._users.close()
-        self._free_users.clear()
 
     def _find_command(self) -> list[str]:
         binary = shutil.which("firejail")
@@ -308,6 +312,7 @@ class FirejailSandbox:
 
     def _lease_users(self) -> None:
         """Reserve a user id per slot on this machine; the abstract sockets vanish with this process."""
+        self._free_users = []
         if not self._as_root:
             return
         for uid in JOB_USERS:
@@ -322,7 +327,6 @@ class FirejailSandbox:
             if len(self._free_users) == self.concurrency:
                 return
         self._users.close()
-        self._free_users.clear()
         raise SandboxUnavailable(
             f"fewer than {self.concurrency} of the {len(JOB_USERS)} user ids for programs are free on this machine",
             fix="lower the sandbox's concurrency, or close the other sandboxes",
@@ -354,9 +358,10 @@ class FirejailSandbox:
             )
 
     async def _run(self, code: str, limits: Limits, queue_s: float) -> ExecutionResult:
-        user = self._free_users.pop() if self._as_root else None
+        users = self._free_users
+        user = users.pop() if self._as_root else None
         try:
-            jail = _Jail(self._command or [], self._home, limits.output_bytes)
+            jail = _Jail(self._command, self._home, limits.output_bytes)
             self._jails.add(jail)
             try:
                 return await self._converse(jail, code, limits, user, queue_s)
@@ -366,7 +371,7 @@ class FirejailSandbox:
                 self._jails.discard(jail)
         finally:
             if user is not None:
-                self._free_users.append(user)
+                users.append(user)
 
     async def _converse(
         self, jail: _Jail, code: str, limits: Limits, user: int | None, queue_s: float
@@ -402,15 +407,14 @@ class FirejailSandbox:
         began = time.monotonic()
         report = _Report.parse(await jail.read_line(limits.wall_s + GRACE_S))
         elapsed = time.monotonic() - began
+        cpu_s = report.cpu_s if report else jail.cpu_s()
         await jail.stop(STOP_S if report else 0.0)
-        if self._command is None:
-            raise InfrastructureFault("the sandbox was closed while the program ran")
         if report is None:
             if elapsed < limits.wall_s and user is not None:
                 # Another user's process: the program cannot have killed it.
                 raise InfrastructureFault("the jail died while the program ran", where=jail.messages() or None)
             reason = "deadline" if elapsed >= limits.wall_s else "exit"
-            report = _Report(elapsed, jail.cpu_s, -signal.SIGKILL, reason, out_of_memory=False)
+            report = _Report(elapsed, cpu_s, -signal.SIGKILL, reason, out_of_memory=False)
         return ExecutionResult(
             stdout=jail.stdout.text(),
             stderr=jail.stderr.text(),
@@ -461,7 +465,6 @@ class _Jail:
         self._loop = asyncio.get_running_loop()
         self._received = b""
         self.exit_code: int | None = None
-        self.cpu_s = 0.0  # of everything, firejail included; known once it exited
         with contextlib.ExitStack() as inner, contextlib.ExitStack() as on_error:
             try:
                 self._control, control = socket.socketpair()
@@ -540,14 +543,18 @@ class _Jail:
         """Kill the jail: with its init, firejail's only child, the kernel kills all that is in it."""
         if self._exited.is_set():
             return
-        children = Path(f"/proc/{self._process.pid}/task/{self._process.pid}/children")
-        try:
-            pids = [int(pid) for pid in children.read_text().split()]
-        except OSError:
-            pids = []
-        for pid in pids or [self._process.pid]:
+        for pid in _children(self._process.pid) or [self._process.pid]:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
+
+    def cpu_s(self) -> float:
+        """CPU seconds of what runs in the jail now, and what it waited for; for when the supervisor cannot tell."""
+        pids, ticks = [self._process.pid], 0
+        for pid in pids:
+            pids += _children(pid)
+            with contextlib.suppress(OSError):
+                ticks += sum(map(int, Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[11:15]))
+        return ticks / os.sysconf("SC_CLK_TCK")
 
     def messages(self) -> str:
         """What firejail itself, or a supervisor that broke, wrote."""
@@ -560,9 +567,7 @@ class _Jail:
     def _reap(self) -> None:
         self._loop.remove_reader(self._pidfd)
         os.close(self._pidfd)
-        _, status, usage = os.wait4(self._process.pid, 0)
-        self._process.returncode = self.exit_code = os.waitstatus_to_exitcode(status)
-        self.cpu_s = usage.ru_utime + usage.ru_stime
+        self.exit_code = self._process.wait()
         self._exited.set()
 
 
@@ -611,6 +616,13 @@ class _Capture:
         if self._on_flood and not self.flooded and self._total > HARD_OUTPUT_FACTOR * self._keep:
             self.flooded = True
             self._on_flood()
+
+
+def _children(pid: int) -> list[int]:
+    try:
+        return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+    except OSError:
+        return []
 
 
 def _check(limits: Limits) -> None:

@@ -69,7 +69,6 @@ def supervise(settings: dict[str, Any], code: bytes) -> None:
         say("fault the program's process could not be set up, see the jail's output")
         os._exit(1)
     began = time.monotonic()
-    say("started")
     reason = watch(pid, began + settings["wall_s"], settings["memory_mb"] * MIB, (scratch, "/dev/shm"))
     try:  # noqa: SIM105 - contextlib takes longer to import than a small program to run
         os.kill(-1, KILL)  # everything but us and the jail's init; nothing can be forked past it
@@ -124,9 +123,10 @@ def become_program(settings: dict[str, Any], scratch: str, mark: int) -> None:
     """Turn this child into the untrusted program's process; ``s`` on ``mark`` tells that it worked."""
     os.setsid()
     null = os.open("/dev/null", os.O_RDONLY)
-    for target, source in enumerate((null, settings["stdout"], settings["stderr"])):
-        os.dup2(source, target)
-        os.close(source)
+    os.dup2(settings["stdout"], 1)
+    os.dup2(settings["stderr"], 2)
+    os.close(settings["stdout"])
+    os.close(settings["stderr"])
     for name in set(os.environ) - set(settings["environment"]):
         del os.environ[name]
     os.environ["HOME"] = scratch
@@ -157,9 +157,12 @@ def become_program(settings: dict[str, Any], scratch: str, mark: int) -> None:
         os.setresgid(uid, uid, uid)
         os.setresuid(uid, uid, uid)
     os.chdir(scratch)
+    os.write(mark, b"s")
+    say("started")  # from here, not from the supervisor, which the program might stop before it gets to say so
+    os.dup2(null, 0)
+    os.close(null)
     address_space = settings["memory_mb"] * MIB
     resource.setrlimit(resource.RLIMIT_AS, (address_space, address_space))
-    os.write(mark, b"s")
 
 
 def run_program(code: bytes, mark: int) -> None:

@@ -179,8 +179,48 @@ def probe_replay_buffer():
     return [str(NaiveReplayBuffer(2).target_device), torch.cuda.current_device()]
 
 
+def probe_replay_buffer_sampling():
+    import torch
+    from openrlhf.trainer.ppo_utils.experience import Experience
+    from openrlhf.trainer.ppo_utils.replay_buffer import NaiveReplayBuffer
+
+    buffer = NaiveReplayBuffer(2)
+    mask = torch.ones(2, 3, dtype=torch.long)
+    buffer.append(Experience(sequences=torch.arange(6).reshape(2, 3), attention_mask=mask, action_mask=mask[:, 1:]))
+    return buffer.sample().sequences.device.type
+
+
+def probe_mixture_of_experts():
+    import torch
+    from vllm.model_executor.layers import utils
+    from vllm.model_executor.layers.fused_moe.routed_experts import RoutedExperts
+
+    class Experts(RoutedExperts):
+        def __init__(self):
+            torch.nn.Module.__init__(self)
+
+    convolution = torch.nn.Linear(2, 2)
+    convolution._cpu_unpacked_conv_weight = None
+    refused = []
+    for layer in (torch.nn.Linear(2, 2), Experts(), convolution):
+        try:
+            cpu_backend._check_weights_can_change(torch.nn.Sequential(layer))
+            refused.append(False)
+        except EnvironmentProblem:
+            refused.append(True)
+    return [refused, "layer._cpu_unpacked_conv_weight =" in Path(utils.__file__).read_text()]
+
+
 PROBES = {
-    probe.__name__: probe for probe in (probe_torch_cuda, probe_ring_attention, probe_strategy, probe_replay_buffer)
+    probe.__name__: probe
+    for probe in (
+        probe_torch_cuda,
+        probe_ring_attention,
+        probe_strategy,
+        probe_replay_buffer,
+        probe_replay_buffer_sampling,
+        probe_mixture_of_experts,
+    )
 }
 
 
@@ -221,6 +261,10 @@ class TestTrainer:
 
     def test_replay_buffer_is_on_the_cpu(self, seen):
         assert seen(probe_replay_buffer) == ["cpu", "cpu"]
+        assert seen(probe_replay_buffer_sampling) == "cpu"
+
+    def test_models_that_vllm_repacks_in_place_are_refused(self, seen):
+        assert seen(probe_mixture_of_experts) == [[False, True, True], True]
 
 
 # -- weights from trainer to vLLM -------------------------------------------------------------------------------------

@@ -87,7 +87,7 @@ def test_files_of_the_host_cannot_be_read(bench, where):
         context = contextlib.nullcontext()
     else:
         folder = {"temporary": None, "shm": "/dev/shm", "home": Path.home()}[where]
-        context = tempfile.NamedTemporaryFile(dir=folder, prefix="r1ci-test-")
+        context = tempfile.NamedTemporaryFile(dir=folder, prefix="r1ci-test-")  # noqa: SIM115
     with context as file:
         if file is not None:
             path = Path(file.name)
@@ -157,8 +157,12 @@ def test_printing_what_the_canary_prints_changes_nothing(bench):
 
 @pytest.mark.parametrize("folder", ["/", "/tmp", "/var/tmp", "/usr", "/etc", "/run/lock", "{library}", "{prefix}"])
 def test_nothing_outside_scratch_can_be_written(bench, folder):
-    code = f"import json, os, sys\nfolder = {folder!r}.format(library=os.path.dirname(json.__file__), prefix=sys.prefix)\n"
-    result = bench.run(code + "open(os.path.join(folder, 'r1ci-test-probe'), 'w')")
+    code = f"""
+import json, os, sys
+folder = {folder!r}.format(library=os.path.dirname(json.__file__), prefix=sys.prefix)
+open(os.path.join(folder, "r1ci-test-probe"), "w")
+"""
+    result = bench.run(code)
     assert "PermissionError" in result.stderr or "Read-only file system" in result.stderr, result.stderr
 
 
@@ -281,7 +285,6 @@ def without(*options: str) -> str:
         ("echo hello\n", "does not tell a version"),
         ("exit 1\n", "does not tell a version"),
         (without("--net=none"), "net-namespace"),
-        (without("--ipc-namespace"), "ipc-namespace"),
         (without("--seccomp*", "--restrict-namespaces"), "seccomp"),
         (without("--caps*"), "capabilities"),
         (without("--private-tmp", "--read-only=/tmp"), "hidden-files.*r1ci-canary"),
@@ -289,16 +292,8 @@ def without(*options: str) -> str:
         (without("--private-dev"), "hidden-files.*/dev/shm"),
     ],
     ids=[
-        *(
-            "runs-unsandboxed",
-            "does-nothing",
-            "pretends-to-have-started",
-            "fails",
-            "too-old",
-            "no-version",
-            "no-output",
-        ),
-        *("same-network", "same-ipc", "no-seccomp", "keeps-capabilities", "host-tmp", "writable-tmp", "host-shm"),
+        *("runs-unsandboxed", "does-nothing", "pretends-to-start", "fails", "too-old", "no-version", "no-output"),
+        *("same-network", "no-seccomp", "keeps-capabilities", "host-tmp", "writable-tmp", "host-shm"),
     ],
 )
 def test_refuses_a_firejail_that_does_not_isolate(tmp_path, monkeypatch, script, named):
@@ -428,7 +423,7 @@ def test_works_for_an_ordinary_user():
             await sandbox.start()
             results = [await sandbox.run(code, Limits(wall_s=1, processes=20)) for code in codes]
             await sandbox.close()
-            print(json.dumps([[r.status, r.exit_code, r.stdout, r.stderr] for r in results]))
+            print(json.dumps([[r.status, r.exit_code, r.stdout, r.stderr, r.cpu_s] for r in results]))
         asyncio.run(main())
     """
     with tempfile.TemporaryDirectory(dir="/var/tmp") as folder:
@@ -449,20 +444,17 @@ def test_works_for_an_ordinary_user():
         )
     assert result.returncode == 0, result.stderr
     plain, killed, stopped, memory, bomb, shadow, connect, daemon, init = json.loads(result.stdout)
-    assert plain == ["ok", 0, f"{user.pw_uid} []\n", ""]
-    assert killed[:2] == ["error", -9]
-    assert stopped[0] == "timeout"
+    assert plain[:4] == ["ok", 0, f"{user.pw_uid} []\n", ""]
+    assert killed[0] in ("error", "timeout") and killed[1] == -9
+    assert stopped[0] == "timeout" and stopped[4] > 0.1, "processor time is told without the supervisor too"
     assert "PermissionError" in memory[3]
     assert bomb[0] in ("error", "timeout")
     assert "PermissionError" in shadow[3] or "FileNotFoundError" in shadow[3]
     assert "Network is unreachable" in connect[3]
     assert daemon[0] == "ok"
     assert init[0] in ("error", "timeout")
-    assert [
-        p
-        for p in psutil.process_iter(["name", "uids"])
-        if p.info["name"] == "firejail" and p.info["uids"].real == user.pw_uid
-    ] == []
+    firejails = [p for p in psutil.process_iter(["name", "uids"]) if p.info["name"] == "firejail"]
+    assert [p for p in firejails if p.info["uids"].real == user.pw_uid] == []
 
 
 def test_two_sandboxes_at_once_do_not_share_user_ids():

