@@ -73,9 +73,7 @@ class AgentExecutor(AgentExecutorBase):
         run, self._recipe = folder.read_run(), load_recipe(folder.recipe)
         recipe, self._plugins = self._recipe, load_plugins(run["plugins"])
         self._parts = assemble(recipe, self._plugins)
-        self._interpreter = Interpreter(
-            self._parts.sandbox, recipe.sandbox.contract_limits(), recipe.sandbox.retries
-        )
+        self._interpreter = Interpreter(self._parts.sandbox, recipe.sandbox.contract_limits(), recipe.sandbox.retries)
         self._verifier = VerifierPool(
             recipe.verifier.name,
             recipe.verifier.options,

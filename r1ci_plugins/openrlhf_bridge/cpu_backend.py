@@ -108,7 +108,8 @@ def environment() -> dict[str, str]:
     defaults = {
         VARIABLE: "1",
         "DS_ACCELERATOR": "cpu",
-        # Ray would give each worker one thread, vLLM would leave a core idle; trainer and vLLM take turns.
+        # Ray would give each worker one thread (half the speed on two cores), vLLM would leave a core idle; but
+        # trainer and vLLM take turns.
         "OMP_NUM_THREADS": str(len(os.sched_getaffinity(0))),
         "VLLM_CPU_NUM_OF_RESERVED_CPU": "0",
         "VLLM_CPU_KVCACHE_SPACE": "1",  # GiB; vLLM would take nearly all memory

@@ -130,6 +130,9 @@ def _tokenizer(source: Path) -> PreTrainedTokenizerFast:
 
     Not transformers' own GGUF conversion: that one takes ``<|im_start|>`` for the end-of-sequence token, sets no
     padding token, and drops the digit splitter, so that blanks before a number come out as other tokens.
+
+    Lossy where the published tokenizer is (github.com/huggingface/smollm/issues/81): the vocabulary has no token for
+    21 of the 256 bytes, so six control characters and the code points U+40000 to U+BFFFF vanish.
     """
     import gguf
     from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers

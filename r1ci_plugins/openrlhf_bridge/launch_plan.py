@@ -65,7 +65,8 @@ class Plan:
     @property
     def model(self) -> str:
         """The policy's folder or hub name."""
-        return str(self.flags["actor.model_name_or_path" if self.command == "train_ppo" else "model.model_name_or_path"])
+        owner = "actor" if self.command == "train_ppo" else "model"
+        return str(self.flags[f"{owner}.model_name_or_path"])
 
     def questions(self, name: str) -> list[tuple[TaskPack, Task, str, int, int | None]]:
         """Draws to make for ``train`` or ``eval``: pack, task, split, count, difficulty."""
@@ -105,9 +106,7 @@ class Plan:
     def describe(self) -> str:
         """What ``--dry-run`` prints."""
         versions = self.versions()
-        counts = {
-            name: sum(count for *_, count, _ in self.questions(name)) for name in ("train", "eval")
-        }
+        counts = {name: sum(count for *_, count, _ in self.questions(name)) for name in ("train", "eval")}
         return "\n".join(
             [
                 "# resolved recipe",

@@ -183,8 +183,9 @@ def _check_policy(plan: Plan) -> ChatTemplate:
 
     looks_local = plan.model.startswith((".", "/", "~")) or plan.model.count("/") != 1 or os.path.isdir(plan.model)
     if looks_local and not os.path.isfile(os.path.join(plan.model, "config.json")):
+        problem = "has no config.json" if os.path.isdir(plan.model) else "is missing"
         raise EnvironmentProblem(
-            f"the model folder {plan.model!r} " + ("has no config.json" if os.path.isdir(plan.model) else "is missing"),
+            f"the model folder {plan.model!r} {problem}",
             where="recipe key model",
             fix="give a Hugging Face model folder or hub name; `make setup` builds the models of the CPU recipes",
         )
@@ -271,12 +272,13 @@ def _write_prompts(plan: Plan, template: ChatTemplate, name: str) -> None:
             raise TaskError(
                 f"every question of {pack.name}/{task.name} is longer than the context of {room} tokens",
                 where=f"recipe key tasks.{name}",
-                fix="raise trainer.data.max_len (and protocol.max_total_tokens), lower the difficulty, or drop the task",
+                fix="raise trainer.data.max_len (and protocol.max_total_tokens), lower difficulty, or drop the task",
             )
         too_long += len(questions) - len(fitting)
         kept += fitting
     if too_long:
-        print(f"r1ci: {too_long} of {len(kept) + too_long} {name} questions do not fit {room} tokens and were left out")
+        total = len(kept) + too_long
+        print(f"r1ci: {too_long} of {total} {name} questions do not fit {room} tokens and were left out")
     if name == "train":  # OpenRLHF shuffles too, but only within an episode's dataloader
         random.Random(plan.recipe.seed).shuffle(kept)
     write_prompts(plan.folder.prompts(name), kept, template.prompt_text)

@@ -48,8 +48,11 @@ class AnswerFormat(Protocol):
         stop: Stop strings after which a turn may be complete. Only an optimisation: the loop decides with ``parse``.
     """
 
-    instructions: str
-    stop: tuple[str, ...]
+    @property
+    def instructions(self) -> str: ...
+
+    @property
+    def stop(self) -> tuple[str, ...]: ...
 
     def parse(self, text: str) -> Action:
         """Read one turn's decoded text. Total: any string has an Action, and it never raises."""

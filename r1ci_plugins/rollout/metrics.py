@@ -95,8 +95,8 @@ def batch_metrics(outcomes: Sequence[Outcome]) -> dict[str, float]:
         by_task[outcome.task].append(outcome)
     for task, group in sorted(by_task.items()):
         metrics |= {f"task/{task}/{name}": value for name, value in _metrics(group).items()}
-        for reason, count in Counter(o.stop_reason for o in group).items():
-            metrics[f"task/{task}/stop/{reason}"] = count / len(group)
+        for stop, count in Counter(o.stop_reason for o in group).items():
+            metrics[f"task/{task}/stop/{stop}"] = count / len(group)
         task_calls = [error for o in group for error in o.tool_errors]
         for kind, count in Counter(error for error in task_calls if error).most_common(3):
             metrics[f"task/{task}/tool_error/{kind}"] = count / len(task_calls)

@@ -79,7 +79,7 @@ def read_trajectories(path: Path) -> Iterator[Trajectory]:
     number = 0
     try:
         with open(path, "rb") as file:
-            if not _MAGIC.startswith(file.read(len(_MAGIC))):
+            if file.read(1) not in (_MAGIC[:1], b""):
                 raise TrajectoryFileError("not a gzip file")
             lines = (line for member in _members(file, path) for line in member.splitlines())
             for line in lines:

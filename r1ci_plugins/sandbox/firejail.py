@@ -36,6 +36,9 @@ INSTALL = (
     "administrator: firejail must be installed setuid root"
 )
 
+# Packages with checkers, generators and solvers of the tasks: a program must not look an answer up there.
+HIDDEN_PACKAGES = ("r1ci_*", "reasoning_gym*")
+
 # All that a program finds in its environment; HOME becomes its scratch directory.
 ENVIRONMENT = {
     "PATH": "/usr/local/bin:/usr/bin:/bin",
@@ -188,8 +191,8 @@ def jail_options(interpreter: Interpreter, home: Path, as_root: bool) -> list[st
     hidden = [f"/{name}" for name in sorted(os.listdir("/")) if name not in visible and not name.startswith("lib")]
     hidden += [f"/var/{name}" for name in sorted(os.listdir("/var")) if name not in ("tmp", "run", "lock", "log")]
     hidden += [path for path in ("/run/user", "/run/systemd", "/run/dbus", "/run/docker.sock") if os.path.exists(path)]
-    # Our own packages hold the checkers: a program must not look an answer up there.
-    hidden += [str(found) for entry in interpreter.import_path for found in sorted(Path(entry).glob("r1ci_*"))]
+    for pattern in HIDDEN_PACKAGES:
+        hidden += [str(found) for entry in interpreter.import_path for found in sorted(Path(entry).glob(pattern))]
     options += [f"--blacklist={path}" for path in hidden]
     options += [f"--read-only={path}" for path in ("/tmp", "/var/tmp", "/run/lock")]
     return options
@@ -215,7 +218,7 @@ class FirejailSandbox:
     Args:
         concurrency: Programs running at a time; default: the CPU cores available to this process.
         python: Interpreter of the programs; default: the running one. Of a virtual environment, its site-packages
-            are importable too; packages named ``r1ci_*`` are hidden.
+            are importable too, except ``HIDDEN_PACKAGES``.
     """
 
     isolation = "firejail"

@@ -33,7 +33,7 @@ import random
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from typing import Any, ClassVar
+from typing import Any
 
 from r1ci_plugins.errors import PluginError, TaskError
 
@@ -120,15 +120,15 @@ class Score:
 class Task(ABC):
     """Makes questions of one kind and checks answers to them.
 
-    Class attributes:
+    Attributes:
         name: Lower-case identifier, unique in its pack.
         description: One sentence for ``r1ci tasks list``.
         levels: Number of difficulty levels; ``generate`` gets an int in ``range(levels)`` or None for the default.
     """
 
-    name: ClassVar[str] | str = ""
-    description: ClassVar[str] | str = ""
-    levels: ClassVar[int] | int = 1
+    name: str = ""
+    description: str = ""
+    levels: int = 1
 
     @abstractmethod
     def generate(self, rng: random.Random, difficulty: int | None) -> Question:

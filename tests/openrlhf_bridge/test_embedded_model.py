@@ -19,6 +19,7 @@ pytestmark = [
 ]
 SYSTEM = "<|im_start|>system\nYou are a helpful AI assistant named SmolLM, trained by Hugging Face<|im_end|>\n"
 AWKWARD = [" ", "  1", "\n\n", "\t", "```", "<|im_end|>", "<|im_", " 's", "\u200b", "▁", "<0x41>", "e\u0301"]
+LOST = "\x04\x06\x13\x14\x16\x1d"
 
 
 @pytest.fixture(scope="module")
@@ -78,9 +79,16 @@ def test_every_digit_is_a_token_and_blanks_before_it_stay_together(tokenizer):
     assert tokenizer.convert_ids_to_tokens(tokenizer.encode("\n\n12")) == ["ĊĊ", "1", "2"]
 
 
-@given(st.lists(st.text(st.characters(exclude_categories=["Cs"])) | st.sampled_from(AWKWARD)).map("".join))
+CARRIED = st.characters(exclude_categories=["Cs"], exclude_characters=LOST, max_codepoint=0x3FFFF)
+
+
+@given(st.lists(st.text(CARRIED) | st.sampled_from(AWKWARD)).map("".join))
 def test_decode_undoes_encode(tokenizer, text):
     assert tokenizer.decode(tokenizer.encode(text, add_special_tokens=False)) == text
+
+
+def test_characters_that_smollm2_has_no_token_for_vanish_as_upstream(tokenizer):
+    assert tokenizer.encode(f"a{LOST}\U00040000b") == tokenizer.encode("a") + tokenizer.encode("b")
 
 
 def test_tiny_is_small_and_the_seed_decides_its_weights(tiny, tmp_path):

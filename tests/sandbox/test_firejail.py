@@ -359,6 +359,8 @@ def spaced_environment(tmp_path: Path) -> Path:
     library = next(folder.glob("lib/python*/site-packages"))
     (library / "only_here.py").write_text("value = 'imported'")
     (library / "r1ci_secret.py").write_text("answer = 42")
+    (library / "reasoning_gym").mkdir()
+    (library / "reasoning_gym" / "__init__.py").write_text("def create_dataset(): ...")
     (library / "develop.pth").write_text(str(tmp_path / "project"))
     (tmp_path / "project").mkdir()
     (tmp_path / "project" / "project_module.py").write_text("")
@@ -368,8 +370,8 @@ def spaced_environment(tmp_path: Path) -> Path:
 def test_virtual_environment_with_spaces_in_its_path(spaced_environment):
     with opened(FirejailSandbox(concurrency=1, python=str(spaced_environment))) as bench:
         assert bench.run("import only_here; print(only_here.value)").stdout == "imported\n"
-        for hidden in ("r1ci_secret", "project_module"):
-            assert bench.run(f"import {hidden}").status is ExecutionStatus.ERROR
+        for hidden in ("import r1ci_secret", "import project_module", "from reasoning_gym import create_dataset"):
+            assert bench.run(hidden).status is ExecutionStatus.ERROR
 
 
 def test_too_long_a_path_is_refused():
