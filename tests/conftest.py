@@ -18,7 +18,8 @@ TEMPLATES = {
         "{% set content = '<|start_header_id|>' + message['role'] + '<|end_header_id|>\n\n' "
         "+ message['content'] | trim + '<|eot_id|>' %}"
         "{% if loop.index0 == 0 %}{% set content = '<|begin_of_text|>' + content %}{% endif %}{{ content }}"
-        "{% endfor %}{% if add_generation_prompt %}{{ '<|start_header_id|>assistant<|end_header_id|>\n\n' }}{% endif %}"
+        "{% endfor %}{% if add_generation_prompt %}"
+        "{{ '<|start_header_id|>assistant<|end_header_id|>\n\n' }}{% endif %}"
     ),
     "mistral": (
         "{{ '<s>' }}{% for message in messages %}"
@@ -59,7 +60,10 @@ def tokenizers(tmp_path_factory):
             from tokenizers import Regex, pre_tokenizers
 
             tokenizer.backend_tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
-                [pre_tokenizers.Split(Regex(LLAMA3_WORDS), "isolated"), pre_tokenizers.ByteLevel(False, use_regex=False)]
+                [
+                    pre_tokenizers.Split(Regex(LLAMA3_WORDS), "isolated"),
+                    pre_tokenizers.ByteLevel(False, use_regex=False),
+                ]
             )
         made[name] = tokenizer
     return made

@@ -26,7 +26,7 @@ from r1ci_plugins.rollout.trajectory_file import read_trajectories
 ROOT = Path(__file__).parents[1]
 pytestmark = [pytest.mark.e2e, pytest.mark.stack, pytest.mark.firejail, pytest.mark.timeout(600)]
 
-PLUGIN = '''
+PLUGIN = """
 import os, zlib
 from r1ci_plugins import hookimpl
 from r1ci_plugins.protocol.answer_format import Action, ActionKind
@@ -66,7 +66,7 @@ def r1ci_trajectory_finished(trajectory):
     with open(os.environ["E2E_SEEN"], "a") as file:
         file.write(trajectory.question.key + "\\n")
     raise RuntimeError("an observer may fail")
-'''
+"""
 
 
 @pytest.fixture

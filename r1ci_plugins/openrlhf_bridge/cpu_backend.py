@@ -11,8 +11,8 @@
 | ``vllm.model_executor.layers.utils`` | weights never change after start-up | kept, and packed again after a change |
 | ``deepspeed.comm.torch`` | a C++ compiler and minutes to build a kernel | left out, Gloo does it |
 
-`install_if_no_cuda` runs in the driver, in each Ray worker, and (as entry point ``vllm.general_plugins``) in the
-processes that vLLM spawns. Functions that Ray may pickle are module-level, so that they travel by name.
+`install_if_no_cuda` runs in the driver, in each Ray worker, and (by the entry point ``vllm.general_plugins``) in the
+processes that vLLM spawns for them. Functions that Ray may pickle are module-level, so that they travel by name.
 """
 
 from __future__ import annotations
@@ -101,6 +101,12 @@ def install_if_no_cuda() -> None:
         return
     os.environ.setdefault("DS_ACCELERATOR", "cpu")
     install(_PATCHES, around={"openrlhf.models.ring_attn_utils": _flash_attn_stand_in})
+
+
+def install_in_vllm() -> None:
+    """Entry point ``vllm.general_plugins``: in processes that vLLM spawned for a run of ours, and in no other vLLM."""
+    if os.environ.get(VARIABLE) == "1":
+        install_if_no_cuda()
 
 
 def environment() -> dict[str, str]:

@@ -132,7 +132,8 @@ def _tokenizer(source: Path) -> PreTrainedTokenizerFast:
     padding token, and drops the digit splitter, so that blanks before a number come out as other tokens.
 
     Lossy where the published tokenizer is (github.com/huggingface/smollm/issues/81): the vocabulary has no token for
-    21 of the 256 bytes, so six control characters and the code points U+40000 to U+BFFFF vanish.
+    21 of the 256 bytes, so six control characters vanish and the code points U+40000 to U+BFFFF come
+    out garbled.
     """
     import gguf
     from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers

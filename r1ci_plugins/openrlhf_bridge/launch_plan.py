@@ -217,7 +217,7 @@ def _check_paths(plan: Plan) -> None:
 def _check_cpu(flags: dict[str, Any]) -> None:
     for name, reason in cpu_backend.UNSUPPORTED.items():
         value = flags.get(name)
-        if value and value != 1:
+        if value is True or (value and value != 1):  # a size of 1 is no parallelism at all
             raise EnvironmentProblem(
                 f"--{name} does not work without a CUDA device: {reason}",
                 where=f"recipe key trainer.{name} or the command line",

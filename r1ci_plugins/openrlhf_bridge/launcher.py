@@ -48,6 +48,7 @@ _EXAMPLE = {
     "train_sft": ("qwen2.5-7b-sft.yaml", "--adam.lr 1e-5"),
 }
 _MIN_DISK_MB = 500
+_SETUP_BUILDS_MODELS = "`make setup` builds the models of the CPU recipes"
 
 
 def train_ppo() -> None:
@@ -77,7 +78,11 @@ def _run(command: str, argv: Sequence[str]) -> int:
     parser.add_argument("-h", "--help", action="store_true")
     own, rest = parser.parse_known_args(list(argv))
     if own.help:
-        _print_help(command)
+        try:
+            _print_help(command)
+            sys.stdout.flush()
+        except BrokenPipeError:  # `--help | head`
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     _refuse_foreign_alias()
     if not own.plugin:
@@ -181,21 +186,24 @@ def _check_policy(plan: Plan) -> ChatTemplate:
     from r1ci_plugins.plugins import assemble
     from r1ci_plugins.protocol.chat_template import ChatTemplate
 
-    looks_local = plan.model.startswith((".", "/", "~")) or plan.model.count("/") != 1 or os.path.isdir(plan.model)
+    exists = os.path.isdir(plan.model)
+    looks_local = exists or plan.model.startswith((".", "/", "~")) or plan.model.count("/") != 1
+    looks_local = looks_local or os.path.isdir(os.path.dirname(plan.model))
     if looks_local and not os.path.isfile(os.path.join(plan.model, "config.json")):
-        problem = "has no config.json" if os.path.isdir(plan.model) else "is missing"
         raise EnvironmentProblem(
-            f"the model folder {plan.model!r} {problem}",
+            f"the model folder {plan.model!r} {'has no config.json' if exists else 'is missing'}",
             where="recipe key model",
-            fix="give a Hugging Face model folder or hub name; `make setup` builds the models of the CPU recipes",
+            fix=f"give a Hugging Face model folder or hub name; {_SETUP_BUILDS_MODELS}",
         )
     try:
         tokenizer: Any = AutoTokenizer.from_pretrained(plan.model, trust_remote_code=True)
     except Exception as error:  # transformers and the hub raise many types
+        place = "from this folder" if exists else "from the hub, and there is no such folder"
+        cause = next(iter(str(error).splitlines()), "")
         raise EnvironmentProblem(
-            f"the tokenizer of {plan.model!r} cannot be loaded: {type(error).__name__}: {str(error).splitlines()[0]}",
+            f"the tokenizer of {plan.model!r} cannot be loaded {place}: {type(error).__name__}: {cause}",
             where="recipe key model",
-            fix="check the folder or hub name, and that the hub can be reached from here",
+            fix=f"check the folder or hub name, and that the hub can be reached from here; {_SETUP_BUILDS_MODELS}",
         ) from error
     return ChatTemplate(tokenizer, assemble(plan.recipe, plan.plugins).instructions)
 

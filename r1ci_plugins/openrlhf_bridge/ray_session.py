@@ -6,6 +6,7 @@ import contextlib
 import os
 import signal
 import sys
+import threading
 import uuid
 from collections.abc import Iterator
 from types import FrameType
@@ -46,6 +47,7 @@ def ray_session(cpu: bool) -> Iterator[None]:
         raise SystemExit(130) from None
     finally:
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        _stop_ray()
         _reap(mark)
         signal.signal(signal.SIGTERM, previous)
 
@@ -70,6 +72,15 @@ def _start_ray(cpu: bool) -> None:
             "object_store_memory": 1 << 30,
         }
     ray.init(**options)
+
+
+def _stop_ray(patience_s: float = 5.0) -> None:
+    """Disconnect from Ray, and stop it if we started it. Were it killed first, this process would wait for it."""
+    import ray
+
+    stopping = threading.Thread(target=ray.shutdown, daemon=True)
+    stopping.start()
+    stopping.join(patience_s)
 
 
 def _terminated(signum: int, frame: FrameType | None) -> None:

@@ -193,7 +193,13 @@ class ChatTemplate:
             position = found + len(expected)
         # Ids may differ only where white space at a turn's edge merges with the text of the next turn: a prompt is
         # always tokenised before the answer exists. The special tokens, which make the turns, must be the same.
-        ours = [*prompt.token_ids, *self.encode(actions[0]), *_ids(pieces[0]), *self.encode(actions[1]), *_ids(pieces[1])]
+        ours = [
+            *prompt.token_ids,
+            *self.encode(actions[0]),
+            *_ids(pieces[0]),
+            *self.encode(actions[1]),
+            *_ids(pieces[1]),
+        ]
         special = set(self._tokenizer.added_tokens_decoder)
         skeletons = [[token for token in ids if token in special] for ids in (self.encode(theirs), ours)]
         texts_match = [

@@ -10,6 +10,7 @@ import asyncio
 import contextlib
 import json
 import os
+import signal
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -71,12 +72,14 @@ class VerifierPool:
             self._idle.put_nowait(None)  # a worker starts when it is first needed
         self._alive: set[asyncio.subprocess.Process] = set()
         self._asked = 0
+        self._closed = False
 
     async def verify(self, question: Question, answer: str) -> Score:
         """Check one answer.
 
         Raises:
-            InfrastructureFault: The checker raised, hung past its deadline, crashed its worker or returned no score.
+            InfrastructureFault: The checker raised, hung past its deadline, crashed its worker or returned no score,
+                or the pool is closed.
             PluginError: A worker cannot load its plugins or packs.
         """
         if len(answer) > MAX_ANSWER_CHARS:
@@ -103,14 +106,21 @@ class VerifierPool:
         return Score(reply["value"], reply["detail"])
 
     async def close(self) -> None:
-        """Kill all workers."""
+        """Kill all workers, for good."""
+        self._closed = True
         for worker in list(self._alive):
             self._kill(worker)
             await worker.wait()
+            assert worker.stdin is not None
+            worker.stdin.close()
+            with contextlib.suppress(OSError):  # TimeoutError included
+                async with asyncio.timeout(1.0):
+                    await worker.stdin.wait_closed()
         self._alive.clear()
 
     async def _spawn(self) -> asyncio.subprocess.Process:
         try:
+            self._refuse_if_closed()
             worker = await asyncio.create_subprocess_exec(
                 sys.executable,
                 "-m",
@@ -119,6 +129,7 @@ class VerifierPool:
                 stdout=asyncio.subprocess.PIPE,
                 limit=1 << 24,
                 env={**os.environ, "PYTHONHASHSEED": "0"},
+                start_new_session=True,  # so that what a checker starts can be killed with it
             )
         except OSError as error:
             raise InfrastructureFault(
@@ -133,6 +144,7 @@ class VerifierPool:
             "memory_mb": self.memory_mb,
         }
         try:
+            self._refuse_if_closed()
             reply = await self._ask(worker, order, _START_S, "starting a checker worker")
         except BaseException:
             self._kill(worker)
@@ -167,7 +179,11 @@ class VerifierPool:
             raise InfrastructureFault("the checker's worker replied out of turn", where=where)
         return reply
 
+    def _refuse_if_closed(self) -> None:
+        if self._closed:
+            raise InfrastructureFault("the pool of checker workers is closed", where="starting a checker worker")
+
     def _kill(self, worker: asyncio.subprocess.Process | None) -> None:
         if worker is not None and worker.returncode is None:
             with contextlib.suppress(ProcessLookupError):
-                worker.kill()
+                os.killpg(worker.pid, signal.SIGKILL)

@@ -16,6 +16,7 @@ import asyncio
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 
 from r1ci_plugins.errors import InfrastructureFault
 from r1ci_plugins.protocol import feedback
@@ -86,7 +87,11 @@ class _Episode:
 
     @property
     def token_ids(self) -> list[int]:
-        return [token for segment in self.segments for token in segment.token_ids]
+        return list(chain.from_iterable(segment.token_ids for segment in self.segments))
+
+    @property
+    def length(self) -> int:
+        return sum(len(segment.token_ids) for segment in self.segments)
 
 
 async def run_episode(
@@ -136,7 +141,7 @@ async def _converse(
     budget: Budget,
 ) -> StopReason:
     while True:
-        room = budget.max_total_tokens - len(episode.token_ids)
+        room = budget.max_total_tokens - episode.length
         if room <= 0:
             return StopReason.CONTEXT_OVERFLOW
         cap = min(budget.max_turn_tokens, room)
@@ -157,7 +162,7 @@ async def _converse(
         episode.tool_calls.append(_record(action.content, result))
         message = feedback.render(result, interpreter.limits, budget.max_output_chars)
         pieces = template.feedback(message, segment.token_ids[-1] if segment.token_ids else None)
-        if len(episode.token_ids) + sum(len(piece.token_ids) for piece in pieces) >= budget.max_total_tokens:
+        if episode.length + sum(len(piece.token_ids) for piece in pieces) >= budget.max_total_tokens:
             return StopReason.CONTEXT_OVERFLOW
         episode.segments.extend(pieces)
 
@@ -188,14 +193,16 @@ async def _turn(
         ended = generation.ended
         if action.kind is ActionKind.CODE:
             keep = _tokens_past(template, tokens, action.end)
-            tokens, ended = tokens[:keep], ended if keep == len(tokens) else Ended.STOP_STRING
+            if keep < len(tokens):
+                tokens, ended = tokens[:keep], Ended.STOP_STRING
+                text = template.decode(tokens)
             break
         if len(tokens) >= cap and ended is Ended.STOP_STRING:
             ended = Ended.LENGTH
         if ended is not Ended.STOP_STRING or not generation.token_ids:
             break
     kept = None if log_probs is None else tuple(log_probs[: len(tokens)])
-    return Segment(SegmentKind.ACTION, tuple(tokens), template.decode(tokens), kept), action, ended
+    return Segment(SegmentKind.ACTION, tuple(tokens), text, kept), action, ended
 
 
 def _tokens_past(template: ChatTemplate, tokens: Sequence[int], end: int) -> int:
@@ -204,10 +211,20 @@ def _tokens_past(template: ChatTemplate, tokens: Sequence[int], end: int) -> int
     Going past the closing fence (not just up to it) shows that its line is complete; an end-of-turn token directly
     after the fence decodes to nothing and is therefore kept.
     """
-    low, high = 0, len(tokens)
+
+    def goes_past(count: int) -> bool:
+        return len(template.decode(tokens[:count])) > end
+
+    # Engines stop at the fence, so the prefix is nearly always all of them: look from the end in growing steps first.
+    low, high, step = 0, len(tokens), 1
+    while low < high and low == 0:
+        if goes_past(probe := max(0, high - step)):
+            high, step = probe, 2 * step
+        else:
+            low = probe + 1
     while low < high:
         middle = (low + high) // 2
-        if len(template.decode(tokens[:middle])) > end:
+        if goes_past(middle):
             high = middle
         else:
             low = middle + 1

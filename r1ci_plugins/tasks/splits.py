@@ -29,7 +29,9 @@ def normalised(text: str) -> str:
 
 def split_of(text: str) -> str:
     """The one split that a question with this text belongs to."""
-    bucket = int.from_bytes(hashlib.sha256(normalised(text).encode("utf-8", "surrogatepass")).digest()[:8], "big") % 100
+    bucket = (
+        int.from_bytes(hashlib.sha256(normalised(text).encode("utf-8", "surrogatepass")).digest()[:8], "big") % 100
+    )
     for split, share in SHARES.items():
         if bucket < share:
             return split
@@ -37,9 +39,7 @@ def split_of(text: str) -> str:
     raise AssertionError("SHARES add up to 100")
 
 
-def candidate(
-    pack: str, task: Task, split: str, index: int, seed: int, difficulty: int | None
-) -> Question:
+def candidate(pack: str, task: Task, split: str, index: int, seed: int, difficulty: int | None) -> Question:
     """The question that a task makes at one position of its stream, whatever split its text belongs to.
 
     Raises:

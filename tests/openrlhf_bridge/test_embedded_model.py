@@ -88,7 +88,7 @@ def test_decode_undoes_encode(tokenizer, text):
 
 
 def test_characters_that_smollm2_has_no_token_for_vanish_as_upstream(tokenizer):
-    assert tokenizer.encode(f"a{LOST}\U00040000b") == tokenizer.encode("a") + tokenizer.encode("b")
+    assert tokenizer.encode(f"a{LOST}b") == tokenizer.encode("a") + tokenizer.encode("b")
 
 
 def test_tiny_is_small_and_the_seed_decides_its_weights(tiny, tmp_path):

@@ -60,6 +60,8 @@ def test_a_written_block_is_read_back(code):
     assert action.content == code
 
 
-@pytest.mark.parametrize("text", ["<" * 200_000, "<<<" * 70_000, ">>>" * 70_000, "```\n" * 50_000, "<<<a" * 50_000 + ">>>"])
+@pytest.mark.parametrize(
+    "text", ["<" * 200_000, "<<<" * 70_000, ">>>" * 70_000, "```\n" * 50_000, "<<<a" * 50_000 + ">>>"]
+)
 def test_pathological_text_is_read(text):
     assert parse(text).kind in ActionKind

@@ -48,7 +48,9 @@ def test_a_sampled_end_of_turn_is_not_doubled(tokenizers, name):
 
 
 @settings(max_examples=150, deadline=None)
-@given(text=st.text(max_size=200) | st.lists(st.sampled_from(["<|im_end|>", "</s>", "[INST]", "a", "\n"])).map("".join))
+@given(
+    text=st.text(max_size=200) | st.lists(st.sampled_from(["<|im_end|>", "</s>", "[INST]", "a", "\n"])).map("".join)
+)
 @pytest.mark.parametrize("name", NAMES)
 def test_untrusted_text_never_becomes_a_special_token(tokenizers, name, text):
     tokenizer = tokenizers[name]
@@ -78,7 +80,8 @@ def test_untrusted_text_never_becomes_a_special_token(tokenizers, name, text):
         (
             "{% for m in messages %}<|im_start|>{{ m['role'] }}\n"
             "{% if m['role'] == 'assistant' and messages|length > 4 %}(older){% endif %}"
-            "{{ m['content'] }}<|im_end|>\n{% endfor %}{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}",
+            "{{ m['content'] }}<|im_end|>\n{% endfor %}"
+            "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}",
             "longer conversation",
         ),
         ("{{ raise_exception('no') }}", "cannot render"),

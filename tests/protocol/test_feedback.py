@@ -51,7 +51,10 @@ def test_every_outcome_is_explained(outcome, expected):
         (result(), ""),
         (result(ExecutionStatus.TIMEOUT), "timeout"),
         (result(ExecutionStatus.ERROR, stderr='  File "main.py", line 1\nNameError: x', exit_code=1), "NameError"),
-        (result(ExecutionStatus.ERROR, stderr="json.decoder.JSONDecodeError: bad", exit_code=1), "json.decoder.JSONDecodeError"),
+        (
+            result(ExecutionStatus.ERROR, stderr="json.decoder.JSONDecodeError: bad", exit_code=1),
+            "json.decoder.JSONDecodeError",
+        ),
         (result(ExecutionStatus.ERROR, stderr="free text from the program", exit_code=2), "exit 2"),
         (result(ExecutionStatus.ERROR, exit_code=-11), "signal 11"),
     ],

@@ -11,7 +11,8 @@ import pytest
 from r1ci_plugins.rewards.verifier import VerifierPool
 
 PACK = '''
-import os, resource, signal, sys, time
+import os, signal, subprocess, sys, time
+from contextlib import suppress
 from r1ci_plugins import Question, Score, Task, TaskPack, hookimpl
 
 class NumpyLike:
@@ -26,6 +27,9 @@ class Unprintable(Exception):
 def hang():
     while True:
         time.sleep(1)
+
+def hang_in_a_program():
+    subprocess.run(["sleep", "987"])
 
 def ignore_sigterm():
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
@@ -50,7 +54,8 @@ def allocate():
 
 def close_stdin():
     sys.stdin.close()
-    os.close(0)
+    with suppress(OSError):
+        os.close(0)
     return 0.25
 
 def close_everything():
@@ -63,6 +68,7 @@ def fork_and_return():
 
 ACTIONS = {
     "raise": lambda: 1 / 0, "raise unprintable": raise_unprintable, "hang": hang, "ignore SIGTERM": ignore_sigterm,
+    "hang in a program": hang_in_a_program,
     "nan": lambda: float("nan"), "inf": lambda: float("inf"), "2.0": lambda: 2.0, "-0.5": lambda: -0.5,
     "text": lambda: "right", "text 1": lambda: "1.0", "None": lambda: None, "list": lambda: [1.0],
     "complex": lambda: 1j, "numpy": NumpyLike, "true": lambda: True, "score": lambda: Score(0.5, "half"),
@@ -119,7 +125,7 @@ def pool(install):
     """Run a coroutine function with a pool that has the pack; the pool is closed afterwards."""
     install("misbehaving", PACK)
 
-    def run(use, **options):
+    def run(use, runner=asyncio.run, **options):
         async def with_pool():
             made = VerifierPool(packs=["misbehaving"], **options)
             try:
@@ -127,6 +133,6 @@ def pool(install):
             finally:
                 await made.close()
 
-        return asyncio.run(with_pool())
+        return runner(with_pool())
 
     return run

@@ -79,8 +79,8 @@ def test_a_failing_checker_is_a_fault_that_names_the_question_and_the_pool_goes_
 @pytest.mark.parametrize(
     ("text", "value"),
     [
-        ("numpy", 0.25), ("true", 1.0), ("score", 0.5), ("long detail", 0.5), ("print", 1.0), ("write to stdout", 0.25),
-        ("close stdin", 0.25),
+        ("numpy", 0.25), ("true", 1.0), ("score", 0.5), ("long detail", 0.5), ("print", 1.0),
+        ("write to stdout", 0.25), ("close stdin", 0.25),
     ],
 )  # fmt: skip
 def test_an_odd_but_honest_checker_is_believed(pool, text, value):
@@ -106,6 +106,19 @@ def test_a_second_reply_is_never_taken_for_the_next_questions(pool):
     pool(use)
 
 
+def test_it_works_under_uvloop_as_in_ray_actors(pool):
+    uvloop = pytest.importorskip("uvloop", reason="needs uvloop: run `make setup`")
+
+    async def use(pool):
+        assert await pool.verify(ask("hang"), "ok") == Score(1.0)
+        pool.deadline_s = 0.5
+        with pytest.raises(InfrastructureFault, match="took more than"):
+            await pool.verify(ask("hang"), "go")
+
+    pool(use, runner=uvloop.run)
+    assert not workers()
+
+
 def test_a_hanging_checkers_worker_is_killed_and_replaced(pool):
     async def use(pool):
         async def pid():
@@ -123,9 +136,10 @@ def test_a_hanging_checkers_worker_is_killed_and_replaced(pool):
     pool(use)
 
 
-@pytest.mark.parametrize(
-    "answer", ["yes", "no", "", "\ud800 lone \udfff", "\x00\n\r\u2028", "é🙂", "9" * MAX_ANSWER_CHARS]
-)
+ANSWERS = ["yes", "no", "", "\ud800 lone \udfff", "\x00\n\r\u2028", "é🙂", "9" * MAX_ANSWER_CHARS]
+
+
+@pytest.mark.parametrize("answer", ANSWERS, ids=range(len(ANSWERS)))
 def test_any_text_reaches_the_checker_as_it_is(pool, answer):
     async def use(pool):
         score = await pool.verify(ask("What?", task="misbehaving/echo", answer="yes"), answer)
@@ -196,6 +210,21 @@ def test_cancelling_frees_the_slot_and_kills_the_worker(pool):
 
     pool(use)
     assert not workers()
+
+
+def test_a_program_that_a_checker_started_is_killed_with_it(pool):
+    async def use(pool):
+        await pool.verify(ask("hang in a program"), "ok")
+        running = asyncio.create_task(pool.verify(ask("hang in a program"), "go"))
+        (worker,) = workers()
+        while not (programs := psutil.Process(worker).children()):
+            await asyncio.sleep(0.01)
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+        _, alive = await asyncio.to_thread(psutil.wait_procs, programs, timeout=10)
+        assert not alive
+
+    pool(use)
 
 
 def test_a_worker_killed_while_idle_is_replaced(pool):

@@ -170,7 +170,20 @@ def test_an_engine_that_says_nothing_cannot_hang_the_loop(play):
     assert play([], engine=Mute())[0].stop_reason is StopReason.VOID_TURN
 
 
-PIECES = [CODE, CODE + "\n", "<|im_end|>", "<<<42>>>", "```text\n1\n```\n", "```", "\n", "思考 ", "é", "🙂", " x", "\t"]
+PIECES = [
+    CODE,
+    CODE + "\n",
+    "<|im_end|>",
+    "<<<42>>>",
+    "```text\n1\n```\n",
+    "```",
+    "\n",
+    "思考 ",
+    "é",
+    "🙂",
+    " x",
+    "\t",
+]
 
 
 class Babbler:

@@ -80,15 +80,12 @@ def four_members(tmp_path_factory):
 @given(st.data())
 def test_a_write_cut_short_anywhere_costs_that_write_alone(four_members, tmp_path, caplog, data):
     whole, ends = four_members
-    cut = data.draw(
-        st.integers(1, len(whole)) | st.sampled_from([end + d for end in ends[:-1] for d in range(-9, 12)])
-    )
+    edges = [end + offset for end in ends[:-1] for offset in range(-9, 12)]
+    cut = data.draw(st.integers(1, len(whole)) | st.sampled_from(edges))
     path = tmp_path / "torn.jsonl.gz"
     path.write_bytes(whole[:cut])
     caplog.clear()
-    before = [
-        number for end, batch in zip(ends, ([0], [1, 2], [3], [4]), strict=True) if end <= cut for number in batch
-    ]
+    before = list(range((0, 1, 3, 4, 5)[sum(end <= cut for end in ends)]))
     assert numbers(path) == before
     assert ("cut short" in caplog.text) == (cut not in ends)
     written(path, [7], [8])  # a resumed run goes on in the same file
