@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shlex
 import signal
 import sys
 import threading
@@ -57,12 +58,13 @@ def _start_ray(cpu: bool) -> None:
 
     variables = {name: os.environ.get(name, default) for name, default in _UPSTREAM_VARIABLES.items()}
     variables |= {name: os.environ[name] for name in _OURS}
-    options: dict[str, object] = {
-        "runtime_env": {
-            "env_vars": variables,
-            "worker_process_setup_hook": "r1ci_plugins.openrlhf_bridge.process_setup.install",
-        }
+    runtime_env: dict[str, object] = {
+        "env_vars": variables,
+        "worker_process_setup_hook": "r1ci_plugins.openrlhf_bridge.process_setup.install",
     }
+    if shlex.quote(sys.executable) != sys.executable:  # Ray starts its workers by an unquoted shell command
+        runtime_env["py_executable"] = shlex.quote(sys.executable)
+    options: dict[str, object] = {"runtime_env": runtime_env}
     if cpu:
         options |= {
             "address": "local",
