@@ -113,7 +113,20 @@ def test_every_flag_named_here_is_openrlhfs():
 @pytest.mark.stack
 def test_vllm_is_told_about_the_backend_by_an_entry_point():
     (entry,) = importlib.metadata.entry_points(group="vllm.general_plugins", name="r1ci_cpu_backend")
-    assert entry.load() is cpu_backend.install_if_no_cuda
+    assert entry.load() is cpu_backend.install_in_vllm
+
+
+@pytest.mark.parametrize(("variable", "patched"), [({}, False), ({"R1CI_CPU_BACKEND": "1"}, True)])
+def test_a_vllm_that_is_no_run_of_ours_is_left_alone(variable, patched):
+    program = (
+        "import sys; from r1ci_plugins.openrlhf_bridge import cpu_backend; cpu_backend.install_in_vllm();"
+        "print(any(type(finder).__name__ == '_Finder' for finder in sys.meta_path))"
+    )
+    environment = {name: value for name, value in os.environ.items() if name != "R1CI_CPU_BACKEND"} | variable
+    shown = subprocess.run(
+        [sys.executable, "-c", program], env=environment, capture_output=True, text=True, check=True
+    )
+    assert shown.stdout.strip() == str(patched)
 
 
 # -- trainer side: one process tries every place, each test looks at one ----------------------------------------------

@@ -81,7 +81,8 @@ def test_help_has_every_option_and_openrlhfs_flags_with_defaults(command, option
     assert done.returncode == 0 and not done.stderr
     assert all(f"\n  {option}" in done.stdout for option in OURS)
     for name, flag in openrlhf_flags.flags(command).items():
-        assert f"\n  --{name} ({flag.default})" in done.stdout
+        default = str(flag.default)[:4] if name == "logger.wandb.run_name" else f"{flag.default})"
+        assert f"\n  --{name} ({default}" in done.stdout  # a run's default name has the time of day in it
 
 
 @pytest.mark.parametrize("command", COMMANDS)

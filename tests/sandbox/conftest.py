@@ -7,6 +7,7 @@ import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+import psutil
 import pytest
 
 from r1ci_plugins.sandbox.contract import ExecutionResult, Limits, Sandbox
@@ -61,3 +62,15 @@ def bench(request: pytest.FixtureRequest) -> Iterator[Bench]:
 def backend(bench: Bench) -> Callable[..., Sandbox]:
     """The class of the backend under test, for tests that need their own instance."""
     return type(bench.sandbox)
+
+
+@pytest.fixture
+def new_children():
+    """Living processes that this test's sandboxes have started: other tests may have left workers of their own."""
+    before = {process.pid for process in psutil.Process().children(recursive=True)}
+
+    def look() -> list[psutil.Process]:
+        children = psutil.Process().children(recursive=True)
+        return [p for p in children if p.pid not in before and p.status() != psutil.STATUS_ZOMBIE]
+
+    return look

@@ -235,7 +235,7 @@ def test_patched_builtins_do_not_reach_the_next_program(bench):
 
 
 @pytest.mark.parametrize("daemon", ["os.setsid()", "os.setpgid(0, 0)"])
-def test_daemonised_children_are_gone_with_the_program(bench, daemon):
+def test_daemonised_children_are_gone_with_the_program(bench, daemon, new_children):
     code = f"""
 import os, time
 if os.fork() == 0:
@@ -246,7 +246,7 @@ print("done")
 """
     result = bench.run(code)
     assert (result.status, result.stdout) == (ExecutionStatus.OK, "done\n")
-    assert [p for p in psutil.Process().children(recursive=True) if p.status() != "zombie"] == []
+    assert new_children() == []
 
 
 def test_queueing_is_not_running(bench):
@@ -262,15 +262,15 @@ def test_programs_do_not_see_each_other(bench):
     assert seen[0] == "[]" and int(seen[1]) <= 4
 
 
-def test_cancellation_kills_the_program(bench):
+def test_cancellation_kills_the_program(bench, new_children):
     async def cancel() -> None:
         task = asyncio.create_task(bench.sandbox.run("while True: pass", Limits()))
         await asyncio.sleep(0.7)
-        assert psutil.Process().children(recursive=True), "the program should be running by now"
+        assert new_children(), "the program should be running by now"
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task
-        assert [p for p in psutil.Process().children(recursive=True) if p.status() != "zombie"] == []
+        assert new_children() == []
 
     bench.loop.run(cancel())
     assert [result.stdout for result in bench.run_all("print(1)", "print(1)")] == ["1\n"] * 2, "both slots are free"
@@ -283,13 +283,13 @@ def test_senseless_limits_are_refused(bench, name, value):
         bench.run("print(1)", **{name: value})
 
 
-def test_start_and_close_can_be_repeated_and_nothing_runs_outside_them(bench, backend):
+def test_start_and_close_can_be_repeated_and_nothing_runs_outside_them(bench, backend, new_children):
     async def life() -> None:
         sandbox = backend(concurrency=1)
         with pytest.raises(InfrastructureFault, match="not running"):
             await sandbox.run("print(1)", Limits())
         starting = asyncio.create_task(sandbox.start())
-        while not psutil.Process().children():
+        while not new_children():
             await asyncio.sleep(0.005)
         with pytest.raises(InfrastructureFault, match="not running"):
             await sandbox.run("print(1)", Limits())
@@ -310,7 +310,7 @@ def test_start_and_close_can_be_repeated_and_nothing_runs_outside_them(bench, ba
         await sandbox.close()
 
     asyncio.run(life())
-    assert [p for p in psutil.Process().children(recursive=True) if p.status() != "zombie"] == []
+    assert new_children() == []
 
 
 @settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
