@@ -7,7 +7,6 @@ import os
 import time
 import traceback
 
-import psutil
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
