@@ -14,14 +14,14 @@ def plugins() -> None:
 
     listing = installed()
     table = Table(box=None, pad_edge=False)
-    for heading in ("kind", "name", "distribution", "version", "registers", "status"):
-        table.add_column(heading, no_wrap=heading != "registers")
+    for heading in ("name", "kind", "from", "status"):
+        table.add_column(heading, no_wrap=True)
+    table.add_column("registers", overflow="fold")
     for one in listing:
         origin = one.origin
         status = "[red]broken[/red]" if one.error else "ok"
-        table.add_row(
-            origin.kind, origin.name, origin.distribution, origin.version, "; ".join(one.registers) or "-", status
-        )
+        source = f"{origin.distribution} {origin.version}"
+        table.add_row(origin.name, origin.kind, source, status, "\n".join(one.registers) or "-")
     Console().print(table)
     broken = [one for one in listing if one.error]
     for one in broken:

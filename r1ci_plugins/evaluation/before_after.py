@@ -26,7 +26,7 @@ def before_after(evaluations: Sequence[dict[str, Any]]) -> Table | None:
     first, last = evaluations[0], evaluations[-1]
     old, new = ([Outcome(**values) for values in one["outcomes"]] for one in (first, last))
     table = Table(title="Accuracy on held-out questions (standard errors over questions)", title_justify="left")
-    table.add_column("task")
+    table.add_column("task", overflow="fold")
     table.add_column("questions", justify="right")
     table.add_column(f"before (step {first['step']})", justify="right")
     table.add_column(f"after (step {last['step']})", justify="right")

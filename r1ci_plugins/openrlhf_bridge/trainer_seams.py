@@ -20,6 +20,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import logging
+import math
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -184,8 +185,8 @@ def compute_eval_metrics(eval_dataloader: Any, samples: Sequence[Any], n_samples
         here.folder.evaluations,
         {
             "step": here.step,
-            "accuracy": accuracy.mean,
-            "standard_error": accuracy.standard_error,
+            "accuracy": _known(accuracy.mean),
+            "standard_error": _known(accuracy.standard_error),
             "questions": accuracy.count,
             "outcomes": [outcome.to_dict() for outcome in outcomes],
         },
@@ -197,6 +198,10 @@ def compute_eval_metrics(eval_dataloader: Any, samples: Sequence[Any], n_samples
     )
     here.step_started = time.monotonic()
     return logs | {f"eval_{name}": value for name, value in own.items()}
+
+
+def _known(value: float) -> float | None:
+    return None if math.isnan(value) else value  # JSON has no NaN
 
 
 def restore_best_checkpoint_state(self: Any, checkpoint_states: dict[str, Any]) -> None:
