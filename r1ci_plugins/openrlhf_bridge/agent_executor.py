@@ -1,7 +1,22 @@
 """What OpenRLHF loads by ``--train.agent_func_path``: our loop behind its ``AgentExecutor`` interface.
 
 One instance lives in each ``RolloutRayActor`` (OpenRLHF 0.11.2, trainer/ray/vllm_engine.py) and runs all episodes of
-that engine concurrently in its event loop.
+that engine concurrently in its event loop. What OpenRLHF's own ``MultiTurnAgentExecutor`` leaves open, and where it
+stands here:
+
+| limit of the stock executor | here |
+|---|---|
+| a turn may use the whole budget; no stop strings at first; end-of-turn doubled | ``rollout/loop.py``, chat template |
+| the samples of a prompt share and change one SamplingParams | ``VLLMEngine`` copies it for every turn |
+| feedback that does not fit ends the episode without a trace | recorded: ``StopReason.CONTEXT_OVERFLOW`` |
+| ``truncated`` is the last turn's; feedback stays after the end | from the stop reason; none is added after the end |
+| ``response_length`` counts feedback | it still does; ``rollout/action_tokens`` counts what was sampled |
+| an exception in a step kills the run; nothing closes sandboxes | faults are recorded; jails and workers die with us |
+| ``extra_logs`` of the last step only, same keys for all | empty; metrics come from the trajectories |
+| steps see text, ids do not survive encoding | sampled ids are kept, only feedback is tokenised |
+| GAE steps through feedback; top_p biases log-probs | refused at start where wrong (``launch_plan.py``) |
+| groups by order: a dropped sample would shift them | excluded samples stay in place, with an empty mask |
+| a resumed run loses rollouts that were buffered | it still does; what was recorded is on disk |
 """
 
 from __future__ import annotations
@@ -9,6 +24,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import msgspec
@@ -136,8 +152,13 @@ class AgentExecutor(AgentExecutorBase):
             ),
         )
         trajectory = await judge(trajectory, self._verifier, self._parts.reward_terms)
+        ranges: list[Range] = []
+        if not trajectory.excluded:
+            try:
+                ranges = self._parts.loss_mask(trajectory)
+            except Exception as error:  # a plugin's mask may raise anything; a wrong mask, below, must stop the run
+                trajectory = replace(trajectory, fault=f"the loss mask raised {type(error).__name__}: {error}")
         await asyncio.to_thread(self._plugins.notify, trajectory)
-        ranges = [] if trajectory.excluded else self._parts.loss_mask(trajectory)
         check_invariants(trajectory, ranges, sampled_only=self._recipe.mask.code_outputs == "masked")
         return response(prompt, trajectory, ranges, log_probs=sampling_params.logprobs is not None)
 

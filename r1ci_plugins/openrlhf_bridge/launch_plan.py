@@ -159,6 +159,8 @@ def make_plan(
     flags |= given
     plan = Plan(command, recipe, tuple(plugin_names), plugins, packs, flags, cpu)
     _check_paths(plan)
+    if command == "train_ppo":
+        _check_algorithm(recipe, flags)
     if cpu:
         _check_cpu(flags)
     for name in ("train", "eval"):
@@ -211,6 +213,33 @@ def _check_paths(plan: Plan) -> None:
             f"{path} holds no run to go on with",
             where="--ckpt.load_enable",
             fix="leave --ckpt.load_enable out, or name the run's folder with --set output_dir=...",
+        )
+
+
+def _check_algorithm(recipe: Recipe, flags: dict[str, Any]) -> None:
+    """Refuse combinations that OpenRLHF would train on with silently wrong numbers."""
+    given = {name: value for name, value in flags.items() if value is not None}
+    if given.get("algo.advantage.estimator", "gae") == "gae":
+        for name in ("algo.advantage.gamma", "algo.advantage.lambd"):
+            if float(given.get(name, 1)) != 1:
+                raise RecipeError(
+                    "GAE in OpenRLHF steps through code outputs as if they were actions, so it is right only at 1",
+                    where=f"--{name} {given[name]}",
+                    fix="leave it at 1, or use another estimator, such as group_norm",
+                )
+    if given.get("algo.advantage.is_correction_level", "off") == "off":
+        return
+    if recipe.mask.code_outputs != "masked":
+        raise RecipeError(
+            "off-policy correction needs log-probs of every trained token, and code outputs have none",
+            where="recipe keys mask.code_outputs and trainer.algo.advantage.is_correction_level",
+            fix="use mask.code_outputs: masked, or is_correction_level: off",
+        )
+    if float(given.get("rollout.top_p", 1)) != 1:
+        raise RecipeError(
+            "vLLM's log-probs are those after top_p, the trainer's before it: the correction would be biased",
+            where=f"--rollout.top_p {given['rollout.top_p']} and --algo.advantage.is_correction_level",
+            fix="leave rollout.top_p at 1, or set is_correction_level: off",
         )
 
 

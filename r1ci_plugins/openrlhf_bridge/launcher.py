@@ -217,12 +217,6 @@ def _check_machine(plan: Plan) -> None:
 
     recipe = plan.recipe
     sandbox = assemble(recipe, plan.plugins).sandbox
-    if recipe.mask.code_outputs != "masked" and plan.flags.get("algo.advantage.is_correction_level", "off") != "off":
-        raise RecipeError(
-            "off-policy correction needs log-probs of every trained token, and code outputs have none",
-            where="recipe keys mask.code_outputs and trainer.algo.advantage.is_correction_level",
-            fix="use mask.code_outputs: masked, or is_correction_level: off",
-        )
 
     async def try_sandbox() -> None:
         await sandbox.start()

@@ -7,7 +7,7 @@
 | ``compute_eval_metrics`` | accuracy (upstream averages the reward), per-task metrics, ``evaluations.jsonl`` |
 | ``BasePPOTrainer.restore_best_checkpoint_state`` | an evaluation before the first step |
 | ``BasePPOTrainer.save_logs_and_checkpoints`` | ``metrics.jsonl``; an evaluation after the last step |
-| ``RemoteExperienceMaker.make_experience_batch`` | a batch of nothing but infrastructure faults ends the run |
+| ``RemoteExperienceMaker.make_experience_batch`` | several batches of nothing but infrastructure faults end the run |
 | ``apply_length_penalties`` | infrastructure faults stay out of their group's baseline |
 | ``masked_mean``, ``_optimizer_step_loss_norm``, ``get_loss_batch_info`` | an empty loss mask means 0, not NaN |
 
@@ -40,6 +40,7 @@ from r1ci_plugins.run_folder import RunFolder, append_line
 log = logging.getLogger("r1ci")
 
 _upstream: dict[str, Callable[..., Any]] = {}
+_DEAD_BATCHES = 3
 
 
 class Recorder:
@@ -55,6 +56,7 @@ class Recorder:
         self.step = 0
         self.phase = "train"
         self.step_started = time.monotonic()
+        self.dead_batches = 0
 
     def record(self, label: str) -> Outcome:
         """Write the trajectory that a rollout worker put into a label; return what the trainer keeps of it."""
@@ -259,19 +261,25 @@ def _experience_maker(module: ModuleType) -> None:
 
 
 def make_experience_batch(self: Any, rollout_samples: Sequence[Any]) -> Any:
-    """Refuse a batch without a single usable sample.
+    """End the run after ``_DEAD_BATCHES`` batches in a row without a single usable sample.
+
+    One such batch may be a passing outage; its loss mask is empty, so that it trains nothing.
 
     Raises:
-        InfrastructureFault: Every sample of the batch is excluded: there is nothing to learn from, and sandbox or
-            checkers are down.
+        InfrastructureFault: Sandbox or checkers are down for good: going on would burn GPUs for nothing.
     """
-    outcomes = outcomes_of(rollout_samples)
-    if outcomes and all(outcome.excluded for outcome in outcomes):
-        raise InfrastructureFault(
-            f"all {len(outcomes)} trajectories of a batch ended in an infrastructure fault",
-            where=str(recorder().folder.trajectories("train")),
-            fix="read `fault` in the trajectories, run `r1ci doctor`, then resume with --ckpt.load_enable",
-        )
+    outcomes, here = outcomes_of(rollout_samples), recorder()
+    if all(outcome.excluded for outcome in outcomes):
+        here.dead_batches += 1
+        log.warning("all %d trajectories of step %d ended in an infrastructure fault", len(outcomes), here.step)
+        if here.dead_batches >= _DEAD_BATCHES:
+            raise InfrastructureFault(
+                f"{here.dead_batches} batches in a row had nothing but infrastructure faults",
+                where=str(here.folder.trajectories("train")),
+                fix="read `fault` in the trajectories, run `r1ci doctor`, then resume with --ckpt.load_enable",
+            )
+    else:
+        here.dead_batches = 0
     return _upstream["make_experience_batch"](self, rollout_samples)
 
 

@@ -145,7 +145,11 @@ async def _converse(
         if room <= 0:
             return StopReason.CONTEXT_OVERFLOW
         cap = min(budget.max_turn_tokens, room)
-        segment, action, ended = await _turn(episode, engine, template, answer_format, cap)
+        try:
+            segment, action, ended = await _turn(episode, engine, template, answer_format, cap)
+        except InfrastructureFault as fault:
+            episode.fault = str(fault)
+            return StopReason.INFRASTRUCTURE_FAULT
         episode.segments.append(segment)
         if action.kind is ActionKind.ANSWER:
             episode.answer = action.content
@@ -189,7 +193,10 @@ async def _turn(
         if log_probs is not None:
             log_probs = None if generation.log_probs is None else log_probs + list(generation.log_probs)
         text = template.decode(tokens)
-        action = answer_format.parse(text)
+        try:
+            action = answer_format.parse(text)
+        except Exception as error:  # a plugin's format may raise anything; none of it may kill the run
+            raise InfrastructureFault(f"the answer format raised {type(error).__name__}: {error}") from error
         ended = generation.ended
         if action.kind is ActionKind.CODE:
             keep = _tokens_past(template, tokens, action.end)

@@ -28,7 +28,7 @@ class StopReason(StrEnum):
     CONTEXT_OVERFLOW = "context_overflow"  # the prompt, or the next feedback, does not fit
     VOID_TURN = "void_turn"  # ended a turn with neither code nor answer
     DEADLINE = "deadline"  # wall-clock limit of the trajectory
-    INFRASTRUCTURE_FAULT = "infrastructure_fault"  # the sandbox failed; never the policy's fault
+    INFRASTRUCTURE_FAULT = "infrastructure_fault"  # the sandbox or a plugin failed; never the policy's fault
 
 
 @dataclass(frozen=True)
@@ -69,7 +69,7 @@ class Trajectory:
         score: The verifier's value in [0, 1]; None until verified, and when the verifier failed.
         score_detail: The verifier's reason.
         reward_terms: Value of each reward term by name.
-        fault: Empty, or the infrastructure fault (sandbox, checker, reward term) that makes the outcome unknown.
+        fault: Empty, or the fault (of sandbox, checker or plugin, not of the policy) that makes the outcome unknown.
         wall_s: Seconds from first to last token, tools included.
         generation_s: Seconds spent waiting for the engine.
         step: Rollout batch it belongs to (the trainer's global step before the update), -1 outside training.

@@ -61,3 +61,17 @@ def test_upstreams_parser_reads_back_what_was_planned(plan):
 
 def test_free_disk_of_a_folder_that_is_not_there_yet(tmp_path):
     assert free_disk_mb(tmp_path / "a" / "b") == pytest.approx(free_disk_mb(tmp_path), rel=0.1)
+
+
+@pytest.mark.parametrize(
+    ("flags", "expected"),
+    [
+        (["--algo.advantage.estimator", "gae", "--algo.advantage.lambd", "0.95"], "steps through code outputs"),
+        (["--algo.advantage.is_correction_level", "token", "--rollout.top_p", "0.9"], "log-probs"),
+    ],
+)
+def test_silently_wrong_combinations_are_refused(plan, flags, expected):
+    with pytest.raises(RecipeError, match=expected):
+        plan(*flags)
+    assert plan(*flags[:2]).flags  # each half alone is fine
+    assert plan(*flags[2:]).flags

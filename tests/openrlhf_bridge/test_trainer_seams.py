@@ -301,11 +301,16 @@ def test_a_length_penalty_counts_in_the_baseline(upstream):
     assert found == pytest.approx([1.0 - mean, -0.5 - mean, 0.0, -mean])
 
 
-def test_a_batch_of_nothing_but_faults_ends_the_run(upstream, folder):
+def test_only_a_lasting_outage_ends_the_run(upstream, folder, monkeypatch):
     maker = upstream["openrlhf.trainer.ppo_utils.experience_maker"].RemoteExperienceMaker
-    samples = [experience(upstream, trajectory(fault="down")) for _ in range(2)]
-    with pytest.raises(InfrastructureFault, match="all 2 trajectories") as caught:
-        maker.make_experience_batch(object.__new__(maker), samples)
+    monkeypatch.setitem(trainer_seams._upstream, "make_experience_batch", lambda self, samples: "made")
+    make = object.__new__(maker).make_experience_batch
+    dead = [experience(upstream, trajectory(fault="down")) for _ in range(2)]
+    alive = [experience(upstream, trajectory(fault="down")), experience(upstream, trajectory())]
+    for batch in (dead, dead, alive, dead, dead):
+        assert make(batch) == "made"
+    with pytest.raises(InfrastructureFault, match="3 batches in a row") as caught:
+        make(dead)
     assert "r1ci doctor" in str(caught.value)
 
 

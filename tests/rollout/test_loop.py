@@ -49,14 +49,14 @@ class FakeSandbox:
 def play(tokenizers):
     """Run an episode with a scripted model; returns (trajectory, template, sandbox)."""
 
-    def run(texts, *, name="chatml", sandbox=None, engine=None, retries=2, **caps):
+    def run(texts, *, name="chatml", sandbox=None, engine=None, answer_format=None, retries=2, **caps):
         template = ChatTemplate(tokenizers[name], NaturalFormat().instructions)
         sandbox = sandbox or FakeSandbox()
         episode = run_episode(
             QUESTION,
             engine=engine or ScriptedEngine(texts, template.encode),
             template=template,
-            answer_format=NaturalFormat(),
+            answer_format=answer_format or NaturalFormat(),
             interpreter=Interpreter(sandbox, Limits(), retries),
             budget=Budget(**caps),
         )
@@ -145,6 +145,15 @@ def test_a_lasting_sandbox_fault_excludes_the_trajectory(play):
     trajectory, _, _ = play([CODE, ANSWER], sandbox=FakeSandbox(fail=99), retries=1)
     assert trajectory.stop_reason is StopReason.INFRASTRUCTURE_FAULT
     assert trajectory.excluded and "slot lost" in trajectory.fault
+
+
+def test_an_answer_format_that_raises_excludes_the_trajectory(play):
+    class Broken(NaturalFormat):
+        def parse(self, text):
+            raise RecursionError("too deep")
+
+    trajectory, _, _ = play([CODE, ANSWER], answer_format=Broken())
+    assert trajectory.excluded and "RecursionError: too deep" in trajectory.fault
 
 
 def test_the_deadline_keeps_finished_turns(play):
