@@ -10,7 +10,7 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 help:  ## list the targets
 	@grep -E '^[a-z]+:.*##' Makefile | sed -E 's/^([a-z]+):.*## /  make \1	/'
 
-setup: .venv/.ready $(SMOLLM2)/r1ci_model.json $(TINY)/r1ci_model.json firejail  ## CPU stack, firejail and the two small models (4 minutes, once)
+setup: .venv/.ready $(SMOLLM2)/r1ci_model.json $(TINY)/r1ci_model.json firejail  ## CPU stack, firejail and the two small models (3 minutes, once)
 
 demo: setup  ## the main job on the CPU: GRPO of a 135 M model with code execution, before and after
 	@echo "== training; everything goes to a new folder below runs/"
