@@ -32,7 +32,6 @@ if TYPE_CHECKING:
     from r1ci_plugins.rollout.trajectory import Trajectory
     from r1ci_plugins.sandbox.contract import Sandbox
 
-BUILTIN = "r1ci"
 PLUGINS = "r1ci.plugins"
 PACKS = "r1ci.task_packs"
 

@@ -43,9 +43,6 @@ class Babble:
             return Action(ActionKind.CODE, PROGRAMS[checksum % 7 % 3], len(text))
         return Action(ActionKind.ANSWER, text, len(text))
 
-    def marks_answer(self, text):
-        return True
-
 @hookimpl
 def r1ci_answer_formats():
     return {"babble": Babble}

