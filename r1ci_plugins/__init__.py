@@ -2,7 +2,7 @@
 
 from r1ci_plugins.errors import R1CIError
 from r1ci_plugins.hookspecs import hookimpl
-from r1ci_plugins.tasks.task import Question, Score, Task, TaskPack
+from r1ci_plugins.tasks.task import Program, Question, Score, Task, TaskPack
 
-__all__ = ["Question", "R1CIError", "Score", "Task", "TaskPack", "hookimpl"]
+__all__ = ["Program", "Question", "R1CIError", "Score", "Task", "TaskPack", "hookimpl"]
 __version__ = "0.1.0"

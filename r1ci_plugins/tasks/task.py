@@ -49,6 +49,7 @@ class Question:
         text: What the model is asked, complete with rules and the requested answer format.
         answer: One correct answer, in the format the text requests. Where several are valid, any of them.
         metadata: JSON values that ``Task.check`` needs beside the answer.
+        example: The answer that the text shows to illustrate the format, if it shows one; never a correct one.
         task: Qualified name, ``pack/task``.
         split: ``sft``, ``rl`` or ``test``.
         index: Position in the task's stream of candidates for this split and seed; with ``task``, ``split``,
@@ -60,6 +61,7 @@ class Question:
     text: str
     answer: str
     metadata: Mapping[str, Any] = field(default_factory=dict)
+    example: str = ""
     task: str = ""
     split: str = ""
     index: int = -1
@@ -117,18 +119,34 @@ class Score:
         return self.value == 1.0
 
 
+@dataclass(frozen=True)
+class Program:
+    """A short correct Python program for one question, printing the answer; what teacher-free synthesis shows.
+
+    Attributes:
+        style: How it goes about it, such as ``direct``, ``function``, ``brute_force``; the same word means the same
+            way for every question of a task.
+        code: Uses what the question tells and computes from it; it never just prints a known answer.
+    """
+
+    style: str
+    code: str
+
+
 class Task(ABC):
-    """Makes questions of one kind and checks answers to them.
+    """Makes questions of one kind and checks answers to them. ``generate`` and ``check`` are all that is required.
 
     Attributes:
         name: Lower-case identifier, unique in its pack.
         description: One sentence for ``r1ci tasks list``.
         levels: Number of difficulty levels; ``generate`` gets an int in ``range(levels)`` or None for the default.
+        capability: What it takes (the paper's classes): ``execution``, ``planning`` or ``reasoning``; empty if unsaid.
     """
 
     name: str = ""
     description: str = ""
     levels: int = 1
+    capability: str = ""
 
     @abstractmethod
     def generate(self, rng: random.Random, difficulty: int | None) -> Question:
@@ -138,9 +156,25 @@ class Task(ABC):
     def check(self, question: Question, answer: str) -> Score | float | bool:
         """Judge the text inside the model's final marker.
 
-        Must terminate on any text, must not raise, must not evaluate it as code. It runs in a killable worker with
-        a deadline, so a fault here costs one answer, never the run.
+        Must terminate on any text and must not evaluate it as code. ``r1ci_plugins.tasks.answers`` reads the usual
+        forms strictly; what it raises on text in another form (``Unreadable``) counts as a wrong answer. It runs in a
+        killable worker with a deadline, so a fault here costs one answer, never the run.
         """
+
+    def solve(self, question: Question) -> str | None:
+        """Solve a question from its text and metadata, by another way than ``generate`` took; None if there is none.
+
+        Only the conformance kit calls it: two ways that agree are worth more than one.
+        """
+        return None
+
+    def programs(self, question: Question) -> Sequence[Program]:
+        """Reference programs for a question in several styles, or none. They run in the sandbox, not here."""
+        return ()
+
+    def variations(self, question: Question) -> Sequence[str]:
+        """Other ways to write ``question.answer`` that must be accepted, beside what holds for every task."""
+        return ()
 
 
 @dataclass(frozen=True)
