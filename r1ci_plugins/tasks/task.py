@@ -61,12 +61,12 @@ class Question:
     text: str
     answer: str
     metadata: Mapping[str, Any] = field(default_factory=dict)
-    example: str = ""
     task: str = ""
     split: str = ""
     index: int = -1
     seed: int = 0
     difficulty: int | None = None
+    example: str = ""
 
     @property
     def key(self) -> str:
