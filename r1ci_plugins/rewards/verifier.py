@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from r1ci_plugins.errors import InfrastructureFault, PluginError
-from r1ci_plugins.tasks.task import Question, Score, Task
+from r1ci_plugins.tasks.task import Question, Score, Task, Unreadable
 
 Verifier = Callable[[Task, Question, str], Score]
 """Runs inside a worker."""
@@ -30,13 +30,16 @@ _START_S = 120.0
 
 
 def ask_task(task: Task, question: Question, answer: str) -> Score:
-    """The built-in verifier ``task``: the verdict of the task's own checker.
+    """The built-in verifier ``task``: the verdict of the task's own checker; an answer it cannot read is wrong.
 
     Raises:
         TypeError: The checker returned something that is no number (a text that spells one included).
         ValueError: The number is not finite or not in [0, 1].
     """
-    verdict = task.check(question, answer)
+    try:
+        verdict = task.check(question, answer)
+    except Unreadable as error:
+        return Score(0.0, str(error))
     if isinstance(verdict, Score):
         return verdict
     if isinstance(verdict, (str, bytes)):

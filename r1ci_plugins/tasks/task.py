@@ -102,6 +102,10 @@ class Question:
             raise TaskError(f"not a serialised question: {error}", where=text[:120]) from error
 
 
+class Unreadable(ValueError):
+    """The answer is not in the form that was asked for. A checker lets it pass: it counts as a wrong answer."""
+
+
 @dataclass(frozen=True)
 class Score:
     """A checker's verdict: ``value`` in [0, 1], 1.0 meaning correct, and an optional reason for people."""
