@@ -3,7 +3,7 @@
 ``Task.check`` gets the text between the last ``<<<`` and ``>>>`` of a reply. Which text that is, is the business of
 ``r1ci_plugins.protocol.answer_format`` alone: of two answers in one reply the last counts, and a marker inside a
 fenced code block of the reply is no answer. The functions here read that text. Each accepts its form and harmless
-variation of it, raises ``Unreadable`` for everything else, takes time in proportion to the text, and evaluates nothing.
+variation of it, raises ``Unreadable`` for everything else, takes time in proportion to the text, evaluates nothing.
 
 Rules for odd text, the same in every pack:
 
@@ -16,8 +16,8 @@ Rules for odd text, the same in every pack:
 - Wrong type, such as a word or a list for a number, ``1.0`` for an integer, a scalar for a list: unreadable.
 - Numbers of more than ``MAX_DIGITS`` digits, exponents beyond ``MAX_EXPONENT``, NaN, infinities, percentages, units:
   unreadable. ``1,234`` is a number; within a list the comma separates.
-- Brackets nested deeper than ``MAX_DEPTH``, unbalanced ones, half a JSON, text after it, a key named twice: unreadable.
-- Powers such as ``9**9**9`` in an expression: unreadable. Elsewhere an expression is never worked out: ``2+2`` is no 4.
+- Brackets nested deeper than ``MAX_DEPTH``, unbalanced ones, half a JSON, text after it, a key twice: unreadable.
+- Powers such as ``9**9**9`` in an expression: unreadable. Elsewhere nothing is worked out: ``2+2`` is not 4.
 - HTML: unreadable where a number, list, structure or choice is due; entities are not decoded, tags not removed.
 - A choice beside its explanation, two choices, a list with an empty item in the middle: unreadable.
 """
@@ -89,7 +89,7 @@ def integer(text: str) -> int:
 
 
 def number(text: str) -> Fraction:
-    """A number, exactly: an integer, a decimal, one with an exponent (``1.5e-3``), or a fraction ``a/b`` of integers."""
+    """A number, exactly: an integer, a decimal, one with an exponent (``1.5e-3``), a fraction ``a/b`` of integers."""
     text = tidy(text)
     if "/" in text:
         numerator, _, denominator = text.partition("/")
@@ -196,7 +196,7 @@ def structure(text: str) -> object:
 
 
 def choice(text: str, options: Collection[str]) -> str:
-    """The one of ``options`` that the answer names, whatever its case, with brackets around it or not: ``(A)``, ``a)``.
+    """The one of ``options`` that the answer names, in any case, with brackets around it or not: ``(A)``, ``a)``.
 
     Raises:
         Unreadable: If the answer is none of them.
