@@ -42,6 +42,10 @@ class TaskError(R1CIError):
     """A task could not generate or describe a question."""
 
 
+class MissingData(TaskError):
+    """A task's questions are data that this machine does not have."""
+
+
 class TemplateError(R1CIError):
     """The tokenizer's chat template cannot carry the multi-turn protocol exactly."""
 

@@ -12,7 +12,7 @@ import unicodedata
 from collections.abc import Iterator
 from dataclasses import replace
 
-from r1ci_plugins.errors import TaskError
+from r1ci_plugins.errors import MissingData, TaskError
 from r1ci_plugins.tasks.task import Question, Task
 
 SHARES = {"sft": 25, "rl": 50, "test": 25}
@@ -43,6 +43,7 @@ def candidate(pack: str, task: Task, split: str, index: int, seed: int, difficul
     """The question that a task makes at one position of its stream, whatever split its text belongs to.
 
     Raises:
+        MissingData: If the task's data is not on this machine.
         TaskError: If the task raises or returns something other than a question with text and answer.
     """
     name = f"{pack}/{task.name}"
@@ -50,6 +51,8 @@ def candidate(pack: str, task: Task, split: str, index: int, seed: int, difficul
     where = f"{name}, difficulty {difficulty}, split {split}, index {index}, seed {seed}"
     try:
         question = task.generate(rng, difficulty)
+    except MissingData:
+        raise
     except Exception as error:
         raise TaskError(
             f"the task raised while generating a question: {type(error).__name__}: {error}",

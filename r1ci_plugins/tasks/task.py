@@ -145,16 +145,25 @@ class Task(ABC):
         description: One sentence for ``r1ci tasks list``.
         levels: Number of difficulty levels; ``generate`` gets an int in ``range(levels)`` or None for the default.
         capability: What it takes (the paper's classes): ``execution``, ``planning`` or ``reasoning``; empty if unsaid.
+        unique: Whether a question has one correct answer, up to the way it is written; False where several are valid
+            or the order of items is free. Then only the checker can tell whether a changed answer is wrong.
+        size: Number of questions, where they are a fixed set of data and not made without end.
     """
 
     name: str = ""
     description: str = ""
     levels: int = 1
     capability: str = ""
+    unique: bool = True
+    size: int | None = None
 
     @abstractmethod
     def generate(self, rng: random.Random, difficulty: int | None) -> Question:
-        """Make one question, using no randomness but ``rng``: same state, same question, in any process."""
+        """Make one question, using no randomness but ``rng``: same state, same question, in any process.
+
+        Raises:
+            MissingData: The questions are data that are not on this machine; the message says how to get them.
+        """
 
     @abstractmethod
     def check(self, question: Question, answer: str) -> Score | float | bool:
