@@ -1,0 +1,272 @@
+"""The task ``cryptanalysis``: a lock of two digits and two letters, from guesses with feedback."""
+
+from __future__ import annotations
+
+import json
+import random
+import re
+from collections.abc import Mapping, Sequence
+from itertools import permutations
+from string import ascii_uppercase, digits
+from typing import Any
+
+from r1ci_plugins import Question, Task
+from r1ci_plugins.tasks.answers import items
+from r1ci_plugins.tasks.task import Program
+
+Feedback = tuple[int, int, str]
+"""Of one pair: how many symbols are right and in place, how many are right but in the other place, and on which side
+of the password the wrong ones lie: ``large``, ``small``, or empty if nothing is said."""
+
+_EXAMPLE = "[X, Y, Z, W]"
+
+_TEXT = """\
+A lock opens with two different digits (0-9) followed by two different letters (A-Z). These {count} guesses were \
+tried, and each got feedback:
+
+{guesses}
+
+What the feedback means:
+- The two digits of a guess are judged against the two digits of the password, the two letters against its two letters.
+- "in place" means that the symbol stands in the password at the same position; "misplaced" means that it stands in \
+the password at the other position; "wrong" means that it is not in the password.
+- "too large" says that each wrong digit of the guess is larger than both digits of the password, "too small" that \
+each is smaller than both. In the same way "too late" and "too early" say that each wrong letter of the guess comes \
+after, or before, both letters of the password in the alphabet. Where none of these words is used, nothing is said \
+about it.
+
+Exactly one password fits all of the feedback. Put it between <<< and >>> as a list of four symbols, first the two \
+digits and then the two letters: <<<{example}>>> would stand for the digits X, Y and the letters Z, W."""
+
+_MAX_GUESSES = 18
+
+
+class Cryptanalysis(Task):
+    """Find two digits and two letters from guesses, told which are in place, misplaced or wrong (and on which side).
+
+    Source: ``cryptanalysis`` of SymBench (CodeSteer-v1.0). The answer is unique. Level 0 tells sides and is generous,
+    level 1 has no guess to spare, level 2 tells no sides.
+    """
+
+    name = "cryptanalysis"
+    description = "The password of two digits and two letters that fits all feedback on earlier guesses."
+    levels = 3
+    capability = "reasoning"
+
+    def generate(self, rng: random.Random, difficulty: int | None) -> Question:
+        level = rng.randrange(self.levels) if difficulty is None else difficulty
+        while True:
+            password = "".join(rng.sample(digits, 2) + rng.sample(ascii_uppercase, 2))
+            guesses = _guesses(rng, password, sides=level < 2, spare=level == 0)
+            if 4 <= len(guesses) <= _MAX_GUESSES:
+                return _question(list(password), guesses)
+
+    def check(self, question: Question, answer: str) -> bool:
+        password = "".join(items(answer)).upper()  # "05QJ" as well as the list
+        return list(password) == question.metadata["password"] and all(
+            _fits(guess[i : i + 2], feedback, password[i : i + 2])
+            for guess, *feedbacks in question.metadata["guesses"]
+            for i, feedback in zip((0, 2), feedbacks, strict=True)
+        )
+
+    def solve(self, question: Question) -> str | None:
+        pairs = []
+        for i, alphabet in ((0, digits), (2, ascii_uppercase)):
+            fitting = [
+                pair
+                for pair in map("".join, permutations(alphabet, 2))
+                if all(_fits(guess[i : i + 2], fb[i // 2], pair) for guess, *fb in question.metadata["guesses"])
+            ]
+            if len(fitting) != 1:
+                return None
+            pairs += fitting
+        return _list("".join(pairs))
+
+    def programs(self, question: Question) -> Sequence[Program]:
+        guesses = "".join(f"    {tuple(map(_frozen, guess))!r},\n" for guess in question.metadata["guesses"])
+        head = (
+            f"# guess, feedback on the digits, on the letters: in place, misplaced, side\nguesses = [\n{guesses}]\n\n"
+        )
+        return [Program(style, head + code) for style, code in _PROGRAMS.items()]
+
+    def variations(self, question: Question) -> Sequence[str]:
+        password = "".join(question.metadata["password"])
+        return password, " ".join(password), password.lower(), json.dumps(list(password))
+
+
+def published(record: Mapping[str, Any]) -> Question:
+    """The question of one published record; its guesses and feedback are read from the text."""
+    text, password = record["question"], record["params"]["answer"]
+    if not text:
+        raise ValueError("a published cryptanalysis record without text has no guesses")
+    found = re.findall(r"Guess: (\d\d[A-Z]{2}), Feedback: (.+)", text)
+    if not found:
+        raise ValueError("no guess found in the text")
+    return _question(list(password), [(guess, *_read_feedback(feedback)) for guess, feedback in found], text)
+
+
+def _question(
+    password: list[str], guesses: Sequence[tuple[str, Feedback, Feedback]], text: str | None = None
+) -> Question:
+    if text is None:
+        lines = [
+            f"{i}. {guess}: {_phrase(on_digits, 'digit', 'large', 'small')}; "
+            f"{_phrase(on_letters, 'letter', 'late', 'early')}."
+            for i, (guess, on_digits, on_letters) in enumerate(guesses, 1)
+        ]
+        text = _TEXT.format(count=len(guesses), guesses="\n".join(lines), example=_EXAMPLE)
+    metadata = {"password": password, "guesses": [[guess, *map(list, feedbacks)] for guess, *feedbacks in guesses]}
+    return Question(text=text, answer=_list("".join(password)), metadata=metadata, example=_EXAMPLE)
+
+
+def _list(password: str) -> str:
+    return f"[{', '.join(password)}]"
+
+
+def _frozen(part: str | Sequence[object]) -> object:
+    return part if isinstance(part, str) else tuple(part)
+
+
+def _feedback(guess: str, pair: str, sides: bool) -> Feedback:
+    """Judge the two digits (or letters) of a guess against those of the password."""
+    (g, h), (p, q) = guess, pair
+    placed, misplaced = (g == p) + (h == q), (g == q) + (h == p)
+    wrong = [symbol for symbol in guess if symbol not in pair] if sides else []
+    if wrong and min(wrong) > max(pair):
+        return placed, misplaced, "large"
+    if wrong and max(wrong) < min(pair):
+        return placed, misplaced, "small"
+    return placed, misplaced, ""
+
+
+def _fits(guess: str, feedback: Sequence[object], pair: str) -> bool:
+    """Whether a pair of the password agrees with the feedback on a guess; an unmentioned side says nothing."""
+    return _feedback(guess, pair, sides=bool(feedback[2])) == tuple(feedback)
+
+
+def _guesses(rng: random.Random, password: str, sides: bool, spare: bool) -> list[tuple[str, Feedback, Feedback]]:
+    """Random guesses, with feedback, that leave only this password; with nothing to ``spare``, each is needed."""
+    pairs = [["".join(pair) for pair in permutations(alphabet, 2)] for alphabet in (digits, ascii_uppercase)]
+    actual = password[:2], password[2:]
+    remaining = list(pairs)
+    guesses: list[tuple[str, Feedback, Feedback]] = []
+    while max(map(len, remaining)) > 1:
+        # As people do: often something that could be right, sometimes just anything; never the password itself.
+        guess = [
+            rng.choice([pair for pair in (some if rng.random() < 0.6 else every) if pair != right] or every)
+            for some, every, right in zip(remaining, pairs, actual, strict=True)
+        ]
+        feedbacks = [_feedback(pair, right, sides) for pair, right in zip(guess, actual, strict=True)]
+        guesses.append(("".join(guess), feedbacks[0], feedbacks[1]))
+        remaining = [
+            [candidate for candidate in candidates if _fits(pair, feedback, candidate)]
+            for candidates, pair, feedback in zip(remaining, guess, feedbacks, strict=True)
+        ]
+    return guesses if spare else _necessary(guesses, pairs)
+
+
+def _necessary(
+    guesses: list[tuple[str, Feedback, Feedback]], pairs: Sequence[Sequence[str]]
+) -> list[tuple[str, Feedback, Feedback]]:
+    """The guesses less those, from the first on, without which still only one password fits."""
+    # For every wrong pair, the bits of the guesses that rule it out; the right one is ruled out by none.
+    masks = {
+        sum(1 << k for k, guess in enumerate(guesses) if not _fits(guess[0][2 * i : 2 * i + 2], guess[1 + i], pair))
+        for i in (0, 1)
+        for pair in pairs[i]
+    } - {0}
+    kept = (1 << len(guesses)) - 1
+    for k in range(len(guesses)):
+        if all(mask & kept & ~(1 << k) for mask in masks):
+            kept &= ~(1 << k)
+    return [guess for k, guess in enumerate(guesses) if kept >> k & 1]
+
+
+def _phrase(feedback: Feedback, noun: str, after: str, before: str) -> str:
+    """The feedback on a pair in words, such as ``one digit in place, one digit wrong and too large``."""
+    placed, misplaced, side = feedback
+    wrong = 2 - placed - misplaced
+    direction = {"": "", "large": f" and too {after}", "small": f" and too {before}"}[side]
+    counted = [(placed, "in place"), (misplaced, "misplaced"), (wrong, f"wrong{direction}")]
+    return ", ".join(f"{'both' if n == 2 else 'one'} {noun}{'s' * (n == 2)} {what}" for n, what in counted if n)
+
+
+def _read_feedback(text: str) -> tuple[Feedback, Feedback]:
+    """The published feedback, clauses such as ``one number is incorrect and too large``, on digits and letters."""
+    return _read_clauses(text, "number"), _read_clauses(text, "letter")
+
+
+def _read_clauses(text: str, noun: str) -> Feedback:
+    placed, misplaced, side = 0, 0, ""
+    for amount, wrong, rest in re.findall(rf"(one|both) {noun}s? (?:is|are) (in)?correct([^;.]*)", text):
+        count = 2 if amount == "both" else 1
+        if wrong:
+            side = "large" if re.search("large|late", rest) else "small" if re.search("small|early", rest) else ""
+        elif "wrong" in rest:
+            misplaced += count
+        else:
+            placed += count
+    return placed, misplaced, side
+
+
+_PROGRAMS = {
+    "brute_force": """\
+from itertools import permutations
+from string import ascii_uppercase, digits
+
+def fits(guess, feedback, pair):
+    placed, misplaced, side = feedback
+    wrong = [g for g in guess if g not in pair]
+    if side == "large" and any(g < max(pair) for g in wrong) or side == "small" and any(g > min(pair) for g in wrong):
+        return False
+    same = sum(g == p for g, p in zip(guess, pair))
+    return same == placed and 2 - len(wrong) - same == misplaced
+
+numbers = [p for p in permutations(digits, 2) if all(fits(g[:2], d, p) for g, d, l in guesses)]
+letters = [p for p in permutations(ascii_uppercase, 2) if all(fits(g[2:], l, p) for g, d, l in guesses)]
+print(list(numbers[0] + letters[0]))
+""",
+    "elimination": """\
+def judge(guess, pair):
+    placed = (guess[0] == pair[0]) + (guess[1] == pair[1])
+    wrong = [g for g in guess if g not in pair]
+    sides = [""]
+    if wrong and min(wrong) > max(pair):
+        sides.append("large")
+    if wrong and max(wrong) < min(pair):
+        sides.append("small")
+    return placed, 2 - len(wrong) - placed, sides
+
+def eliminate(alphabet, start, which):
+    candidates = [a + b for a in alphabet for b in alphabet if a != b]
+    for entry in guesses:
+        placed, misplaced, side = entry[which]
+        judged = [(c, judge(entry[0][start:start + 2], c)) for c in candidates]
+        candidates = [c for c, (p, m, s) in judged if p == placed and m == misplaced and side in s]
+    return candidates[0]
+
+print(list(eliminate("0123456789", 0, 1) + eliminate("ABCDEFGHIJKLMNOPQRSTUVWXYZ", 2, 2)))
+""",
+    "function": """\
+import string
+
+def consistent(a, b, x, y, feedback):
+    placed, misplaced, side = feedback
+    if (x == a) + (y == b) != placed or (x == b) + (y == a) != misplaced:
+        return False
+    wrong = {x, y} - {a, b}
+    if side == "large":
+        return all(w > a and w > b for w in wrong)
+    if side == "small":
+        return all(w < a and w < b for w in wrong)
+    return True
+
+def solve(alphabet, i):
+    for a in alphabet:
+        for b in alphabet:
+            if a != b and all(consistent(a, b, entry[0][i], entry[0][i + 1], entry[1 + i // 2]) for entry in guesses):
+                return [a, b]
+
+print(solve(string.digits, 0) + solve(string.ascii_uppercase, 2))
+""",
+}

@@ -1,0 +1,252 @@
+"""The task ``logic_puzzle``: choose numbers of a grid so that the sums or products of rows and columns are bounded."""
+
+from __future__ import annotations
+
+import math
+import random
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import combinations
+from typing import Any
+
+from r1ci_plugins import Question, Task
+from r1ci_tasks_symbench.positions import positions
+
+Cell = tuple[int, int]
+
+COUNTS = {2: 3, 3: 5, 4: 7, 5: 9, 6: 12, 7: 15, 8: 18, 9: 20, 10: 22}
+"""How many numbers are chosen from a grid of each size; level 0 is the smallest."""
+
+_RELATIONS = {
+    "le": "less than or equal to",
+    "lt": "less than",
+    "ge": "greater than or equal to",
+    "gt": "greater than",
+}
+
+_EXAMPLE = "0 3, 2 1"
+
+_TEXT = """\
+This grid has {size} rows and {size} columns of numbers; the numbers of a row are separated by commas:
+
+{grid}
+
+Choose exactly {count} cells so that
+- the top right cell, row 0 column {last}, is one of them,
+- the numbers in the chosen cells are all different,
+- in every row and in every column that has chosen cells, the {what} of the chosen numbers is {relation} {bound}.
+
+Any such choice counts. Put the chosen cells, in any order, between <<< and >>>. A cell is row and column, both \
+counted from 0 at the top left, and cells are separated by commas: <<<{example}>>> means two cells, row 0 column 3 \
+and row 2 column 1."""
+
+
+class LogicPuzzle(Task):
+    """Choose distinct numbers of a grid, 2 x 2 to 10 x 10, with every row's and column's sum or product bounded.
+
+    Source: ``logic_puzzle`` of SymBench (CodeSteer-v1.0). Any choice that obeys the rules counts.
+    """
+
+    name = "logic_puzzle"
+    description = "Distinct numbers of a grid whose sums or products by row and column obey a bound."
+    levels = len(COUNTS)
+    capability = "planning"
+
+    def generate(self, rng: random.Random, difficulty: int | None) -> Question:
+        size = 2 + (rng.randrange(self.levels) if difficulty is None else difficulty)
+        while True:
+            if size == 2 or rng.random() < 0.4:
+                chosen, highest = _choose_positive(rng, size), COUNTS[size] + size // 2
+                kind, bound = "sum_le", max(_lines(chosen, sum))
+                values = list(range(1, highest + 1))
+            else:
+                # Fewer positive numbers than are to be chosen: some must be negative, in pairs by row and column.
+                highest = COUNTS[size] - 1
+                found = _choose_signed(rng, size, highest)
+                if not found:
+                    continue
+                chosen, kind, bound = found, "product_gt", 0
+                values = [*range(1, highest + 1)] * 2 + [*range(-highest, 0)]
+            grid = [[chosen.get((r, c), rng.choice(values)) for c in range(size)] for r in range(size)]
+            return _question(grid, kind, bound, list(chosen))
+
+    def check(self, question: Question, answer: str) -> bool:
+        cells = positions(answer)
+        data = question.metadata
+        grid, size = data["grid"], len(data["grid"])
+        if len(cells) != data["count"] or not all(0 <= r < size and 0 <= c < size for r, c in cells):
+            return False
+        chosen = {(r, c): grid[r][c] for r, c in cells}
+        what, relation = data["kind"].split("_")
+        return (
+            len(set(chosen.values())) == len(cells)  # a cell that is repeated repeats its number
+            and (0, size - 1) in chosen
+            and all(
+                _compare(value, relation, data["bound"])
+                for value in _lines(chosen, sum if what == "sum" else math.prod)
+            )
+        )
+
+    def solve(self, question: Question) -> str | None:
+        data = question.metadata
+        find = _bounded_sums if data["kind"] == "sum_le" else _even_signs
+        cells = find(data["grid"], data["count"], data["bound"])
+        return None if cells is None else _answer(cells)
+
+    def variations(self, question: Question) -> Sequence[str]:
+        cells = question.answer.split(", ")
+        pairs = ["[" + cell.replace(" ", ", ") + "]" for cell in cells]
+        return ", ".join(reversed(cells)), f"[{', '.join(pairs)}]"
+
+
+def published(record: Mapping[str, Any]) -> Question:
+    """The question of one published record; how many cells to choose is told by its text, or else its reference."""
+    params, text = record["params"], record["question"]
+    rule = re.fullmatch(r"(sum|product)_(le|lt|ge|gt)_(-?\d+)", params["constraints"]["type"])
+    if not rule:
+        raise ValueError(f"there is no constraint {params['constraints']['type']!r}")
+    count = re.search(r"select (\d+) different", text or "")
+    return _question(
+        params["grid"],
+        f"{rule[1]}_{rule[2]}",
+        int(rule[3]),
+        params["solution"],
+        text,
+        int(count[1]) if count else None,
+    )
+
+
+def _question(
+    grid: Sequence[Sequence[int]],
+    kind: str,
+    bound: int,
+    chosen: Sequence[Sequence[int]],
+    text: str | None = None,
+    count: int | None = None,
+) -> Question:
+    what, relation = kind.split("_")
+    count = count or len(chosen)
+    text = text or _TEXT.format(
+        size=len(grid),
+        last=len(grid) - 1,
+        grid="\n".join(", ".join(map(str, row)) for row in grid),
+        count=count,
+        what=what,
+        relation=_RELATIONS[relation],
+        bound=bound,
+        example=_EXAMPLE,
+    )
+    metadata = {"grid": grid, "kind": kind, "bound": bound, "count": count}
+    return Question(text=text, answer=_answer(chosen), metadata=metadata, example=_EXAMPLE)
+
+
+def _answer(cells: Sequence[Sequence[int]]) -> str:
+    return ", ".join(f"{r} {c}" for r, c in cells)
+
+
+def _lines(chosen: Mapping[Cell, int], combine: Any) -> list[int]:
+    """Sum or product of the chosen numbers in every row and column that has any."""
+    lines: dict[tuple[str, int], list[int]] = {}
+    for (r, c), value in chosen.items():
+        lines.setdefault(("row", r), []).append(value)
+        lines.setdefault(("column", c), []).append(value)
+    return [combine(values) for values in lines.values()]
+
+
+def _compare(value: int, relation: str, bound: int) -> bool:
+    return {"le": value <= bound, "lt": value < bound, "ge": value >= bound, "gt": value > bound}[relation]
+
+
+def _choose_positive(rng: random.Random, size: int) -> dict[Cell, int]:
+    """Random cells, the top right one among them, with distinct positive numbers."""
+    count = COUNTS[size]
+    others = [(r, c) for r in range(size) for c in range(size) if (r, c) != (0, size - 1)]
+    cells = [(0, size - 1), *rng.sample(others, count - 1)]
+    rng.shuffle(cells)
+    return dict(zip(cells, rng.sample(range(1, count + size // 2 + 1), count), strict=True))
+
+
+def _choose_signed(rng: random.Random, size: int, highest: int) -> dict[Cell, int] | None:
+    """Random cells whose negative numbers are corners of rectangles, so even in every line; None if it fails."""
+    count, corner = COUNTS[size], (0, size - 1)
+    negative: list[Cell] = []
+    for _ in range(rng.randint(1, max(1, count // 6))):
+        rows, columns = rng.sample(range(size), 2), rng.sample(range(size), 2)
+        rectangle = [(r, c) for r in rows for c in columns]
+        if not set(rectangle) & set(negative):
+            negative += rectangle
+    free = [(r, c) for r in range(size) for c in range(size) if (r, c) not in negative and (r, c) != corner]
+    positive = [] if corner in negative else [corner]
+    positive += rng.sample(free, count - len(negative) - len(positive))
+    if len(negative) > highest:
+        return None
+    values = [-value for value in rng.sample(range(1, highest + 1), len(negative))]
+    values += rng.sample(range(1, highest + 1), len(positive))
+    chosen = list(zip(negative + positive, values, strict=True))
+    rng.shuffle(chosen)
+    return dict(chosen)
+
+
+def _bounded_sums(grid: Sequence[Sequence[int]], count: int, bound: int) -> list[Cell] | None:
+    """Distinct positive numbers with sums of at most ``bound``, small ones first, by backtracking."""
+    size = len(grid)
+    places: dict[int, list[Cell]] = {}
+    for r, row in enumerate(grid):
+        for c, value in enumerate(row):
+            places.setdefault(value, []).append((r, c))
+    values = sorted(set(places) - {grid[0][-1]})
+    row_sums, column_sums = [0] * size, [0] * size
+    row_sums[0] = column_sums[-1] = grid[0][-1]
+
+    def search(k: int, cells: list[Cell]) -> list[Cell] | None:
+        if len(cells) == count:
+            return cells
+        if len(cells) + len(values) - k < count:
+            return None
+        value = values[k]
+        for r, c in sorted(places[value], key=lambda cell: max(row_sums[cell[0]], column_sums[cell[1]])):
+            if max(row_sums[r], column_sums[c]) + value <= bound:
+                row_sums[r] += value
+                column_sums[c] += value
+                found = search(k + 1, [*cells, (r, c)])
+                if found:
+                    return found
+                row_sums[r] -= value
+                column_sums[c] -= value
+        return search(k + 1, cells)
+
+    return search(0, [(0, size - 1)])
+
+
+def _even_signs(grid: Sequence[Sequence[int]], count: int, bound: int) -> list[Cell] | None:
+    """Distinct numbers with positive products: the negative ones are corners of disjoint rectangles."""
+    size, corner = len(grid), (0, len(grid) - 1)
+    positive = {grid[r][c]: (r, c) for r in range(size) for c in range(size) if grid[r][c] > 0}
+    if grid[0][-1] > 0:
+        positive = {grid[0][-1]: corner, **positive, grid[0][-1]: corner}
+
+    def rectangles(first: bool) -> Iterator[dict[int, Cell]]:
+        for top, bottom in combinations(range(size), 2):
+            for left, right in combinations(range(size), 2):
+                cells = {grid[r][c]: (r, c) for r in (top, bottom) for c in (left, right) if grid[r][c] < 0}
+                if len(cells) == 4 and (not first or corner in cells.values()):
+                    yield cells
+
+    def search(negative: dict[int, Cell], later: Sequence[dict[int, Cell]]) -> list[Cell] | None:
+        missing = count - len(negative)
+        if missing < 0:
+            return None
+        if missing <= len(positive) and (grid[0][-1] > 0 or corner in negative.values()):
+            return [*negative.values(), *list(positive.values())[:missing]] if missing or grid[0][-1] < 0 else None
+        for i, cells in enumerate(later):
+            if not negative.keys() & cells.keys():
+                found = search({**negative, **cells}, later[i + 1 :])
+                if found:
+                    return found
+        return None
+
+    every = list(rectangles(first=False))
+    if grid[0][-1] > 0:
+        return search({}, every)
+    starts = (search(cells, every) for cells in rectangles(first=True))
+    return next(filter(None, starts), None)
