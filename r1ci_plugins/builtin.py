@@ -13,8 +13,10 @@ from r1ci_plugins.rewards.terms import Correctness, Efficiency, Format, RewardTe
 from r1ci_plugins.rewards.verifier import Verifier, ask_task
 from r1ci_plugins.rollout.loss_mask import LossMask, masked, unmasked
 from r1ci_plugins.run_folder import RunFolder
+from r1ci_plugins.sandbox.bwrap import BubblewrapSandbox
 from r1ci_plugins.sandbox.contract import Sandbox
 from r1ci_plugins.sandbox.firejail import FirejailSandbox
+from r1ci_plugins.sandbox.rlimits import RlimitsSandbox
 
 if TYPE_CHECKING:
     from r1ci_plugins.recipe import Recipe
@@ -28,8 +30,8 @@ def r1ci_answer_formats() -> Mapping[str, Callable[..., AnswerFormat]]:
 
 @hookimpl
 def r1ci_sandboxes() -> Mapping[str, Callable[..., Sandbox]]:
-    """Firejail, one jail per program."""
-    return {"firejail": FirejailSandbox}
+    """Firejail; bubblewrap and bare resource limits for who asks for them by name."""
+    return {"firejail": FirejailSandbox, "bwrap": BubblewrapSandbox, "rlimits": RlimitsSandbox}
 
 
 @hookimpl

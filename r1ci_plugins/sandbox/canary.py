@@ -1,7 +1,7 @@
 """The canary: a program run in a real jail that shows whether the jail isolates.
 
 Firejail can run a command without any isolation and still exit with status 0, so what it promises is never believed:
-``PROGRAM`` looks around from the place of an untrusted program and ``failed_checks`` judges what it saw.
+``PROGRAM`` looks around from the place of an untrusted program and ``judge`` says what it saw.
 """
 
 from __future__ import annotations
@@ -14,6 +14,22 @@ from pathlib import Path
 from typing import Any
 
 NAMESPACES = ("mnt", "pid", "net", "ipc", "uts")
+
+CHECKS = {
+    "seccomp": "system calls are filtered",
+    "no-new-privileges": "no program can gain privileges, by setuid files for instance",
+    "capabilities": "programs have no capabilities",
+    "unprivileged-user": "programs do not run as root",
+    "namespaces": "mounts, processes, network, IPC and host name are the jail's own",
+    "network": "loopback is the only network interface",
+    "route-out": "connections to the outside fail at once",
+    "processes": "no process of the host is visible",
+    "environment": "no environment variable of the host is visible",
+    "hidden-files": "files of the host are not visible",
+    "read-only": "nothing but scratch can be written to",
+    "scratch": "the scratch directory is empty and writable",
+}
+"""What the canary checks, and what each means."""
 
 # Runs as an untrusted program does. Its only input is appended to it: look(sentinels, writable_probes).
 PROGRAM = """\
@@ -59,14 +75,16 @@ def look(sentinels, writable_probes):
 
 @dataclass(frozen=True)
 class Check:
-    """One property of the jail that does not hold.
+    """One property of the jail.
 
     Attributes:
-        name: Short name, such as ``network``.
-        saw: What the canary saw instead.
+        name: One of ``CHECKS``.
+        holds: Whether the jail has it.
+        saw: What the canary saw.
     """
 
     name: str
+    holds: bool
     saw: str
 
     def __str__(self) -> str:
@@ -88,21 +106,20 @@ def host_namespaces() -> dict[str, str]:
     return {name: os.readlink(f"/proc/self/ns/{name}") for name in NAMESPACES}
 
 
-def failed_checks(output: str, environment: Collection[str]) -> list[Check]:
-    """Judge what the canary printed.
+def judge(output: str, environment: Collection[str]) -> list[Check]:
+    """Judge what the canary printed: every check, in a fixed order.
 
     Args:
         output: The canary's whole standard output.
         environment: Names of the environment variables that a program may see.
 
     Returns:
-        The checks that failed; empty if the jail isolates. Output that cannot be read is a failed check.
+        The checks. Output that cannot be read makes all of them fail.
     """
     try:
-        seen = json.loads(output)
-        return list(_judge(seen, host_namespaces(), environment))
+        return _judge(json.loads(output), host_namespaces(), environment)
     except (ValueError, KeyError, TypeError, AttributeError) as error:
-        return [Check("report", f"unreadable, {error!r}: {output[:200]!r}")]
+        return [Check(name, False, f"unreadable, {error!r}: {output[:200]!r}") for name in CHECKS]
 
 
 def _judge(seen: Mapping[str, Any], host: Mapping[str, str], environment: Collection[str]) -> list[Check]:
@@ -129,4 +146,4 @@ def _judge(seen: Mapping[str, Any], host: Mapping[str, str], environment: Collec
             f"holds {seen['scratch']}, writable: {seen['scratch_writable']}",
         ),
     }
-    return [Check(name, saw) for name, (holds, saw) in checks.items() if not holds]
+    return [Check(name, holds, saw) for name, (holds, saw) in checks.items()]

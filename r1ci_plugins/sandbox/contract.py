@@ -1,11 +1,12 @@
 """The sandbox contract: what every backend that runs untrusted code promises.
 
-The program's failure is data (an ExecutionResult); the sandbox's own failure is an exception. One contract suite,
-``tests/sandbox/test_contract.py``, runs against every backend.
+The program's failure is data (an ExecutionResult); the sandbox's own failure is an exception. One suite,
+``r1ci_plugins.sandbox.conformance``, runs against every backend (``r1ci sandbox check``).
 """
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol, runtime_checkable
@@ -41,6 +42,16 @@ class Limits:
     processes: int = 64
     output_bytes: int = 1 << 20
 
+    def check(self) -> None:
+        """Refuse senseless limits.
+
+        Raises:
+            ValueError: A limit is zero, negative or not a number.
+        """
+        for name, value in vars(self).items():
+            if not (value is None and name == "cpu_s") and not 0 < value < math.inf:
+                raise ValueError(f"limit {name} must be a positive number, not {value!r}")
+
 
 @dataclass(frozen=True)
 class ExecutionResult:
@@ -49,6 +60,7 @@ class ExecutionResult:
     Attributes:
         stdout: Decoded as UTF-8 with replacement, at most ``Limits.output_bytes`` bytes.
         stderr: Likewise. Tracebacks name the program ``main.py``.
+        output: Both streams in the order in which they were written, as a terminal would show them.
         status: How it ended.
         exit_code: Exit status, or minus the signal number.
         wall_s: Seconds it ran.
@@ -56,10 +68,12 @@ class ExecutionResult:
         queue_s: Seconds it waited for a free slot; not part of ``wall_s``.
         truncated: Bytes of output that were dropped.
         isolation: Name of what isolated it, such as ``firejail``.
+        attempts: How often it was started: more than once when the sandbox, not the program, failed before.
     """
 
     stdout: str
     stderr: str
+    output: str
     status: ExecutionStatus
     exit_code: int
     wall_s: float
@@ -67,6 +81,7 @@ class ExecutionResult:
     queue_s: float
     truncated: int
     isolation: str
+    attempts: int = 1
 
 
 @runtime_checkable

@@ -6,20 +6,33 @@ import asyncio
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 
 import psutil
 import pytest
 
+from r1ci_plugins.sandbox.bwrap import BubblewrapSandbox
 from r1ci_plugins.sandbox.contract import ExecutionResult, Limits, Sandbox
 from r1ci_plugins.sandbox.firejail import FirejailSandbox
+from r1ci_plugins.sandbox.rlimits import RlimitsSandbox
 
 # A new backend adds itself here, and the whole contract suite runs against it.
-BACKENDS: dict[str, Callable[..., Sandbox]] = {"firejail": FirejailSandbox}
+BACKENDS: dict[str, Callable[..., Sandbox]] = {
+    "firejail": FirejailSandbox,
+    "bwrap": BubblewrapSandbox,
+    # Without a jail its programs cannot read a Python that only root may read.
+    "rlimits": partial(RlimitsSandbox, python="/usr/bin/python3"),
+}
 
 
 def backend_parameters() -> list:
-    absent = pytest.mark.skipif(shutil.which("firejail") is None, reason="firejail is not installed")
-    return [pytest.param(name, marks=[pytest.mark.firejail, absent]) for name in BACKENDS]
+    def absent(name: str) -> bool:
+        return shutil.which({"rlimits": "/usr/bin/python3"}.get(name, name)) is None
+
+    return [
+        pytest.param(name, marks=[pytest.mark.skipif(absent(name), reason=f"{name} is not installed")])
+        for name in BACKENDS
+    ]
 
 
 class Bench:
@@ -60,8 +73,8 @@ def bench(request: pytest.FixtureRequest) -> Iterator[Bench]:
 
 @pytest.fixture
 def backend(bench: Bench) -> Callable[..., Sandbox]:
-    """The class of the backend under test, for tests that need their own instance."""
-    return type(bench.sandbox)
+    """Makes the backend under test, for tests that need their own instance."""
+    return BACKENDS[bench.sandbox.isolation]
 
 
 @pytest.fixture
@@ -69,8 +82,8 @@ def new_children():
     """Living processes that this test's sandboxes have started: other tests may have left workers of their own."""
     before = {process.pid for process in psutil.Process().children(recursive=True)}
 
-    def look() -> list[psutil.Process]:
-        children = psutil.Process().children(recursive=True)
+    def look(recursive: bool = True) -> list[psutil.Process]:
+        children = psutil.Process().children(recursive)
         return [p for p in children if p.pid not in before and p.status() != psutil.STATUS_ZOMBIE]
 
     return look

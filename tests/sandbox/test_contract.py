@@ -7,6 +7,7 @@ import os
 import time
 import traceback
 
+import psutil
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -124,7 +125,9 @@ def test_environment_holds_only_the_allow_list(bench, monkeypatch):
     code = "import os; print(sorted(os.environ)); print(open('/proc/self/environ').read())"
     result = bench.run(code)
     allowed = ["HOME", "LANG", "MKL_NUM_THREADS", "MPLBACKEND", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "PATH"]
-    assert result.stdout.splitlines()[0] == str([*allowed, "PYTHONDONTWRITEBYTECODE", "PYTHONHASHSEED", "TZ"])
+    assert result.stdout.splitlines()[0] == str(
+        [*allowed, "PYTHONDONTWRITEBYTECODE", "PYTHONHASHSEED", "TMPDIR", "TZ"]
+    )
     assert "hunter2" not in result.stdout
     assert bench.run("print(hash('a'))").stdout == bench.run("print(hash('a'))").stdout
 
@@ -189,7 +192,7 @@ def test_cpu_time_counts_children(bench):
     [
         "x = [0] * 10**9",
         "x = []\nwhile True: x.append(bytearray(1 << 20))",
-        "import os, time\nfor _ in range(10): os.fork()\nb = bytearray(60 << 20); time.sleep(30)",
+        "import os, time\nfor _ in range(10):\n  if os.fork() == 0: break\nb = bytearray(60 << 20); time.sleep(30)",
         "import os\nfor i in range(1000): open(f'/dev/shm/{i}', 'wb').write(b'x' * (8 << 20))",
         "for i in range(1000): open(f'{i}', 'wb').write(b'x' * (8 << 20))",
         "for i in range(10**7): open(f'{i}', 'w').close()",
@@ -234,18 +237,20 @@ def test_patched_builtins_do_not_reach_the_next_program(bench):
 
 
 @pytest.mark.parametrize("daemon", ["os.setsid()", "os.setpgid(0, 0)"])
-def test_daemonised_children_are_gone_with_the_program(bench, daemon, new_children):
+def test_daemonised_children_are_gone_with_the_program(bench, daemon):
     code = f"""
 import os, time
 if os.fork() == 0:
     {daemon}
     os.fork()
+    open("/proc/self/comm", "w").write("r1ci-daemon")
     time.sleep(1000)
+time.sleep(0.3)
 print("done")
 """
     result = bench.run(code)
     assert (result.status, result.stdout) == (ExecutionStatus.OK, "done\n")
-    assert new_children() == []
+    assert [p for p in psutil.process_iter(["name"]) if p.info["name"] == "r1ci-daemon"] == []
 
 
 def test_queueing_is_not_running(bench):
@@ -263,13 +268,14 @@ def test_programs_do_not_see_each_other(bench):
 
 def test_cancellation_kills_the_program(bench, new_children):
     async def cancel() -> None:
-        task = asyncio.create_task(bench.sandbox.run("while True: pass", Limits()))
+        task = asyncio.create_task(bench.sandbox.run("import os\nos.fork()\nwhile True: pass", Limits()))
         await asyncio.sleep(0.7)
-        assert new_children(), "the program should be running by now"
+        running = new_children()
+        assert running, "the program should be running by now"
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task
-        assert new_children() == []
+        assert psutil.wait_procs(running, timeout=5)[1] == []
 
     bench.loop.run(cancel())
     assert [result.stdout for result in bench.run_all("print(1)", "print(1)")] == ["1\n"] * 2, "both slots are free"
@@ -309,7 +315,7 @@ def test_start_and_close_can_be_repeated_and_nothing_runs_outside_them(bench, ba
         await sandbox.close()
 
     asyncio.run(life())
-    assert new_children() == []
+    assert new_children(recursive=False) == [], "the slots of other sandboxes may still be starting processes"
 
 
 @settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -321,6 +327,6 @@ def test_any_text_is_a_program_that_ends_as_python_would_end_it(bench, code):
     except (SyntaxError, ValueError) as error:
         assert result.status is ExecutionStatus.ERROR
         kind = traceback.format_exception_only(error)[-1].split(":")[0]
-        assert kind in result.stderr
+        assert kind in result.stderr or "null bytes" in result.stderr  # whose kind depends on the patch level
     else:
         assert result.status in (ExecutionStatus.OK, ExecutionStatus.ERROR)

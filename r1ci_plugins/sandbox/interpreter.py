@@ -1,0 +1,85 @@
+"""The Python that runs the programs: where it lives and what a jail must show of it."""
+
+from __future__ import annotations
+
+import json
+import os
+import pwd
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+
+from r1ci_plugins.errors import SandboxUnavailable
+
+# Packages with checkers, generators and solvers of the tasks: a program must not look an answer up there.
+HIDDEN_PACKAGES = ("r1ci_*", "reasoning_gym*")
+
+
+@dataclass(frozen=True)
+class Interpreter:
+    """A Python to run programs with.
+
+    Attributes:
+        executable: The real binary, symbolic links and version-manager shims resolved.
+        import_path: Its ``sys.path``, site-packages of its virtual environment included.
+        folders: What must be visible in the jail for that, outside /usr.
+    """
+
+    executable: Path
+    import_path: tuple[str, ...]
+    folders: tuple[Path, ...]
+
+    def hidden_packages(self) -> list[str]:
+        """Paths of installed packages that no program may see."""
+        return [
+            str(found)
+            for pattern in HIDDEN_PACKAGES
+            for entry in self.import_path
+            for found in sorted(Path(entry).glob(pattern))
+        ]
+
+
+def find_interpreter(python: str) -> Interpreter:
+    """Ask an interpreter where it lives.
+
+    Args:
+        python: Path or name of a Python interpreter, of a virtual environment for instance. It is run, unjailed.
+
+    Raises:
+        SandboxUnavailable: It does not run, or its folders cannot be shown without showing a home directory.
+    """
+    question = (
+        "import json,os,sys;"
+        "print(json.dumps([os.path.realpath(sys.executable),os.path.realpath(sys.base_prefix),sys.path]))"
+    )
+    try:
+        answer = subprocess.run(
+            [python, "-I", "-c", question], capture_output=True, check=True, timeout=60, cwd="/", text=True
+        )
+        executable, prefix, path = json.loads(answer.stdout)
+    except (OSError, subprocess.SubprocessError, ValueError) as error:
+        raise SandboxUnavailable(
+            f"the sandbox's Python does not run: {error}",
+            where=python,
+            fix="set the sandbox's python to an interpreter that this user may read and execute",
+        ) from error
+    folders: list[Path] = []
+    import_path = []
+    for entry in [prefix, *path]:
+        folder = Path(os.path.realpath(entry))
+        known = any(folder.is_relative_to(seen) for seen in [Path("/usr"), *folders])
+        # Of what .pth files added, only libraries are shown, never a project somebody develops in place.
+        if entry == prefix or known or folder.name in ("site-packages", "dist-packages"):
+            if not known and folder.exists():
+                folders.append(folder)
+            if entry != prefix:
+                import_path.append(str(folder))
+    home = Path(pwd.getpwuid(os.getuid()).pw_dir)
+    for folder in folders:
+        if home.is_relative_to(folder) or folder in (Path("/home"), Path("/tmp"), Path("/var"), Path("/etc")):
+            raise SandboxUnavailable(
+                f"the jail would have to show all of {folder}, because the sandbox's Python is installed there",
+                where=python,
+                fix="use a Python with a folder of its own, such as a virtual environment or /usr/bin/python3",
+            )
+    return Interpreter(Path(executable), tuple(dict.fromkeys(import_path)), tuple(folders))

@@ -1,0 +1,74 @@
+"""What a backend says about its jail: how to start Python in it, and what must hold there."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from r1ci_plugins.sandbox.interpreter import Interpreter
+
+# All that a program finds in its environment; HOME and TMPDIR become its scratch directory.
+ENVIRONMENT = {
+    "PATH": "/usr/local/bin:/usr/bin:/bin",
+    "HOME": "",
+    "TMPDIR": "",
+    "LANG": "C.UTF-8",
+    "TZ": "UTC",
+    "MPLBACKEND": "Agg",
+    "OMP_NUM_THREADS": "1",
+    "OPENBLAS_NUM_THREADS": "1",
+    "MKL_NUM_THREADS": "1",
+    "PYTHONDONTWRITEBYTECODE": "1",
+    "PYTHONHASHSEED": "0",
+}
+
+# The zygote's text comes through fd 0 in one packet.
+BOOTSTRAP = "import os;exec(compile(os.read(0,1<<20),'zygote','exec'))"
+
+
+@dataclass(frozen=True)
+class Jail:
+    """One kind of jail on this machine; every slot starts one.
+
+    Attributes:
+        isolation: Name for results and logs.
+        interpreter: The Python in it.
+        wrapper: Command line that ``python ...`` is appended to; empty for no jail at all.
+        home: Folder in the jail under which programs get their scratch directory.
+        separate: Namespaces it must not share with the host, as in /proc/self/ns.
+        own_user: Whether every program can get a user id of its own, which takes a zygote that is root in the jail.
+        filtered: Whether the jail itself filters system calls and forbids new privileges, before our own filter.
+        capabilities: Mask of the capabilities that the zygote may hold; None: not looked at.
+        host_home_device: Device number that ``home`` must not have, since it is a file system of the jail's own.
+        wiped: Folders beside ``home`` that programs can write to and the zygote empties.
+        other_processes: Processes of the programs' user that count towards its process limit; None: unknown, so no
+            limit.
+        checks: The canary's checks that must hold (see ``canary.CHECKS``).
+        hidden: Paths of the host that the canary must not be able to read, beside its own sentinels.
+        not_covered: What this jail does not protect from, in words, for people.
+    """
+
+    isolation: str
+    interpreter: Interpreter
+    wrapper: Sequence[str]
+    home: str
+    separate: Sequence[str]
+    own_user: bool
+    filtered: bool
+    capabilities: int | None
+    host_home_device: int | None
+    wiped: Sequence[str]
+    other_processes: int | None
+    checks: frozenset[str]
+    not_covered: Sequence[str] = ()
+    environment: Mapping[str, str] = field(default_factory=lambda: ENVIRONMENT)
+
+    @property
+    def command(self) -> list[str]:
+        """The whole command line."""
+        return [*self.wrapper, str(self.interpreter.executable), "-S", "-B", "-c", BOOTSTRAP]
+
+    @property
+    def contained(self) -> bool:
+        """Whether the jail has process ids of its own, so that everything in it can be killed at once."""
+        return "pid" in self.separate

@@ -1,0 +1,34 @@
+"""User ids for programs, where the host is root: one per slot, so that the process limit of one program does not count
+the processes of another, and so that the kernel itself keeps a program away from its zygote.
+"""
+
+from __future__ import annotations
+
+import socket
+
+from r1ci_plugins.errors import InfrastructureFault
+
+JOB_USERS = range(60706, 61184)  # in nobody's use by systemd's list of user ids
+
+
+class UserLease:
+    """A user id that no other sandbox on this machine has; an abstract socket that vanishes with this process."""
+
+    def __init__(self) -> None:
+        for uid in JOB_USERS:
+            self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+            try:
+                self._socket.bind(f"\0r1ci-sandbox-user-{uid}")
+            except OSError:
+                self._socket.close()
+                continue
+            self.uid = uid
+            return
+        raise InfrastructureFault(
+            f"none of the {len(JOB_USERS)} user ids for programs is free on this machine",
+            fix="lower the sandbox's concurrency, or close the other sandboxes",
+        )
+
+    def release(self) -> None:
+        """Give the user id back."""
+        self._socket.close()

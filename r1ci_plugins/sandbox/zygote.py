@@ -1,0 +1,614 @@
+"""The fork server inside the jail: forks one process per untrusted program and reports how it ended.
+
+The host never imports this file: it sends the text through the jail's fd 0, followed by a call of ``serve``, so that
+no file of this package is visible in the jail. fd 0 is a SEQPACKET socket, the control channel; the host closing it
+ends the zygote and with it the jail. A job is one message (JSON limits) with three descriptors: the code in a memfd,
+and the write ends of two pipes. The zygote only peeks at the limits; a child forked in advance takes message and
+descriptors itself, so that nothing of a job ever is in the zygote's memory. Any further message stops the job.
+Messages to the host are lines of words, one a packet:
+
+* ``refused CHECK...``: this is no jail; nothing was touched or run.
+* ``ready BYTES LIBRARY...``: the libraries are imported, jobs may come. BYTES is the zygote's memory.
+* ``done WALL CPU STATUS REASON MARK``: the job ended, nothing of it is left. ``STATUS`` is that of ``wait4``,
+  ``REASON`` why it was ended (``exit``, ``deadline``, ``memory``, ``stopped``), ``MARK`` is ``m`` if an uncaught
+  MemoryError ended it.
+* ``fault TEXT``: something happened that must not; the zygote ends.
+
+A program cannot write a report: it does not have the socket.
+"""
+
+from __future__ import annotations
+
+import array
+import ast
+import atexit
+import builtins
+import contextlib
+import ctypes
+import gc
+import io
+import json
+import os
+import random
+import resource
+import select
+import shutil
+import signal
+import socket
+import sys
+import tempfile
+import threading
+import time
+import traceback
+from typing import Any
+
+KILL = 9
+FIRST_TICK_MS, TICK_MS = 20, 50
+MIB = 1 << 20
+INODE_BYTES = 1024  # what an empty file in a tmpfs costs, so that files without content count too
+SOURCE_NAME = "main.py"
+STOP = b"stop"
+ORDER_FD, MARK_FD, OPEN_FILES = 250, 251, 256
+PR_SET_PDEATHSIG, PR_SET_DUMPABLE, PR_SET_SECCOMP, PR_SET_CHILD_SUBREAPER, PR_SET_NO_NEW_PRIVS = 1, 4, 22, 36, 38
+SECCOMP_MODE_FILTER, MADV_COLLAPSE = 2, 25
+
+# What small programs import; already imported, it costs them nothing.
+STANDARD_LIBRARY = (
+    "bisect cmath collections contextlib copy dataclasses datetime decimal enum fractions functools heapq inspect "
+    "itertools linecache math operator re statistics string struct subprocess tempfile textwrap tokenize types typing "
+    "warnings"
+)
+
+libc = ctypes.CDLL(None, use_errno=True)
+
+
+def serve(settings: dict[str, Any]) -> None:
+    """Prove that this is a jail, import the libraries, then run one job after the other until the host hangs up."""
+    control = socket.socket(fileno=os.dup(0))
+    failed = checks_that_fail(settings)
+    if failed:
+        control.send(("refused " + " ".join(failed)).encode())
+        os._exit(1)
+    null = os.open("/dev/null", os.O_RDWR)
+    os.dup2(null, 0)
+    os.close(null)
+    prctl(PR_SET_CHILD_SUBREAPER, 1)
+    prctl(PR_SET_PDEATHSIG, KILL)
+    prctl(PR_SET_DUMPABLE, 0)  # no process of the same user may look into this one
+    prctl(PR_SET_NO_NEW_PRIVS, 1)
+    try:
+        with open("/proc/self/oom_score_adj", "w") as file:
+            file.write("1000")  # when the machine runs out of memory, programs go first, not the trainer
+    except OSError:
+        pass
+    scratch = Scratch(settings)
+    for name in set(os.environ) - set(settings["environment"]):
+        del os.environ[name]
+    os.environ["HOME"] = os.environ["TMPDIR"] = scratch.path
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    resource.setrlimit(resource.RLIMIT_NOFILE, (OPEN_FILES, OPEN_FILES))
+    if settings["uid"] is not None:
+        os.setgroups([])
+    libraries = prepare_interpreter(settings, scratch.path)
+    install_filter(settings["static_filter"])
+    zygote = Zygote(settings, control, scratch)
+    zygote.say(" ".join(["ready", str(own_memory()), *libraries]))
+    zygote.run()
+
+
+def prctl(option: int, value: int) -> None:
+    """Call prctl; what it is used for here must not fail silently."""
+    if libc.prctl(option, ctypes.c_ulong(value), 0, 0, 0) != 0:
+        raise OSError(ctypes.get_errno(), f"prctl({option})")
+
+
+def install_filter(program: bytes) -> None:
+    """Install a system-call filter in this thread; it is inherited and cannot be removed."""
+
+    class Program(ctypes.Structure):
+        _fields_ = [("length", ctypes.c_ushort), ("instructions", ctypes.c_char_p)]
+
+    description = Program(len(program) // 8, program)
+    if libc.prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, ctypes.byref(description), 0, 0) != 0:
+        raise OSError(ctypes.get_errno(), "the system-call filter could not be installed")
+
+
+def checks_that_fail(settings: dict[str, Any]) -> list[str]:
+    """Name the isolation checks that do not hold, before anything is touched."""
+    failed = [
+        f"{name}-namespace"
+        for name, link in settings["host_namespaces"].items()
+        if os.readlink(f"/proc/self/ns/{name}") == link
+    ]
+    with open("/proc/self/status") as lines:
+        status = {name: value.strip() for name, _, value in (line.partition(":") for line in lines)}
+    if settings["filtered"] and status.get("Seccomp") != "2":
+        failed.append("seccomp")
+    if settings["filtered"] and status.get("NoNewPrivs") != "1":
+        failed.append("no-new-privileges")
+    allowed = settings["capabilities"]
+    sets = ("CapPrm", "CapBnd") if settings["filtered"] else ("CapPrm",)  # bubblewrap leaves the bounding set alone
+    if allowed is not None and any(int(status[name], 16) & ~allowed for name in sets):
+        failed.append("capabilities")
+    if os.stat(settings["home"]).st_dev == settings["host_home_device"]:
+        failed.append("private-home")
+    return failed
+
+
+def prepare_interpreter(settings: dict[str, Any], scratch: str) -> list[str]:
+    """Make this interpreter what a program expects, with its libraries; return the libraries that there are."""
+    sys.argv = [SOURCE_NAME]
+    sys.path[:] = settings["path"]
+    if sys.flags.no_site:
+        import site
+
+        site.setquit()
+        site.sethelper()
+    for name in STANDARD_LIBRARY.split():
+        __import__(name)
+    found = []
+    for name in settings["preload"]:
+        try:
+            __import__(name)
+            found.append(name)
+        except Exception:  # not installed, or broken: a program that wants it will see for itself
+            pass
+    if "numpy" in sys.modules:
+        sys.modules["numpy"].random.seed(0)  # the same in every slot
+    sys.stdin = io.TextIOWrapper(io.FileIO(0, closefd=False), encoding="utf-8")
+    sys.__stdin__ = sys.stdin
+    stdout = io.TextIOWrapper(
+        io.BufferedWriter(io.FileIO(1, "w", closefd=False)), encoding="utf-8", line_buffering=True
+    )  # what was printed before a kill is not lost
+    sys.stdout = sys.__stdout__ = stdout
+    stderr = io.TextIOWrapper(
+        OrderedStderr(stdout), encoding="utf-8", errors="backslashreplace", line_buffering=True, write_through=True
+    )
+    sys.stderr = sys.__stderr__ = stderr
+    run_some_code()
+    sys.path.insert(0, scratch)  # searched from here on, and nothing is imported any more in this process
+    collapse_memory()
+    gc.collect()
+    gc.freeze()
+    return found
+
+
+def run_some_code() -> None:
+    """Let the interpreter specialise and cache what every program uses, once instead of in every child."""
+    for _ in range(20):
+        text = io.StringIO()
+        space: dict[str, Any] = {"__name__": "warm"}
+        exec(compile("def f(n):\n    return [f'{i}' for i in range(n)]\nx = f(9)\n", SOURCE_NAME, "exec"), space)
+        print(*space["x"], sep=",", file=text)
+        try:
+            exec(compile("1/0", SOURCE_NAME, "exec"), space)
+        except ZeroDivisionError:
+            traceback.print_exc(file=text)
+        json.loads('{"wall_s": 1.5, "order": "x"}')
+
+
+def collapse_memory() -> None:
+    """Put the interpreter's memory into huge pages, where the kernel can: a fork then copies a tenth of the tables."""
+    libc.madvise.argtypes = [ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int]
+    huge = 2 * MIB
+    with open("/proc/self/maps") as maps:
+        lines = maps.readlines()
+    for line in lines:
+        span, permissions, _, _, inode, *name = line.split(None, 5)
+        if "w" in permissions and inode == "0" and (not name or name[0].strip() == "[heap]"):
+            begin, end = (int(part, 16) for part in span.split("-"))
+            for start in range(-(-begin // huge) * huge, end - huge + 1, huge):
+                libc.madvise(start, huge, MADV_COLLAPSE)
+
+
+class OrderedStderr(io.FileIO):
+    """stderr that leaves a mark in stdout, so that the host can put the two in order.
+
+    Descriptors 1 and 2 are pipes of their own, whose relative order the host cannot see. After each write the number
+    of bytes goes into stdout's pipe behind a token that only this job has.
+    """
+
+    def __init__(self, stdout: io.TextIOWrapper) -> None:
+        super().__init__(2, "w", closefd=False)
+        self.stdout = stdout
+        self.token = b""
+
+    def write(self, data: Any) -> int:
+        try:
+            self.stdout.flush()
+        except (OSError, ValueError):
+            pass
+        written = super().write(data) or 0
+        try:
+            os.write(ORDER_FD, self.token + b"%08x" % written)
+        except OSError:
+            pass
+        return written
+
+
+class Scratch:
+    """The folder in which jobs run: each gets a new one."""
+
+    def __init__(self, settings: dict[str, Any]) -> None:
+        self.home = settings["home"]
+        if not settings["contained"]:  # a folder that other slots see too
+            self.home = tempfile.mkdtemp(prefix="r1ci-scratch-", dir=self.home)
+        self.path = os.path.join(self.home, "scratch")
+        self.uid = settings["uid"]
+        self.folders = settings["wiped"]
+        if self.uid is not None:
+            os.chmod(self.home, 0o711)
+        self.kept = set(os.listdir(self.home))
+        self.wipe()
+        self.baseline = [bytes_in(path) for path in self.watched()]
+
+    def watched(self) -> list[str]:
+        """File systems in memory that a job can fill."""
+        return [self.home, *self.folders] if self.folders else []
+
+    def wipe(self) -> None:
+        """Remove everything that a job left and make the folder anew.
+
+        Raises:
+            OSError: Something cannot be removed.
+        """
+        for folder in (self.home, *self.folders):
+            kept = self.kept if folder == self.home else ()
+            for name in os.listdir(folder):
+                if name not in kept:
+                    remove(os.path.join(folder, name))
+        if self.uid is None:  # the job owns the parent too, which can carry attributes and times
+            for name in os.listxattr(self.home):
+                os.removexattr(self.home, name)
+            os.utime(self.home, (0, 0))
+        os.mkdir(self.path, 0o700)
+        if self.uid is not None:
+            os.chown(self.path, self.uid, self.uid)
+
+    def used(self) -> int:
+        """Bytes that the job's files hold."""
+        return sum(bytes_in(path) - before for path, before in zip(self.watched(), self.baseline, strict=True))
+
+
+def remove(path: str) -> None:
+    """Remove a file or a whole folder, whatever modes it has."""
+
+    def retry(function: Any, name: str, error: Any) -> None:
+        os.chmod(os.path.dirname(name), 0o700)
+        os.chmod(name, 0o700, follow_symlinks=False) if not os.path.islink(name) else None
+        function(name) if function in (os.unlink, os.rmdir, os.remove) else shutil.rmtree(name)
+
+    if os.path.isdir(path) and not os.path.islink(path):
+        shutil.rmtree(path, onerror=retry)
+    else:
+        os.unlink(path)
+
+
+def bytes_in(path: str) -> int:
+    """Memory that the files of a tmpfs hold."""
+    fs = os.statvfs(path)
+    return (fs.f_blocks - fs.f_bfree) * fs.f_frsize + (fs.f_files - fs.f_ffree) * INODE_BYTES
+
+
+def own_memory() -> int:
+    """This process's memory, bytes, without what it shares with files."""
+    with open("/proc/self/status") as lines:
+        return sum(int(line.split()[1]) for line in lines if line.startswith(("RssAnon", "RssShmem"))) * 1024
+
+
+class Zygote:
+    """The loop: one job at a time, and nothing of it left before the next."""
+
+    def __init__(self, settings: dict[str, Any], control: socket.socket, scratch: Scratch) -> None:
+        self.settings, self.control, self.scratch = settings, control, scratch
+        self.contained = settings["contained"]
+        self.go_in, self.go_out = os.pipe()
+        self.mark_in, mark_out = os.pipe()
+        os.dup2(mark_out, MARK_FD, inheritable=False)
+        os.close(mark_out)
+        os.set_blocking(self.mark_in, False)
+        self.pid = os.getpid()
+        self.not_jobs = {int(name) for name in os.listdir("/proc") if name.isdigit()} if self.contained else set()
+        with open("/proc/self/statm") as file:
+            self.address_space = int(file.read().split()[0]) * resource.getpagesize()
+        stand_in, self.signal_filter = settings["zygote"], settings["signal_filter"]
+        for sign in (1, -1):
+            mine, theirs = ((sign * pid & 0xFFFFFFFF).to_bytes(4, "little") for pid in (self.pid, stand_in))
+            self.signal_filter = self.signal_filter.replace(theirs, mine)
+        self.program = type(sys)("__main__")
+        self.program.__dict__.update(__file__=SOURCE_NAME, __builtins__=builtins)
+        sys.modules["__main__"] = self.program
+
+    def run(self) -> None:
+        """Serve until the host hangs up or something happens that must not."""
+        poller = select.poll()
+        poller.register(self.control, select.POLLIN)
+        while True:
+            child = os.fork()
+            if child == 0:
+                self.be_job()
+            poller.poll()
+            while (header := self.peek()) == STOP:
+                self.control.recv(len(STOP))  # for a job that had just ended
+            if not header:
+                self.leave("", 0)
+            try:
+                report = self.conduct(child, json.loads(header))
+            except OSError as error:
+                self.leave(f"fault {error!r}", 1)
+            self.say(report)
+
+    def peek(self) -> bytes:
+        """The next message's bytes without its descriptors, which stay for the child; empty if the host hung up."""
+        try:
+            return self.control.recv(4096, socket.MSG_PEEK)
+        except OSError:
+            return b""
+
+    def say(self, message: str) -> None:
+        """Send the host a message; without a host there is nothing left to do."""
+        try:
+            self.control.send(message.encode())
+        except OSError:
+            self.leave("", 0)
+
+    def leave(self, message: str, status: int) -> None:
+        """End the jail: its processes die with it."""
+        if message:
+            with contextlib.suppress(OSError):
+                self.control.send(message.encode())
+        self.kill_jobs()
+        if not self.contained:
+            shutil.rmtree(self.scratch.home, ignore_errors=True)
+        os._exit(status)
+
+    def conduct(self, child: int, limits: dict[str, Any]) -> str:
+        """Let the child run its job, end it in time, remove every trace, and say how it went."""
+        pidfd = os.pidfd_open(child)
+        began = time.monotonic()
+        os.write(self.go_out, b"g")
+        reason = self.watch(pidfd, began + limits["wall_s"], limits["memory_mb"] * MIB)
+        os.close(pidfd)
+        self.kill_jobs()
+        _, status, usage = os.wait4(child, 0)
+        wall = time.monotonic() - began
+        cpu = usage.ru_utime + usage.ru_stime
+        while True:  # orphans of the job, which are ours now
+            try:
+                pid, _, usage = os.wait4(-1, 0)
+            except ChildProcessError:
+                break
+            cpu += usage.ru_utime + usage.ru_stime
+        mark = self.read_mark()
+        self.scratch.wipe()
+        return f"done {wall:.6f} {cpu:.6f} {status} {reason} {'m' if b'm' in mark else '-'}"
+
+    def watch(self, pidfd: int, deadline: float, memory: int) -> str:
+        """Wait until the job ends or has to be ended, and say why."""
+        poller = select.poll()
+        poller.register(pidfd, select.POLLIN)
+        poller.register(self.mark_in, select.POLLIN)
+        started, tick = False, FIRST_TICK_MS
+        while True:
+            left_ms = max(0, deadline - time.monotonic()) * 1000
+            ready = dict(poller.poll(min(tick, left_ms)))
+            if self.mark_in in ready and not started:
+                os.read(self.mark_in, 1)
+                started = True
+                poller.unregister(self.mark_in)
+                poller.register(self.control, select.POLLIN)  # not before: the job's own message was still there
+                continue
+            if pidfd in ready:
+                if not started:
+                    self.leave("fault the job's process ended before it started", 1)
+                return "exit"
+            if self.control.fileno() in ready:
+                try:
+                    message = self.control.recv(16)
+                except OSError:
+                    message = b""
+                if not message:
+                    self.leave("", 0)
+                return "stopped"
+            if time.monotonic() >= deadline:
+                if not started:
+                    self.leave("fault the job's process did not start in time", 1)
+                return "deadline"
+            if not ready:
+                tick = TICK_MS
+                if self.memory_of_jobs(memory - self.scratch.used()):
+                    return "memory"
+
+    def read_mark(self) -> bytes:
+        mark = b""
+        try:
+            while chunk := os.read(self.mark_in, 4096):
+                mark += chunk
+        except BlockingIOError:
+            pass
+        return mark
+
+    def pids_of_jobs(self) -> list[int]:
+        """Processes that are neither ours nor the jail's."""
+        if self.contained:
+            return [pid for pid in map(int, filter(str.isdigit, os.listdir("/proc"))) if pid not in self.not_jobs]
+        found = [self.pid]
+        for pid in found:
+            try:
+                for task in os.listdir(f"/proc/{pid}/task"):
+                    with open(f"/proc/{pid}/task/{task}/children") as file:
+                        found += map(int, file.read().split())
+            except (FileNotFoundError, ProcessLookupError):
+                pass  # it ended meanwhile
+        return found[1:]
+
+    def kill_jobs(self) -> None:
+        """Kill everything but us; where process ids are the jail's own, nothing can be forked past it."""
+        if self.contained:
+            try:
+                os.kill(-1, KILL)
+            except ProcessLookupError:
+                pass
+            return
+        while alive := [pid for pid in self.pids_of_jobs() if not is_dead(pid)]:
+            for pid in alive:
+                try:
+                    os.kill(pid, KILL)
+                except ProcessLookupError:
+                    pass
+
+    def memory_of_jobs(self, limit: int) -> bool:
+        """Whether the job's processes hold more than ``limit`` bytes beside what they inherited from us.
+
+        The resident sizes count shared pages in every process, but are cheap: the proportional ones are read only when
+        those exceed the limit. A process that hides its pages from us counts with its resident size.
+        """
+        pids = self.pids_of_jobs()
+        resident = sum(self.size(pid, "status", ("RssAnon", "RssShmem")) for pid in pids) - own_memory()
+        if resident <= limit:
+            return False
+        try:
+            return sum(self.size(pid, "smaps_rollup", ("Pss_Anon", "Pss_Shmem")) for pid in pids) > limit
+        except PermissionError:
+            return True
+
+    def size(self, pid: int, name: str, keys: tuple[str, ...]) -> int:
+        """Sum of some lines of a file of a process, bytes; 0 if it ended meanwhile."""
+        try:
+            with open(f"/proc/{pid}/{name}") as lines:
+                return sum(int(line.split()[1]) for line in lines if line.startswith(keys)) * 1024
+        except (FileNotFoundError, ProcessLookupError):
+            return 0
+
+    def be_job(self) -> None:
+        """Wait for a job, become its process, run it, end. Never returns."""
+        status = 70
+        try:
+            if os.read(self.go_in, 1) == b"g":
+                code, limits = self.take_job()
+                status = run_program(self.program, code, limits["show_last"])
+        finally:
+            os._exit(status & 0xFF)
+
+    def take_job(self) -> tuple[bytes, dict[str, Any]]:
+        """Receive the job and give up everything that is not a program's."""
+        message, ancillary, _, _ = self.control.recvmsg(4096, socket.CMSG_SPACE(12))
+        limits = json.loads(message)
+        descriptors = array.array("i")
+        descriptors.frombytes(ancillary[0][2][:12])
+        code_fd, out_fd, err_fd = descriptors
+        os.setsid()
+        os.dup2(out_fd, 1)
+        os.dup2(err_fd, 2)
+        os.dup2(out_fd, ORDER_FD, inheritable=False)
+        code = read_all(code_fd)
+        os.closerange(3, ORDER_FD)
+        sys.stderr.buffer.token = limits["order"].encode()  # type: ignore[attr-defined] # ours, an OrderedStderr
+        uid = self.settings["uid"]
+        cpu = limits["cpu_s"]
+        file_bytes, others = limits["file_mb"] * MIB, self.settings["other_processes"]
+        resource.setrlimit(resource.RLIMIT_FSIZE, (file_bytes, file_bytes))
+        # SIGXCPU first, which wait4 shows; SIGKILL a second later for who ignores it.
+        resource.setrlimit(resource.RLIMIT_CPU, (cpu, cpu + 1))
+        if others is not None:  # how many processes of the same user count too; None if nobody can tell
+            processes = limits["processes"] + others
+            resource.setrlimit(resource.RLIMIT_NPROC, (processes, processes))
+        if uid is not None:
+            os.setresgid(uid, uid, uid)
+            os.setresuid(uid, uid, uid)
+        prctl(PR_SET_PDEATHSIG, KILL)  # a change of user clears it
+        prctl(PR_SET_DUMPABLE, 1)  # its own /proc/self
+        os.chdir(self.scratch.path)
+        if self.signal_filter:
+            install_filter(self.signal_filter)
+        random.seed(0)  # a fork reseeds it
+        os.write(MARK_FD, b"s")
+        space = self.address_space + limits["memory_mb"] * MIB
+        resource.setrlimit(resource.RLIMIT_AS, (space, space))
+        return code, limits
+
+
+def is_dead(pid: int) -> bool:
+    """Whether a process has ended, reaped or not."""
+    try:
+        with open(f"/proc/{pid}/stat") as file:
+            return file.read().rpartition(")")[2].split()[0] in "ZX"
+    except (FileNotFoundError, ProcessLookupError):
+        return True
+
+
+def read_all(fd: int) -> bytes:
+    """The whole content of a memfd."""
+    chunks, offset = [], 0
+    while chunk := os.pread(fd, 1 << 20, offset):
+        chunks.append(chunk)
+        offset += len(chunk)
+    return b"".join(chunks)
+
+
+def run_program(program: Any, code: bytes, show_last: bool) -> int:
+    """Execute ``code`` as ``__main__``, end it as the interpreter would, and return its exit status."""
+    status = 0
+    try:
+        source = code.decode("utf-8", "surrogatepass")
+        program.__loader__ = SourceLoader(source)
+        if show_last:
+            run_as_notebook(source, program.__dict__)
+        else:
+            exec(compile(source, SOURCE_NAME, "exec", dont_inherit=True), program.__dict__)
+    except BaseException as error:
+        status = status_of(error)
+    for last_act in (threading._shutdown, atexit._run_exitfuncs, sys.stdout.flush, sys.stderr.flush):
+        try:
+            last_act()
+        except BaseException as error:
+            status = status_of(error) or 1
+    return status
+
+
+def run_as_notebook(source: str, space: dict[str, Any]) -> None:
+    """Execute, and show the value of a last expression as a notebook does, unless a semicolon ends it."""
+    tree = ast.parse(source, SOURCE_NAME)
+    if tree.body and isinstance(tree.body[-1], ast.Expr) and not source.rstrip().endswith(";"):
+        last = ast.Interactive([tree.body.pop()])
+        exec(compile(tree, SOURCE_NAME, "exec", dont_inherit=True), space)
+        exec(compile(last, SOURCE_NAME, "single", dont_inherit=True), space)
+    else:
+        exec(compile(tree, SOURCE_NAME, "exec", dont_inherit=True), space)
+
+
+def status_of(error: BaseException) -> int:
+    """Report an exception that ends the program, as the interpreter would, and return the exit status it gives."""
+    if isinstance(error, SystemExit):
+        if error.code is None or isinstance(error.code, int):
+            return error.code or 0
+        print(error.code, file=sys.stderr)
+        return 1
+    if isinstance(error, KeyboardInterrupt):
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+        os.kill(os.getpid(), signal.SIGINT)
+    if isinstance(error, MemoryError):
+        os.write(MARK_FD, b"m")
+    trace = error.__traceback__
+    while trace is not None and trace.tb_frame.f_code.co_filename != SOURCE_NAME:
+        trace = trace.tb_next  # our own frames
+    try:
+        if sys.excepthook is sys.__excepthook__:
+            traceback.print_exception(type(error), error, trace)
+        else:
+            sys.excepthook(type(error), error, trace)
+    except MemoryError:
+        os.write(2, b"MemoryError\n")
+    except BaseException:
+        os.write(2, f"{type(error).__name__}\n".encode())
+    return 1
+
+
+class SourceLoader:
+    """Lets traceback, linecache and inspect show the program's lines, although there is no file."""
+
+    def __init__(self, source: str) -> None:
+        self.source = source
+
+    def get_source(self, name: str) -> str:
+        return self.source
