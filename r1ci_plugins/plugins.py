@@ -9,10 +9,12 @@ from __future__ import annotations
 
 import logging
 import sys
+import tomllib
 from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import EntryPoint, distributions
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pluggy
@@ -288,6 +290,55 @@ def load_packs(
             )
         packs[name] = own[name] if name in own else _load_pack(chosen[0])
     return packs
+
+
+def load_pack(reference: str) -> TaskPack:
+    """Load one pack by its name, or by where it is: a folder with a ``pyproject.toml``, or a module or package.
+
+    A pack that is named by its place need not be installed; its folder is put on ``sys.path``.
+
+    Raises:
+        PluginError: If it is missing, its ``pyproject.toml`` announces no pack or several, or it is broken.
+    """
+    place = Path(reference)
+    known = [one.origin.name for one in _announced("task pack", PACKS, None)]
+    if reference in known or not (place.exists() or len(place.parts) > 1 or place.suffix == ".py"):
+        return load_packs([reference])[reference]
+    if not place.exists():
+        raise PluginError(
+            f"there is no {reference}", fix=f"name an installed pack or a folder; {suggest(reference, known)}"
+        )
+    place = place.resolve()
+    if (project := place / "pyproject.toml").is_file():
+        name, target = _entry_point(project)
+        folders = [place, place / "src"]
+    else:
+        name, target, folders = "", place.stem, [place.parent]
+    sys.path[:0] = [str(folder) for folder in folders if folder.is_dir() and str(folder) not in sys.path]
+    origin = Origin("task pack", name or target, str(place), "(not installed)")
+    announced = _Announced(origin, EntryPoint(name or target, target, PACKS))
+    if name:
+        return _load_pack(announced)
+    packs = _packs(origin, _load(announced))
+    if len(packs) != 1:
+        raise _wrong_type(origin, "r1ci_task_packs", list(packs), "one pack")
+    return next(iter(packs.values()))
+
+
+def _entry_point(project: Path) -> tuple[str, str]:
+    """Name and target of the one pack that a ``pyproject.toml`` announces."""
+    try:
+        groups = tomllib.loads(project.read_text(encoding="utf-8")).get("project", {}).get("entry-points", {})
+    except (OSError, ValueError) as error:
+        raise PluginError(f"it cannot be read: {error}", where=str(project)) from error
+    packs = groups.get(PACKS, {})
+    if len(packs) != 1:
+        raise PluginError(
+            f"it announces {len(packs)} task packs",
+            where=str(project),
+            fix=f'add one: [project.entry-points."{PACKS}"], then name = "module"',
+        )
+    return next(iter(packs.items()))
 
 
 def pack_versions(names: Collection[str], *, path: Sequence[str] | None = None) -> list[Origin]:

@@ -12,7 +12,7 @@ from typing import Any
 
 def main() -> None:
     """Load what the first line names, then answer one question per line until stdin closes."""
-    _die_with_parent()
+    die_with_parent()
     requests = os.fdopen(os.dup(0), encoding="utf-8", errors="surrogatepass")
     replies = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
@@ -52,7 +52,7 @@ def main() -> None:
             reply(number, error=f"{type(error).__name__}: {error}"[:1000])
 
 
-def _die_with_parent() -> None:
+def die_with_parent() -> None:
     """Ask Linux to kill this process when the one that started it dies, so that no worker is ever orphaned."""
     pr_set_pdeathsig = 1
     ctypes.CDLL(None).prctl(pr_set_pdeathsig, signal.SIGKILL, 0, 0, 0)
