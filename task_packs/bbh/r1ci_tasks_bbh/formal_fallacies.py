@@ -1,0 +1,266 @@
+"""formal_fallacies: does a conclusion follow from its premises?
+
+With k predicates, a thing is of one of 2**k types: bit i says whether predicate i holds of it. What statements with
+one quantifier say depends only on which types exist.
+"""
+
+from __future__ import annotations
+
+import random
+import re
+from collections.abc import Callable, Sequence
+from itertools import combinations
+from typing import NamedTuple
+
+from r1ci_tasks_bbh.forms import VALID_INVALID
+from r1ci_tasks_bbh.problem import Problem
+from r1ci_tasks_bbh.task import BbhTask
+
+_PREDICATES = tuple(
+    """
+    a member of the rowing club; a friend of Magda; a reader of the Evening Post; an owner of a tandem; a neighbour of
+    the mayor; a pupil of Mr Brandt; a guest of the Hotel Astoria; a collector of old maps; a singer in the town choir;
+    a customer of the corner bakery; a cousin of Stefan; an admirer of Clara Schumann; a keeper of bees; a climber of
+    Mont Blanc; a speaker of Finnish; a student of botany; a rival of Anton; a player of the oboe; an employee of the
+    port; a subscriber to the opera
+    """.replace("\n    ", " ").strip().split("; ")
+)
+
+
+class Literal(NamedTuple):
+    """A predicate, by number, or its negation."""
+
+    predicate: int
+    positive: bool
+
+    def holds(self, kind: int) -> bool:
+        """Whether it is true of things of a type."""
+        return (kind >> self.predicate & 1 == 1) is self.positive
+
+
+class Statement(NamedTuple):
+    """That all things, or some thing, are of certain types, as a bit mask of types; and its wording."""
+
+    universal: bool
+    kinds: int
+    words: str
+
+
+class FormalFallacies(BbhTask):
+    """Make by looking for one type that refutes, solve by looking for a small model that refutes."""
+
+    name = "formal_fallacies"
+    description = "Decide whether an argument is deductively valid."
+    capability = "reasoning"
+    form = VALID_INVALID
+
+    def make(self, rng: random.Random, level: int) -> Problem:
+        size, count = ((2, 1), (3, 2), (4, 3))[level]
+        wanted = rng.random() < 0.5
+        phrases = rng.sample(_PREDICATES, size)
+        while True:
+            *premises, conclusion = (_statement(rng, phrases) for _ in range(count + 1))
+            contents = [(premise.universal, premise.kinds) for premise in premises]
+            everything = (1 << (1 << size)) - 1
+            if (
+                len(set(contents)) == count
+                and conclusion.words not in [premise.words for premise in premises]
+                and conclusion.kinds not in (0, everything)
+                and not _valid(premises, Statement(False, 0, ""), size)
+                and _valid(premises, conclusion, size) is wanted
+                # With several premises, none is enough.
+                and (count == 1 or not wanted or not any(_valid([p], conclusion, size) for p in premises))
+            ):
+                break
+        said = [f"{name}: {_capital(premise.words)}." for name, premise in zip(("First", "Second", "Third"), premises)]
+        stem = (
+            f'An argument, in which "or" includes both: "{" ".join(said)} Conclusion: {_capital(conclusion.words)}." '
+            "There may be no such people at all. Is the argument valid, that is, does the conclusion follow "
+            "from the premises by logic alone?"
+        )
+        return Problem(stem, "valid" if wanted else "invalid")
+
+    def solution(self, text: str) -> str | None:
+        return _solved(text)
+
+
+def _capital(words: str) -> str:
+    return words[0].upper() + words[1:]
+
+
+def _mask(holds: Callable[[int], bool], size: int) -> int:
+    return sum(1 << kind for kind in range(1 << size) if holds(kind))
+
+
+def _statement(rng: random.Random, phrases: Sequence[str]) -> Statement:
+    """A random statement about two or three of the predicates."""
+    size = len(phrases)
+    chosen = rng.sample(range(size), min(size, rng.choice((2, 2, 3))))
+    a, b, *rest = [Literal(predicate, rng.random() < 0.75) for predicate in chosen]
+    first, second = _words(a, phrases), _words(b, phrases)
+    if rest:
+        c = rest[0]
+        third = _words(c, phrases)
+        frames: Sequence[tuple[bool, Callable[[int], bool], str]] = (
+            (True, lambda k: not (a.holds(k) and b.holds(k)) or c.holds(k), f"everybody who is {first} and {second} is {third}"),
+            (True, lambda k: not (a.holds(k) or b.holds(k)) or c.holds(k), f"everybody who is {first} or {second} is {third}"),
+            (True, lambda k: not a.holds(k) or b.holds(k) or c.holds(k), f"everybody who is {first} is {second} or {third}"),
+            (True, lambda k: not a.holds(k) or (b.holds(k) and c.holds(k)), f"to be {first}, one has to be {second} and {third}"),
+            (False, lambda k: a.holds(k) and b.holds(k) and c.holds(k), f"somebody who is {first} is {second} and {third}"),
+        )
+    else:
+        frames = (
+            (True, lambda k: not a.holds(k) or b.holds(k), f"everybody who is {first} is {second}"),
+            (True, lambda k: not a.holds(k) or b.holds(k), f"to be {first}, one has to be {second}"),
+            (True, lambda k: not (a.holds(k) and b.holds(k)), f"nobody who is {first} is {second}"),
+            (True, lambda k: a.holds(k) or b.holds(k), f"everybody is {first} or {second}"),
+            (False, lambda k: a.holds(k) and b.holds(k), f"somebody is {first} and {second}"),
+            (False, lambda k: a.holds(k) and not b.holds(k), f"not everybody who is {first} is {second}"),
+        )
+    universal, holds, words = rng.choice(frames)
+    return Statement(universal, _mask(holds, size), words)
+
+
+def _words(literal: Literal, phrases: Sequence[str]) -> str:
+    return ("" if literal.positive else "not ") + phrases[literal.predicate]
+
+
+def _valid(premises: Sequence[Statement], conclusion: Statement, size: int) -> bool:
+    """Whether no choice of existing types makes the premises true and the conclusion false."""
+    allowed = (1 << (1 << size)) - 1
+    needed = [premise.kinds for premise in premises if not premise.universal]
+    for premise in premises:
+        if premise.universal:
+            allowed &= premise.kinds
+    if conclusion.universal:
+        needed.append(~conclusion.kinds)
+    else:
+        allowed &= ~conclusion.kinds
+    # The counterexample in which as many types exist as may.
+    return not all(allowed & kinds for kinds in needed)
+
+
+Formula = Callable[[int], bool]
+Claim = tuple[str, Formula]
+"""``all``, ``some`` or ``it`` (one thing that has a name), and of which types they are."""
+
+_CONCLUSION = re.compile(
+    r"(?<=[.;] )(?:conclusion: |therefore, |in consequence, |we may conclude(?: that|:) |hence, |it follows that |"
+    r"all this entails that |from this follows: |so, necessarily, |consequently, |thus, |it follows: )"
+)
+_OPENING = re.compile(
+    r"^(?:(?:first|second|third|fourth)(?: of all| premise)?[,:]|to (?:start|begin) with,|next,|plus,|moreover,|now,|"
+    r"finally,|furthermore,) ?"
+)
+_EVERY = r"(?:whoever|(?:everyone|everybody|anyone|anybody) who|everything (?:that|which)|whatever) is|every|each|any"
+_ONE = r"somebody|someone|something"
+
+
+def _solved(text: str) -> str | None:
+    """The verdict on an argument in quotes, in our wording or in that of the published data; None if unreadable."""
+    quoted = re.search(r'"([^"]*)"(?! includes)(?=\n| There)', text)
+    if quoted is None:
+        return None
+    # Upstream introduces its argument in up to three sentences, the last with a colon.
+    argument = re.sub(r"^.*?(?:argument|relations|question)\b[^.:]*: ", "", quoted[1].lower().rstrip("."), count=1)
+    premises, conclusion = _CONCLUSION.split(argument, maxsplit=1) if _CONCLUSION.search(argument) else ("", "")
+    names: dict[str, int] = {}
+    claims = [_claim(_OPENING.sub("", s.strip()), names) for s in re.split(r"\. (?=\w)", premises.strip().rstrip("."))]
+    goal = _claim(conclusion, names)
+    if goal is None or len(names) > 5 or any(claim is None for claim in claims):
+        return None
+    return "invalid" if _refuted([claim for claim in claims if claim], goal, len(names)) else "valid"
+
+
+def _refuted(premises: Sequence[Claim], conclusion: Claim, size: int) -> bool:
+    """Whether a model with as few things as matter satisfies the premises, not the conclusion."""
+    things = 1 + sum(quantifier != "all" for quantifier, _ in [*premises, conclusion])
+    for count in range(1, things + 1):
+        for model in combinations(range(1 << size), count):
+            for it in model:
+                if all(_true(claim, model, it) for claim in premises) and not _true(conclusion, model, it):
+                    return True
+    return False
+
+
+def _true(claim: Claim, model: Sequence[int], it: int) -> bool:
+    quantifier, formula = claim
+    if quantifier == "it":
+        return formula(it)
+    return all(map(formula, model)) if quantifier == "all" else any(map(formula, model))
+
+
+def _claim(sentence: str, names: dict[str, int]) -> Claim | None:
+    """Read a sentence; ``names`` collects the predicates."""
+
+    def read(words: str) -> Formula:
+        return _formula(words, names)
+
+    sentence = re.sub(r", too$", "", sentence.strip())
+    if found := re.fullmatch(r"it is not the case that (.+)", sentence):
+        claim = _claim(found[1], names)
+        if claim is None:
+            return None
+        return {"all": "some", "some": "all", "it": "it"}[claim[0]], _no(claim[1])
+    if found := re.fullmatch(rf"there is (?:{_ONE}) (?:who|that|which) is (.+)", sentence):
+        return "some", read(found[1])
+    if found := re.fullmatch(rf"not (?:{_EVERY}) (.+),? is (.+)", sentence):
+        return "some", _both(read(found[1]), _no(read(found[2])))
+    if found := re.fullmatch(r"(?:nobody|nothing|no one) is (.+)", sentence):
+        return "all", _no(read(found[1]))
+    if found := re.fullmatch(r"(?:everybody|everyone|everything) is (.+)", sentence):
+        return "all", read(found[1])
+    if found := re.fullmatch(r"(.+) is sufficient for (.+)", sentence):
+        return "all", _implies(read(found[1]), read(found[2]))
+    if found := re.fullmatch(r"(.+) is necessary for (.+)", sentence):
+        return "all", _implies(read(found[2]), read(found[1]))
+    if found := re.fullmatch(r"to be (.+), one has to be (.+)", sentence):
+        return "all", _implies(read(found[1]), read(found[2]))
+    if found := re.fullmatch(r"(?:nobody who is|no one who is|no) (.+),? is (.+)", sentence):
+        return "all", _no(_both(read(found[1]), read(found[2])))
+    if found := re.fullmatch(rf"(?:(?:{_ONE}) who is|some) (.+) is (.+)", sentence):
+        return "some", _both(read(found[1]), read(found[2]))
+    if found := re.fullmatch(rf"(?:{_ONE}) is (.+)", sentence):
+        return "some", read(found[1])
+    if found := re.fullmatch(rf"(?:{_EVERY}) (.+?),? is (.+)", sentence):
+        # "every x who is y is z": the last "is" leads to the consequent.
+        before, _, after = f"{found[1]} is {found[2]}".rpartition(" is ")
+        return "all", _implies(read(before.rstrip(",")), read(after))
+    if found := re.fullmatch(r".+? is (.+)", sentence):
+        return "it", read(found[1])
+    return None
+
+
+def _formula(words: str, names: dict[str, int]) -> Formula:
+    """Read a predicate, or several joined by who, neither, or, and."""
+    words = words.strip()
+    if " who is " in words:
+        head, _, tail = words.partition(" who is ")
+        return _both(_formula(head, names), _formula(tail, names))
+    if found := re.fullmatch(r"(?:being )?neither (.+) nor (.+)", words):
+        return _both(_no(_formula(found[1], names)), _no(_formula(found[2], names)))
+    if found := re.fullmatch(r"none of this: (.+) or (.+?),?", words):
+        return _both(_no(_formula(found[1], names)), _no(_formula(found[2], names)))
+    if " or " in words:
+        parts = [_formula(part, names) for part in words.split(" or ")]
+        return lambda kind: any(part(kind) for part in parts)
+    if " and " in words:
+        parts = [_formula(part, names) for part in words.split(" and ")]
+        return lambda kind: all(part(kind) for part in parts)
+    positive = True
+    while found := re.match(r"(not|being|to be|also|both|either|an?|,) +", words):
+        positive ^= found[1] == "not"
+        words = words[found.end() :]
+    return Literal(names.setdefault(words, len(names)), positive).holds
+
+
+def _no(formula: Formula) -> Formula:
+    return lambda kind: not formula(kind)
+
+
+def _both(first: Formula, second: Formula) -> Formula:
+    return lambda kind: first(kind) and second(kind)
+
+
+def _implies(first: Formula, second: Formula) -> Formula:
+    return lambda kind: not first(kind) or second(kind)

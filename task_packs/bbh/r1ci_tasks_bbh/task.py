@@ -1,0 +1,66 @@
+"""What the 27 tasks share: where problems come from, how the answer is asked for, and how it is checked."""
+
+from __future__ import annotations
+
+import os
+import random
+from abc import abstractmethod
+
+from r1ci_plugins import Question, Task
+from r1ci_tasks_bbh import published
+from r1ci_tasks_bbh.forms import Form
+from r1ci_tasks_bbh.problem import Problem
+
+_SEAM = "\n\nPut the final answer between <<< and >>>"
+
+
+class BbhTask(Task):
+    """A task of BIG-Bench-Hard.
+
+    Questions are made here unless the environment variable ``R1CI_BBH`` names the published data. Published questions
+    have no levels.
+
+    Attributes:
+        form: The form of its answers.
+        origin: What ``metadata["source"]`` calls problems made here.
+    """
+
+    levels = 3
+    form: Form
+    origin = "generated"
+
+    @abstractmethod
+    def make(self, rng: random.Random, level: int) -> Problem:
+        """Make one problem of a level in ``range(levels)``."""
+
+    def solution(self, text: str) -> str | None:
+        """Solve a problem from its text alone; None if the text cannot be read."""
+        return None
+
+    def generate(self, rng: random.Random, difficulty: int | None) -> Question:
+        source = os.environ.get(published.VARIABLE, "")
+        if source:
+            return self.ask(rng.choice(published.load(source, self.name, self.form)), source)
+        level = rng.randrange(self.levels) if difficulty is None else difficulty
+        return self.ask(self.make(rng, level), self.origin)
+
+    def ask(self, problem: Problem, source: str) -> Question:
+        """The question that asks a problem, with the form of the answer."""
+        example = self.form.example(problem.target, problem.input)
+        return Question(
+            text=f"{problem.input}{_SEAM}: {self.form.request}, in the form <<<{example}>>>.",
+            answer=problem.target,
+            metadata={"source": source},
+            example=example,
+        )
+
+    def check(self, question: Question, answer: str) -> bool:
+        return self.form.same(answer, question.answer, problem_text(question))
+
+    def solve(self, question: Question) -> str | None:
+        return self.solution(problem_text(question))
+
+
+def problem_text(question: Question) -> str:
+    """The problem inside a question, without the request for the answer's form."""
+    return question.text.rpartition(_SEAM)[0]
