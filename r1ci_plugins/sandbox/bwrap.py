@@ -40,8 +40,8 @@ def jail_options(interpreter: Interpreter, as_root: bool) -> list[str]:
             options += (
                 ["--symlink", os.readlink(path), str(path)] if path.is_symlink() else ["--ro-bind", *[str(path)] * 2]
             )
-    for path in SHOWN_OF_ETC:
-        options += ["--ro-bind-try", path, path]
+    for shown in SHOWN_OF_ETC:
+        options += ["--ro-bind-try", shown, shown]
     options += ["--proc", "/proc", "--dev", "/dev", "--perms", "1777", "--tmpfs", "/dev/shm"]
     options += ["--tmpfs", "/tmp", "--tmpfs", HOME]
     for folder in interpreter.folders:
@@ -57,7 +57,7 @@ def jail_options(interpreter: Interpreter, as_root: bool) -> list[str]:
 
 
 class BubblewrapSandbox(SlotPool):
-    """Warm slots in bubblewrap jails (see ``SlotPool``), for root and, where user namespaces are allowed, for others."""
+    """Warm slots in bubblewrap jails (see ``SlotPool``), for root and for who may use user namespaces."""
 
     isolation = "bwrap"
 
@@ -100,6 +100,6 @@ class BubblewrapSandbox(SlotPool):
     def advice(self) -> str:
         """Where to look when a jail does not start or does not isolate."""
         return (
-            "run `bwrap --unshare-all --ro-bind / / true` by hand and see what is wrong; without root bubblewrap needs "
-            "user namespaces (sysctl kernel.unprivileged_userns_clone, user.max_user_namespaces)"
+            "run `bwrap --unshare-all --ro-bind / / true` by hand and see what is wrong; without root bubblewrap "
+            "needs user namespaces (sysctl kernel.unprivileged_userns_clone, user.max_user_namespaces)"
         )

@@ -1,4 +1,4 @@
-"""The firejail backend: warm slots in firejail jails. The default, and the only one that is meant for strangers' code."""
+"""The firejail backend: warm slots in firejail jails. The default, and the one meant for a model's programs."""
 
 from __future__ import annotations
 

@@ -15,7 +15,6 @@ import secrets
 import signal
 import socket
 import subprocess
-import time
 from array import array
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -99,6 +98,7 @@ class Slot:
         self._jail, self._libraries, self._user, self._show_last = jail, libraries, user, show_last
         self._process: subprocess.Popen[bytes] | None = None
         self._reply: asyncio.Future[str] | None = None
+        self._hung_up = self._closed = False
         self.jobs = 0
         self.worn = False  # whether its zygote had to end a program
         self.imported: tuple[str, ...] = ()
@@ -160,7 +160,7 @@ class Slot:
             inner.close()
             stdout.close_inner()
             stderr.close_inner()
-            drain = self._loop.call_later(DRAIN_AFTER_S, lambda: (stdout.watch(), stderr.watch()))
+            drain = self._loop.call_later(DRAIN_AFTER_S, _watch, stdout, stderr)
             try:
                 report = Report.parse(await self._next(limits.wall_s + GRACE_S))
             finally:
@@ -226,7 +226,6 @@ class Slot:
 
     def _spawn(self) -> None:
         self._exited = asyncio.Event()
-        self._hung_up = self._closed = False
         with contextlib.ExitStack() as inner, contextlib.ExitStack() as cleanup:
             self._control, inside = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
             inner.callback(inside.close)
@@ -238,7 +237,7 @@ class Slot:
                 stdin=inside.fileno(),
                 stdout=self._messages.inner_fd,
                 stderr=self._messages.inner_fd,
-                env=self._jail.environment | {"HOME": self._jail.home},
+                env={**self._jail.environment, "HOME": self._jail.home},
                 cwd="/",
                 start_new_session=True,  # Ctrl-C at the terminal is the host's to handle
             )
@@ -319,6 +318,11 @@ class Slot:
         self._process.wait()
         self._exited.set()
         self._hang_up()
+
+
+def _watch(*captures: Capture) -> None:
+    for capture in captures:
+        capture.watch()
 
 
 def _write_all(fd: int, data: bytes) -> None:

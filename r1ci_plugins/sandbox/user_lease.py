@@ -1,5 +1,7 @@
-"""User ids for programs, where the host is root: one per slot, so that the process limit of one program does not count
-the processes of another, and so that the kernel itself keeps a program away from its zygote.
+"""User ids for programs, where the host is root: one per slot.
+
+So the process limit of one program does not count the processes of another, and the kernel itself keeps a program away
+from its zygote.
 """
 
 from __future__ import annotations

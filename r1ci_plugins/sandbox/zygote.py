@@ -156,15 +156,15 @@ def prepare_interpreter(settings: dict[str, Any], scratch: str) -> list[str]:
     if "numpy" in sys.modules:
         sys.modules["numpy"].random.seed(0)  # the same in every slot
     sys.stdin = io.TextIOWrapper(io.FileIO(0, closefd=False), encoding="utf-8")
-    sys.__stdin__ = sys.stdin
+    sys.__stdin__ = sys.stdin  # type: ignore[misc]
     stdout = io.TextIOWrapper(
         io.BufferedWriter(io.FileIO(1, "w", closefd=False)), encoding="utf-8", line_buffering=True
     )  # what was printed before a kill is not lost
-    sys.stdout = sys.__stdout__ = stdout
+    sys.stdout = sys.__stdout__ = stdout  # type: ignore[misc]
     stderr = io.TextIOWrapper(
         OrderedStderr(stdout), encoding="utf-8", errors="backslashreplace", line_buffering=True, write_through=True
     )
-    sys.stderr = sys.__stderr__ = stderr
+    sys.stderr = sys.__stderr__ = stderr  # type: ignore[misc]
     run_some_code()
     sys.path.insert(0, scratch)  # searched from here on, and nothing is imported any more in this process
     collapse_memory()
@@ -214,15 +214,11 @@ class OrderedStderr(io.FileIO):
         self.token = b""
 
     def write(self, data: Any) -> int:
-        try:
+        with contextlib.suppress(OSError, ValueError):
             self.stdout.flush()
-        except (OSError, ValueError):
-            pass
         written = super().write(data) or 0
-        try:
+        with contextlib.suppress(OSError):
             os.write(ORDER_FD, self.token + b"%08x" % written)
-        except OSError:
-            pass
         return written
 
 
@@ -445,17 +441,13 @@ class Zygote:
     def kill_jobs(self) -> None:
         """Kill everything but us; where process ids are the jail's own, nothing can be forked past it."""
         if self.contained:
-            try:
+            with contextlib.suppress(ProcessLookupError):
                 os.kill(-1, KILL)
-            except ProcessLookupError:
-                pass
             return
         while alive := [pid for pid in self.pids_of_jobs() if not is_dead(pid)]:
             for pid in alive:
-                try:
+                with contextlib.suppress(ProcessLookupError):
                     os.kill(pid, KILL)
-                except ProcessLookupError:
-                    pass
 
     def memory_of_jobs(self, limit: int) -> bool:
         """Whether the job's processes hold more than ``limit`` bytes beside what they inherited from us.
@@ -503,7 +495,7 @@ class Zygote:
         os.dup2(out_fd, ORDER_FD, inheritable=False)
         code = read_all(code_fd)
         os.closerange(3, ORDER_FD)
-        sys.stderr.buffer.token = limits["order"].encode()  # type: ignore[attr-defined] # ours, an OrderedStderr
+        sys.stderr.buffer.token = limits["order"].encode()  # type: ignore[union-attr] # an OrderedStderr
         uid = self.settings["uid"]
         cpu = limits["cpu_s"]
         file_bytes, others = limits["file_mb"] * MIB, self.settings["other_processes"]
@@ -558,7 +550,8 @@ def run_program(program: Any, code: bytes, show_last: bool) -> int:
             exec(compile(source, SOURCE_NAME, "exec", dont_inherit=True), program.__dict__)
     except BaseException as error:
         status = status_of(error)
-    for last_act in (threading._shutdown, atexit._run_exitfuncs, sys.stdout.flush, sys.stderr.flush):
+    join_threads = threading._shutdown  # type: ignore[attr-defined]
+    for last_act in (join_threads, atexit._run_exitfuncs, sys.stdout.flush, sys.stderr.flush):
         try:
             last_act()
         except BaseException as error:
