@@ -72,7 +72,7 @@ class Examination:
         run_program: Runs a Python program in the sandbox and returns what it printed; None if there is no sandbox.
         doing: Told what is about to happen, so that a hang can be named.
         failures: Breaches of the four promises of every call to the checker, found so far.
-        notes: What could not be examined, for people.
+        notes: What could not be examined, by rule, for people.
     """
 
     pack: str
@@ -81,7 +81,7 @@ class Examination:
     run_program: Callable[[str], str] | None = None
     doing: Callable[[str], None] = lambda what: None
     failures: list[Failure] = field(default_factory=list)
-    notes: list[str] = field(default_factory=list)
+    notes: dict[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.rng = random.Random(f"conformance/{self.pack}/{self.task.name}")
@@ -132,7 +132,7 @@ class Examination:
         deadline, barren = time.monotonic() + self.seconds, 0
         while len(self.distinct) < wanted and barren < 2 * DISTINCT:
             if time.monotonic() > deadline and len(self.candidates) >= _LEAST:
-                self.notes.append(f"only {len(self.candidates)} questions examined: they are slow to generate")
+                self.notes["200 distinct questions"] = f"only {len(self.candidates)} examined, being slow to generate"
                 return
             question = self.draw(len(self.candidates))
             self.candidates.append(question)
@@ -259,7 +259,7 @@ def programs_are_right(exam: Examination) -> Iterator[Failure]:
     if not programs or question is None:
         return
     if exam.run_program is None:
-        exam.notes.append("reference programs not run: no sandbox on this machine (see `r1ci doctor`)")
+        exam.notes[rule] = "not run without a sandbox"
         return
     for program in programs:
         exam.doing(f"running the {program.style} program for {question.key}")

@@ -2,7 +2,7 @@
 
 Two more processes generate the same questions, in another order and with another hash seed, and are compared. A
 worker (this module as a script) reads one order per line and answers with lines of JSON: what it is ``doing``, each
-``failure``, ``question`` and ``note``, and ``done``.
+``failure`` and ``question``, its ``notes``, and ``done``.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ import sys
 import threading
 import time
 from collections import defaultdict
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Generator, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from r1ci_plugins.errors import InfrastructureFault, MissingData, PluginError, R1CIError, SandboxUnavailable
@@ -53,14 +53,14 @@ class TaskReport:
     Attributes:
         task: Its name in the pack.
         failures: Breaches of the rules; at most a few per rule.
-        notes: What could not be examined, and why.
+        notes: What could not be examined and why, by rule.
         missing: Why its data is not on this machine, if so; then it has neither passed nor failed.
         seconds: How long its examination took.
     """
 
     task: str
     failures: tuple[Failure, ...]
-    notes: tuple[str, ...] = ()
+    notes: Mapping[str, str] = field(default_factory=dict)
     missing: str = ""
     seconds: float = 0.0
 
@@ -83,7 +83,9 @@ def chosen(pack: TaskPack, tasks: Collection[str] = ()) -> list[str]:
     return [name for name in names if not tasks or name in tasks]
 
 
-def validate(reference: str, tasks: Sequence[str], jobs: int = 2, *, seconds: float = 2.0) -> Iterator[TaskReport]:
+def validate(
+    reference: str, tasks: Sequence[str], jobs: int = 2, *, seconds: float = 2.0
+) -> Generator[TaskReport, None, None]:
     """Examine tasks of a pack, ``jobs`` at a time; reports come as they are ready.
 
     Args:
@@ -151,7 +153,7 @@ def _examine(workers: _Workers, task: str, seconds: float) -> TaskReport:
     """All rules on one task. Where a step hangs, its worker is killed and the next one goes on after that rule."""
     started = time.monotonic()
     failures: list[Failure] = []
-    notes: list[str] = []
+    notes: dict[str, str] = {}
     missing, rules, doing = "", list(RULES), ("", "")
     while rules:
         with workers.borrow() as worker:
@@ -159,7 +161,7 @@ def _examine(workers: _Workers, task: str, seconds: float) -> TaskReport:
                 for reply in worker.ask({"examine": task, "rules": rules, "seconds": seconds}):
                     doing = reply.get("doing", doing)
                     failures += [Failure(**reply["failure"])] if "failure" in reply else []
-                    notes += [reply["note"]] if "note" in reply else []
+                    notes |= reply.get("notes", {})
                     missing = reply.get("missing", missing)
                 rules = []
             except _Silent as silent:
@@ -170,7 +172,7 @@ def _examine(workers: _Workers, task: str, seconds: float) -> TaskReport:
                 failures.append(Failure(name, "", "", f"{silent} while {step or 'starting'}", fix))
                 rules = [] if at_generation else rules[rules.index(rule) + 1 :]
     kept = [f for i, f in enumerate(failures) if sum(g.rule == f.rule for g in failures[:i]) < 3]
-    return TaskReport(task, tuple(kept), tuple(dict.fromkeys(notes)), missing, time.monotonic() - started)
+    return TaskReport(task, tuple(kept), notes, missing, time.monotonic() - started)
 
 
 class _Silent(Exception):
@@ -359,14 +361,13 @@ def _say_examination(pack: TaskPack, order: dict[str, Any], programs: _Programs,
             for failure in RULES[rule](exam):
                 fail(failure)
         except (SandboxUnavailable, InfrastructureFault) as error:
-            exam.notes.append(f"reference programs not run: {error.what}")
+            exam.notes[rule] = f"not run: {error.what}"
         except Exception as error:
             what = getattr(error, "what", f"{type(error).__name__}: {error}")
             fail(Failure(rule, "", "", f"the task raised: {what}", "see the traceback with the pack's own tests"))
     for failure in exam.failures:
         fail(failure)
-    for note in exam.notes:
-        say(note=note)
+    say(notes=exam.notes)
 
 
 class _Programs:
