@@ -39,6 +39,7 @@ class CombinatorialCalculation(Task):
     description = "Operators and brackets between given numbers, order fixed, so that a target comes out."
     levels = 4
     capability = "planning"
+    unique = False
 
     def generate(self, rng: random.Random, difficulty: int | None) -> Question:
         level = rng.randrange(self.levels) if difficulty is None else difficulty
@@ -86,7 +87,7 @@ class CombinatorialCalculation(Task):
 
     def programs(self, question: Question) -> Sequence[Program]:
         head = f"numbers = {list(question.metadata['numbers'])}\ntarget = {question.metadata['target']}\n"
-        return [Program(style, head + code) for style, code in _PROGRAMS.items()]
+        return [Program(style, f"{head}\n{code}") for style, code in _PROGRAMS.items()]
 
     def variations(self, question: Question) -> Sequence[str]:
         return (f"[{', '.join(re.findall(r'[0-9]+|[-+*/()]', question.answer))}]", question.answer.replace(" ", ""))

@@ -105,6 +105,7 @@ class ConstrainedLinearArrangement(Task):
     description = "The opponent's hidden cards, from one's own cards and the results of the rounds."
     levels = 3
     capability = "reasoning"
+    unique = False
 
     def generate(self, rng: random.Random, difficulty: int | None) -> Question:
         level = rng.randrange(self.levels) if difficulty is None else difficulty

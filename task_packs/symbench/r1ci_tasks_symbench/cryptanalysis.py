@@ -45,7 +45,7 @@ class Cryptanalysis(Task):
     """Find two digits and two letters from guesses, told which are in place, misplaced or wrong (and on which side).
 
     Source: ``cryptanalysis`` of SymBench (CodeSteer-v1.0). The answer is unique. Level 0 tells sides and is generous,
-    level 1 has no guess to spare, level 2 tells no sides.
+    level 1 has no guess to spare, level 2 tells no sides and needs more guesses.
     """
 
     name = "cryptanalysis"
@@ -57,7 +57,7 @@ class Cryptanalysis(Task):
         level = rng.randrange(self.levels) if difficulty is None else difficulty
         while True:
             password = "".join(rng.sample(digits, 2) + rng.sample(ascii_uppercase, 2))
-            guesses = _guesses(rng, password, sides=level < 2, spare=level == 0)
+            guesses = _guesses(rng, password, sides=level < 2, spare=level != 1)
             if 4 <= len(guesses) <= _MAX_GUESSES:
                 return _question(list(password), guesses)
 
@@ -83,10 +83,9 @@ class Cryptanalysis(Task):
         return _list("".join(pairs))
 
     def programs(self, question: Question) -> Sequence[Program]:
-        guesses = "".join(f"    {tuple(map(_frozen, guess))!r},\n" for guess in question.metadata["guesses"])
-        head = (
-            f"# guess, feedback on the digits, on the letters: in place, misplaced, side\nguesses = [\n{guesses}]\n\n"
-        )
+        entries = ", ".join(repr(tuple(map(_frozen, guess))) for guess in question.metadata["guesses"])
+        head = "# guess, feedback on its digits, on its letters; a feedback: in place, misplaced, side of the wrong\n"
+        head += f"guesses = [{entries}]\n\n"
         return [Program(style, head + code) for style, code in _PROGRAMS.items()]
 
     def variations(self, question: Question) -> Sequence[str]:
@@ -127,21 +126,24 @@ def _frozen(part: str | Sequence[object]) -> object:
     return part if isinstance(part, str) else tuple(part)
 
 
-def _feedback(guess: str, pair: str, sides: bool) -> Feedback:
-    """Judge the two digits (or letters) of a guess against those of the password."""
-    (g, h), (p, q) = guess, pair
-    placed, misplaced = (g == p) + (h == q), (g == q) + (h == p)
-    wrong = [symbol for symbol in guess if symbol not in pair] if sides else []
+def _matches(guess: str, pair: str) -> tuple[int, int]:
+    """How many of the two digits (or letters) of a guess are in place in the password, and how many misplaced."""
+    g, h, p, q = *guess, *pair
+    return (g == p) + (h == q), (g == q) + (h == p)
+
+
+def _side(guess: str, pair: str) -> str:
+    """On which side of both symbols of the password all wrong symbols of a guess lie; empty if on neither."""
+    wrong = [symbol for symbol in guess if symbol not in pair]
     if wrong and min(wrong) > max(pair):
-        return placed, misplaced, "large"
-    if wrong and max(wrong) < min(pair):
-        return placed, misplaced, "small"
-    return placed, misplaced, ""
+        return "large"
+    return "small" if wrong and max(wrong) < min(pair) else ""
 
 
-def _fits(guess: str, feedback: Sequence[object], pair: str) -> bool:
+def _fits(guess: str, feedback: Sequence[Any], pair: str) -> bool:
     """Whether a pair of the password agrees with the feedback on a guess; an unmentioned side says nothing."""
-    return _feedback(guess, pair, sides=bool(feedback[2])) == tuple(feedback)
+    placed, misplaced, side = feedback
+    return _matches(guess, pair) == (placed, misplaced) and side in ("", _side(guess, pair))
 
 
 def _guesses(rng: random.Random, password: str, sides: bool, spare: bool) -> list[tuple[str, Feedback, Feedback]]:
@@ -151,18 +153,23 @@ def _guesses(rng: random.Random, password: str, sides: bool, spare: bool) -> lis
     remaining = list(pairs)
     guesses: list[tuple[str, Feedback, Feedback]] = []
     while max(map(len, remaining)) > 1:
-        # As people do: often something that could be right, sometimes just anything; never the password itself.
-        guess = [
-            rng.choice([pair for pair in (some if rng.random() < 0.6 else every) if pair != right] or every)
-            for some, every, right in zip(remaining, pairs, actual, strict=True)
+        guess = [_guess(rng, *choices) for choices in zip(remaining, pairs, actual, strict=True)]
+        feedbacks = [
+            (*_matches(pair, right), _side(pair, right) if sides else "")
+            for pair, right in zip(guess, actual, strict=True)
         ]
-        feedbacks = [_feedback(pair, right, sides) for pair, right in zip(guess, actual, strict=True)]
         guesses.append(("".join(guess), feedbacks[0], feedbacks[1]))
         remaining = [
             [candidate for candidate in candidates if _fits(pair, feedback, candidate)]
             for candidates, pair, feedback in zip(remaining, guess, feedbacks, strict=True)
         ]
     return guesses if spare else _necessary(guesses, pairs)
+
+
+def _guess(rng: random.Random, remaining: Sequence[str], every: Sequence[str], right: str) -> str:
+    """A wrong pair, as people guess: mostly one that could still be right, sometimes just any."""
+    likely = [pair for pair in remaining if pair != right]
+    return rng.choice(likely if likely and rng.random() < 0.8 else [pair for pair in every if pair != right])
 
 
 def _necessary(
@@ -217,7 +224,7 @@ from string import ascii_uppercase, digits
 def fits(guess, feedback, pair):
     placed, misplaced, side = feedback
     wrong = [g for g in guess if g not in pair]
-    if side == "large" and any(g < max(pair) for g in wrong) or side == "small" and any(g > min(pair) for g in wrong):
+    if side and not all(w > max(pair) if side == "large" else w < min(pair) for w in wrong):
         return False
     same = sum(g == p for g, p in zip(guess, pair))
     return same == placed and 2 - len(wrong) - same == misplaced
@@ -230,36 +237,28 @@ print(list(numbers[0] + letters[0]))
 def judge(guess, pair):
     placed = (guess[0] == pair[0]) + (guess[1] == pair[1])
     wrong = [g for g in guess if g not in pair]
-    sides = [""]
-    if wrong and min(wrong) > max(pair):
-        sides.append("large")
-    if wrong and max(wrong) < min(pair):
-        sides.append("small")
+    sides = ["", "large" if wrong and min(wrong) > max(pair) else "small" if wrong and max(wrong) < min(pair) else ""]
     return placed, 2 - len(wrong) - placed, sides
 
-def eliminate(alphabet, start, which):
+result = []
+for alphabet, i in (("0123456789", 0), ("ABCDEFGHIJKLMNOPQRSTUVWXYZ", 2)):
     candidates = [a + b for a in alphabet for b in alphabet if a != b]
     for entry in guesses:
-        placed, misplaced, side = entry[which]
-        judged = [(c, judge(entry[0][start:start + 2], c)) for c in candidates]
-        candidates = [c for c, (p, m, s) in judged if p == placed and m == misplaced and side in s]
-    return candidates[0]
-
-print(list(eliminate("0123456789", 0, 1) + eliminate("ABCDEFGHIJKLMNOPQRSTUVWXYZ", 2, 2)))
+        placed, misplaced, side = entry[1 + i // 2]
+        judged = [(pair, judge(entry[0][i:i + 2], pair)) for pair in candidates]
+        candidates = [pair for pair, (p, m, sides) in judged if (p, m) == (placed, misplaced) and side in sides]
+    result += candidates[0]
+print(result)
 """,
     "function": """\
 import string
 
 def consistent(a, b, x, y, feedback):
     placed, misplaced, side = feedback
-    if (x == a) + (y == b) != placed or (x == b) + (y == a) != misplaced:
-        return False
     wrong = {x, y} - {a, b}
-    if side == "large":
-        return all(w > a and w > b for w in wrong)
-    if side == "small":
-        return all(w < a and w < b for w in wrong)
-    return True
+    if side == "large" and any(w < max(a, b) for w in wrong) or side == "small" and any(w > min(a, b) for w in wrong):
+        return False
+    return (x == a) + (y == b) == placed and (x == b) + (y == a) == misplaced
 
 def solve(alphabet, i):
     for a in alphabet:

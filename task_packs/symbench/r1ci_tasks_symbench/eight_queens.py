@@ -38,6 +38,7 @@ class EightQueens(Task):
     description = "Complete a chessboard with blocked cells to eight queens that do not attack each other."
     levels = 4
     capability = "planning"
+    unique = False
 
     def generate(self, rng: random.Random, difficulty: int | None) -> Question:
         level = rng.randrange(self.levels) if difficulty is None else difficulty
@@ -54,11 +55,12 @@ class EightQueens(Task):
     def check(self, question: Question, answer: str) -> bool:
         queens = positions(answer)
         board = question.metadata["board"]
+        size = len(board)
         return (
-            len(queens) == SIZE
-            and all(0 <= r < SIZE and 0 <= c < SIZE and board[r][c] != "X" for r, c in queens)
+            len(queens) == size
+            and all(0 <= r < size and 0 <= c < size and board[r][c] != "X" for r, c in queens)
             and all(
-                len(lines) == SIZE
+                len(lines) == size
                 for lines in (
                     {r for r, _ in queens},
                     {c for _, c in queens},
@@ -66,18 +68,18 @@ class EightQueens(Task):
                     {r - c for r, c in queens},
                 )
             )
-            and all((r, c) in queens for r in range(SIZE) for c in range(SIZE) if board[r][c] == "1")
+            and all((r, c) in queens for r in range(size) for c in range(size) if board[r][c] == "1")
         )
 
     def solve(self, question: Question) -> str | None:
         cells = [(r, c, mark) for r, row in enumerate(question.metadata["board"]) for c, mark in enumerate(row)]
         fixed = {r: c for r, c, mark in cells if mark == "1"}
         blocked = {(r, c) for r, c, mark in cells if mark == "X"}
-        columns = next(_placements(range(SIZE), fixed, blocked), None)
+        columns = next(_placements(range(len(question.metadata["board"])), fixed, blocked), None)
         return None if columns is None else _answer(list(enumerate(columns)))
 
     def programs(self, question: Question) -> Sequence[Program]:
-        head = f"board = {list(question.metadata['board'])}\n"
+        head = f"board = {list(question.metadata['board'])}\n\n"
         return [Program(style, head + code) for style, code in _PROGRAMS.items()]
 
     def variations(self, question: Question) -> Sequence[str]:
@@ -87,16 +89,16 @@ class EightQueens(Task):
 
 
 def published(record: Mapping[str, Any]) -> Question:
-    """The question of one published record."""
+    """The question of one published record; those of varied complexity have boards of other sizes."""
     params = record["params"]
     board = params["initial_board"]
-    if [len(row) for row in board] != [SIZE] * SIZE:
-        raise ValueError(f"the board is not {SIZE} by {SIZE}")
+    if any(len(row) != len(board) for row in board):
+        raise ValueError("the board is not square")
     return _question(board, params["solution"], record["question"])
 
 
 def _question(board: Sequence[str], queens: Sequence[Sequence[int]], text: str | None = None) -> Question:
-    text = text or _TEXT.format(size=SIZE, board="\n".join(board), example=_EXAMPLE)
+    text = text or _TEXT.format(size=len(board), board="\n".join(board), example=_EXAMPLE)
     return Question(text=text, answer=_answer(queens), metadata={"board": list(board)}, example=_EXAMPLE)
 
 
@@ -109,7 +111,7 @@ def _placements(
 ) -> Iterator[tuple[int, ...]]:
     """All columns of queens by row: ``fixed`` gives those of some rows; columns are tried in ``order``."""
     r = len(columns)
-    if r == SIZE:
+    if r == len(order):
         yield columns
         return
     for c in [fixed[r]] if r in fixed else order:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import random
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -16,7 +17,7 @@ SIZE = len(LETTERS)
 BLANKS = ((15, 19), (20, 25), (26, 30))
 """Fewest and most blank cells, by level."""
 
-_EXAMPLE = "a,b,c,d,e,f,g"
+_EXAMPLE = "[[a, b], [b, a]]"
 
 _TEXT = """\
 Fill the blank cells of this 7 by 7 grid with the letters a to g so that
@@ -24,14 +25,14 @@ Fill the blank cells of this 7 by 7 grid with the letters a to g so that
 - every column contains each letter exactly once,
 - all seven cells of the diagonal from the top right to the bottom left contain the same letter.
 
-One line is one row, the cells of a row are separated by commas, and nothing between two commas is a blank cell:
+One line is one row, and a period is a blank cell:
 
 {grid}
 
 Letters that are already there stay. There may be several ways to fill the grid; any of them counts.
 
-Put the whole filled grid between <<< and >>>: seven lines, each with seven letters separated by commas. A grid of \
-only one line would be written <<<{example}>>>"""
+Put the whole filled grid between <<< and >>> as a list of seven rows from top to bottom, each a list of seven \
+letters. A grid of only two rows and columns would be written <<<{example}>>>"""
 
 
 class LetterLogicDiagram(Task):
@@ -44,6 +45,7 @@ class LetterLogicDiagram(Task):
     description = "Complete a 7 by 7 Latin square whose anti-diagonal holds one letter."
     levels = len(BLANKS)
     capability = "planning"
+    unique = False
 
     def generate(self, rng: random.Random, difficulty: int | None) -> Question:
         level = rng.randrange(self.levels) if difficulty is None else difficulty
@@ -75,17 +77,17 @@ class LetterLogicDiagram(Task):
                 [letter if i + j == SIZE - 1 else cell for j, cell in enumerate(row)] for i, row in enumerate(given)
             ]
             if all(given[i][SIZE - 1 - i] in (None, letter) for i in range(SIZE)) and _complete(square):
-                return _lines(square)
+                return _nested(square)
         return None
 
     def programs(self, question: Question) -> Sequence[Program]:
-        grid = "".join(f"    {''.join(cell or '.' for cell in row)!r},\n" for row in question.metadata["grid"])
-        return [Program(style, f"grid = [\n{grid}]\n{code}") for style, code in _PROGRAMS.items()]
+        grid = " ".join("".join(cell or "." for cell in row) for row in question.metadata["grid"])
+        return [Program(style, f"grid = {grid!r}.split()\n\n{code}") for style, code in _PROGRAMS.items()]
 
     def variations(self, question: Question) -> Sequence[str]:
-        lines = question.answer.split("\n")
-        nested = ", ".join("[" + ", ".join(f'"{cell}"' for cell in line.split(",")) + "]" for line in lines)
-        return f"[{nested}]", question.answer.replace(",", " "), question.answer.upper(), f"\n{question.answer}\n"
+        square = rows(question.answer)
+        lines = "\n".join(",".join(row) for row in square)  # as published
+        return lines, lines.replace(",", " "), lines.upper(), json.dumps(square), str(square)
 
 
 def published(record: Mapping[str, Any]) -> Question:
@@ -99,13 +101,15 @@ def published(record: Mapping[str, Any]) -> Question:
 def _question(
     grid: Sequence[Sequence[str | None]], square: Sequence[Sequence[str]], text: str | None = None
 ) -> Question:
-    text = text or _TEXT.format(grid="\n".join(",".join(cell or "" for cell in row) for row in grid), example=_EXAMPLE)
+    text = text or _TEXT.format(
+        grid="\n".join(" ".join(cell or "." for cell in row) for row in grid), example=_EXAMPLE
+    )
     metadata = {"grid": [list(row) for row in grid]}
-    return Question(text=text, answer=_lines(square), metadata=metadata, example=_EXAMPLE)
+    return Question(text=text, answer=_nested(square), metadata=metadata, example=_EXAMPLE)
 
 
-def _lines(square: Sequence[Sequence[str | None]]) -> str:
-    return "\n".join(",".join(cell or "" for cell in row) for row in square)
+def _nested(square: Sequence[Sequence[str | None]]) -> str:
+    return "[" + ", ".join("[" + ", ".join(cell or "" for cell in row) + "]" for row in square) + "]"
 
 
 def _complete(square: list[list[str | None]]) -> bool:
@@ -132,16 +136,16 @@ def _complete(square: list[list[str | None]]) -> bool:
 
 _PROGRAMS = {
     "backtracking": """\
+def options(cells, k, diagonal):
+    r, c = divmod(k, 7)
+    letters = {diagonal} if r + c == 6 else set("abcdefg") - {diagonal}
+    return sorted(letters - set(cells[7 * r:7 * r + 7] + cells[c::7]))
+
 def fill(cells, diagonal):
     if "." not in cells:
         return cells
-    def options(k):
-        r, c = divmod(k, 7)
-        if r + c == 6:
-            return {diagonal} - set(cells[7 * r:7 * r + 7] + cells[c::7])
-        return set("abcdefg") - {diagonal} - set(cells[7 * r:7 * r + 7] + cells[c::7])
-    k = min((k for k in range(49) if cells[k] == "."), key=lambda k: len(options(k)))
-    for letter in sorted(options(k)):
+    k = min((k for k in range(49) if cells[k] == "."), key=lambda k: len(options(cells, k, diagonal)))
+    for letter in options(cells, k, diagonal):
         found = fill(cells[:k] + letter + cells[k + 1:], diagonal)
         if found:
             return found
@@ -149,8 +153,7 @@ def fill(cells, diagonal):
 start = "".join(grid)
 given = {start[k] for k in range(6, 48, 6)} - {"."}
 square = next(filter(None, (fill(start, letter) for letter in sorted(given) or "abcdefg")))
-for r in range(7):
-    print(",".join(square[7 * r:7 * r + 7]))
+print([list(square[k:k + 7]) for k in range(0, 49, 7)])
 """,
     "rows": """\
 from itertools import permutations
@@ -169,31 +172,32 @@ def search(chosen, letter):
                 return found
 
 square = next(filter(None, (search({}, letter) for letter in "abcdefg")))
-print("\\n".join(",".join(square[r]) for r in range(7)))
+print([list(square[r]) for r in range(7)])
 """,
     "exact_cover": """\
+from itertools import product
+
 def cover(placed, left):
     if not left:
         return placed
     need = min(left, key=lambda n: len(left[n]))
-    for r, c, x in left[need]:
-        done = [n for n in left if (r, c, x) in left[n]]
+    for option in left[need]:
+        done = [n for n in left if option in left[n]]
         gone = {o for n in done for o in left[n]}
-        found = cover(placed + [(r, c, x)], {n: [o for o in left[n] if o not in gone] for n in left if n not in done})
+        found = cover(placed + [option], {n: [o for o in left[n] if o not in gone] for n in left if n not in done})
         if found:
             return found
 
 for diagonal in "abcdefg":
-    left = {}
-    for r in range(7):
-        for c in range(7):
-            for x in "abcdefg":
-                if grid[r][c] in (".", x) and (x == diagonal) == (r + c == 6):
-                    for need in (("cell", r, c), ("row", r, x), ("column", c, x)):
-                        left.setdefault(need, []).append((r, c, x))
-    placed = len(left) == 147 and cover([], left)
+    left = {(a, i, j): [] for a in range(3) for i in range(7) for j in range(7)}
+    for r, c, x in product(range(7), repeat=3):
+        letter = "abcdefg"[x]
+        if grid[r][c] in (".", letter) and (letter == diagonal) == (r + c == 6):
+            for need in (0, r, c), (1, r, x), (2, c, x):
+                left[need].append((r, c, letter))
+    placed = cover([], left)
     if placed:
-        print("\\n".join(",".join(x for _, _, x in sorted(placed)[7 * r:7 * r + 7]) for r in range(7)))
+        print([[x for r, _, x in sorted(placed) if r == i] for i in range(7)])
         break
 """,
 }

@@ -63,7 +63,7 @@ class LightPuzzles(Task):
     def programs(self, question: Question) -> Sequence[Program]:
         data = question.metadata
         head = "".join(f"{name} = {data[name]!r}\n" for name in ("board", "buttons", "presses"))
-        return [Program(style, head + code) for style, code in _PROGRAMS.items()]
+        return [Program(style, f"{head}\n{code}") for style, code in _PROGRAMS.items()]
 
 
 def published(record: Mapping[str, Any]) -> Question:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import random
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from itertools import combinations
 from typing import Any
 
@@ -51,6 +51,7 @@ class LogicPuzzle(Task):
     description = "Distinct numbers of a grid whose sums or products by row and column obey a bound."
     levels = len(COUNTS)
     capability = "planning"
+    unique = False
 
     def generate(self, rng: random.Random, difficulty: int | None) -> Question:
         size = 2 + (rng.randrange(self.levels) if difficulty is None else difficulty)
@@ -89,8 +90,12 @@ class LogicPuzzle(Task):
 
     def solve(self, question: Question) -> str | None:
         data = question.metadata
-        find = _bounded_sums if data["kind"] == "sum_le" else _even_signs
-        cells = find(data["grid"], data["count"], data["bound"])
+        if data["kind"] == "sum_le":
+            cells = _bounded_sums(data["grid"], data["count"], data["bound"])
+        elif (data["kind"], data["bound"]) == ("product_gt", 0):
+            cells = _positive_products(data["grid"], data["count"])
+        else:
+            cells = None
         return None if cells is None else _answer(cells)
 
     def variations(self, question: Question) -> Sequence[str]:
@@ -218,35 +223,33 @@ def _bounded_sums(grid: Sequence[Sequence[int]], count: int, bound: int) -> list
     return search(0, [(0, size - 1)])
 
 
-def _even_signs(grid: Sequence[Sequence[int]], count: int, bound: int) -> list[Cell] | None:
+def _positive_products(grid: Sequence[Sequence[int]], count: int) -> list[Cell] | None:
     """Distinct numbers with positive products: the negative ones are corners of disjoint rectangles."""
     size, corner = len(grid), (0, len(grid) - 1)
-    positive = {grid[r][c]: (r, c) for r in range(size) for c in range(size) if grid[r][c] > 0}
-    if grid[0][-1] > 0:
-        positive = {grid[0][-1]: corner, **positive, grid[0][-1]: corner}
+    cells = [corner, *((r, c) for r in range(size) for c in range(size) if (r, c) != corner)]
+    positive = {grid[r][c]: (r, c) for r, c in reversed(cells) if grid[r][c] > 0}
+    first = grid[0][-1]
+    if first > 0:
+        positive = {first: corner, **positive}  # so that it is always taken
 
-    def rectangles(first: bool) -> Iterator[dict[int, Cell]]:
-        for top, bottom in combinations(range(size), 2):
-            for left, right in combinations(range(size), 2):
-                cells = {grid[r][c]: (r, c) for r in (top, bottom) for c in (left, right) if grid[r][c] < 0}
-                if len(cells) == 4 and (not first or corner in cells.values()):
-                    yield cells
+    rectangles = []
+    for top, bottom in combinations(range(size), 2):
+        for left, right in combinations(range(size), 2):
+            corners = {grid[r][c]: (r, c) for r in (top, bottom) for c in (left, right) if grid[r][c] < 0}
+            if len(corners) == 4:
+                rectangles.append(corners)
 
     def search(negative: dict[int, Cell], later: Sequence[dict[int, Cell]]) -> list[Cell] | None:
         missing = count - len(negative)
-        if missing < 0:
-            return None
-        if missing <= len(positive) and (grid[0][-1] > 0 or corner in negative.values()):
-            return [*negative.values(), *list(positive.values())[:missing]] if missing or grid[0][-1] < 0 else None
-        for i, cells in enumerate(later):
-            if not negative.keys() & cells.keys():
-                found = search({**negative, **cells}, later[i + 1 :])
-                if found:
-                    return found
-        return None
+        if missing <= len(positive):
+            enough = missing >= (first > 0)
+            return [*negative.values(), *list(positive.values())[:missing]] if enough else None
+        found = (
+            search({**negative, **corners}, later[i + 1 :])
+            for i, corners in enumerate(later)
+            if not negative.keys() & corners.keys()
+        )
+        return next(filter(None, found), None)
 
-    every = list(rectangles(first=False))
-    if grid[0][-1] > 0:
-        return search({}, every)
-    starts = (search(cells, every) for cells in rectangles(first=True))
-    return next(filter(None, starts), None)
+    starts = [{}] if first > 0 else [corners for corners in rectangles if corner in corners.values()]
+    return next(filter(None, (search(start, rectangles) for start in starts)), None)

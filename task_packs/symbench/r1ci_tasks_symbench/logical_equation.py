@@ -44,6 +44,7 @@ class LogicalEquation(Task):
     description = "Values of letters, all different and from a list, that satisfy a system of equations."
     levels = len(LETTERS)
     capability = "reasoning"
+    unique = False
 
     def generate(self, rng: random.Random, difficulty: int | None) -> Question:
         count = LETTERS[rng.randrange(self.levels) if difficulty is None else difficulty]
@@ -94,10 +95,9 @@ class LogicalEquation(Task):
     def programs(self, question: Question) -> Sequence[Program]:
         data = question.metadata
         letters = ascii_uppercase[: len(data["values"])]
-        rules = "".join(f"    ({c[0] + c[2]!r}, lambda {c[0]}, {c[2]}: {_python(c)}),\n" for c in data["constraints"])
         head = (
-            f"from fractions import Fraction\n\nletters = {letters!r}\nvalues = [{', '.join(data['values'])}]\n"
-            f"rules = [\n{rules}]\n\n"
+            f"letters = {letters!r}\nvalues = [{', '.join(data['values'])}]\n"
+            f"rules = {[_python(constraint) for constraint in data['constraints']]!r}\n\n"
         )
         return [Program(style, head + code) for style, code in _PROGRAMS.items()]
 
@@ -157,11 +157,15 @@ def _phrase(constraint: Constraint) -> str:
 
 
 def _python(constraint: Constraint) -> str:
+    """The constraint as a condition in Python, in integers where the constant is a decimal."""
     left, operator, right, constant = constraint
     if operator in "<>":
         return f"{left} {operator} {right}"
-    exact = constant if constant.lstrip("-").isdigit() else f"Fraction({constant!r})"
-    return f"{left} == {exact} * {right}" if operator == "/" else f"{left} {operator} {right} == {exact}"
+    k = Fraction(constant)
+    scaled = left if k.denominator == 1 else f"{k.denominator} * {left}"
+    if operator == "/":
+        return f"{scaled} == {k.numerator} * {right}"
+    return f"{left} {operator} {right} == {constant}"
 
 
 def _read(line: str) -> Constraint:
@@ -177,69 +181,63 @@ def _read(line: str) -> Constraint:
 
 _PROGRAMS = {
     "backtracking": """\
+def holds(found):
+    return all(eval(rule, {}, found) for rule in rules if set(rule) & set(letters) <= set(found))
+
 def search(found):
     if len(found) == len(letters):
         return found
-    free = [x for x in letters if x not in found]
-    linked = {x: sum(x in pair and any(y in found for y in pair) for pair, _ in rules) for x in free}
-    letter = max(free, key=lambda x: (linked[x], sum(x in pair for pair, _ in rules)))
+    # next the letter with most rules that tie it to known ones
+    ties = {x: sum(x in rule and any(y in rule for y in found) for rule in rules) for x in letters if x not in found}
+    letter = max(ties, key=lambda x: (ties[x], sum(x in rule for rule in rules)))
     for value in values:
-        if value not in found.values():
-            new = {**found, letter: value}
-            known = [(pair, test) for pair, test in rules if pair[0] in new and pair[1] in new]
-            if all(test(new[x], new[y]) for (x, y), test in known):
-                result = search(new)
-                if result:
-                    return result
+        if value not in found.values() and holds({**found, letter: value}):
+            solution = search({**found, letter: value})
+            if solution:
+                return solution
 
 solution = search({})
 print([solution[letter] for letter in letters])
 """,
     "propagation": """\
-def propagate(domains):
-    changed = True
-    while changed:
-        changed = False
-        for (x, y), test in rules:
-            for u, v, ok in ((x, y, test), (y, x, lambda q, p, test=test: test(p, q))):
-                kept = [p for p in domains[u] if any(p != q and ok(p, q) for q in domains[v])]
-                changed |= len(kept) < len(domains[u])
-                domains[u] = kept
-        for x in letters:
-            if len(domains[x]) == 1:
-                for y in letters:
-                    if y != x and domains[x][0] in domains[y]:
-                        domains[y] = [q for q in domains[y] if q != domains[x][0]]
-                        changed = True
+tests = {}
+for rule in rules:
+    x, y = sorted(set(rule) & set(letters))
+    tests[x, y, rule] = {(p, q) for p in values for q in values if p != q and eval(rule, {x: p, y: q})}
 
 def search(domains):
-    propagate(domains)
+    before = None
+    while domains != before:
+        before = {x: list(domain) for x, domain in domains.items()}
+        for (x, y, _), pairs in tests.items():
+            domains[x] = [p for p in domains[x] if any((p, q) in pairs for q in domains[y])]
+            domains[y] = [q for q in domains[y] if any((p, q) in pairs for p in domains[x])]
+        for x in letters:
+            known = {domains[y][0] for y in letters if y != x and len(domains[y]) == 1}
+            domains[x] = [p for p in domains[x] if p not in known]
     if not all(domains.values()):
         return None
-    open_letters = [x for x in letters if len(domains[x]) > 1]
-    if not open_letters:
+    x = min(letters, key=lambda x: (len(domains[x]) == 1, len(domains[x])))
+    if len(domains[x]) == 1:
         return [domains[x][0] for x in letters]
-    x = min(open_letters, key=lambda x: len(domains[x]))
-    tries = (search({**domains, x: [value]}) for value in domains[x])
-    return next(filter(None, tries), None)
+    return next(filter(None, (search({**domains, x: [p]}) for p in domains[x])), None)
 
-print(search({x: list(values) for x in letters}))
+print(search({x: values for x in letters}))
 """,
     "joining": """\
 # Extend partial solutions rule by rule, rules on known letters first.
-def extend(found, pair, test):
+def extend(found, rule):
     tries = [found]
-    for x in pair:
-        if x not in found:
-            tries = [{**t, x: v} for t in tries for v in values if v not in t.values()]
-    return [t for t in tries if test(*(t[x] for x in pair))]
+    for x in sorted(set(rule) & set(letters) - set(found)):
+        tries = [{**t, x: v} for t in tries for v in values if v not in t.values()]
+    return [t for t in tries if eval(rule, {}, t)]
 
 def search(found, left):
     if not left:
-        free = iter(v for v in values if v not in found.values())
-        return [found[x] if x in found else next(free) for x in letters]
-    rule = max(left, key=lambda rule: sum(x in found for x in rule[0]))
-    tries = (search(t, [r for r in left if r is not rule]) for t in extend(found, *rule))
+        rest = iter(v for v in values if v not in found.values())
+        return [found[x] if x in found else next(rest) for x in letters]
+    rule = max(left, key=lambda rule: sum(x in rule for x in found))
+    tries = (search(t, [other for other in left if other != rule]) for t in extend(found, rule))
     return next(filter(None, tries), None)
 
 print(search({}, rules))

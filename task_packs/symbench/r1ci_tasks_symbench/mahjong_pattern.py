@@ -73,7 +73,7 @@ class MahjongPattern(Task):
     def programs(self, question: Question) -> Sequence[Program]:
         data = question.metadata
         head = f"hand = {data['hand']!r}\ndraws = {data['draws']!r}\ndiscards = {data['discards']!r}\n"
-        return [Program(style, head + code) for style, code in _PROGRAMS.items()]
+        return [Program(style, f"{head}\n{code}") for style, code in _PROGRAMS.items()]
 
 
 def published(record: Mapping[str, Any]) -> Question:

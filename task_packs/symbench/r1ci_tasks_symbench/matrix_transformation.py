@@ -59,7 +59,7 @@ class MatrixTransformation(Task):
 
     def programs(self, question: Question) -> Sequence[Program]:
         head = f"matrix = {question.metadata['matrix']!r}\n"
-        return [Program(style, head + code) for style, code in _PROGRAMS.items()]
+        return [Program(style, f"{head}\n{code}") for style, code in _PROGRAMS.items()]
 
 
 def published(record: Mapping[str, Any]) -> Question:
