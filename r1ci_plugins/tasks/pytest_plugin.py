@@ -7,10 +7,12 @@ The first item that runs starts the examination of all tasks whose items are to 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator, Sequence
 from typing import TYPE_CHECKING
 
 import pytest
+
+from r1ci_plugins.errors import R1CIError
 
 if TYPE_CHECKING:
     from r1ci_plugins.tasks.validation import TaskReport
@@ -49,12 +51,16 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", f"{_MARK}(pack, task): a conformance rule of an r1ci task pack")
 
 
-@pytest.hookimpl(tryfirst=True)  # so that -k selects among these items too
-def pytest_collection_modifyitems(session: pytest.Session, config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Add the items of the packs named by ``--r1ci-pack``."""
-    for pack in config.getoption("--r1ci-pack"):
-        collector = _Pack.from_parent(session, name=pack, nodeid=pack)
-        items += collector.collect()
+@pytest.hookimpl(wrapper=True)
+def pytest_make_collect_report(
+    collector: pytest.Collector,
+) -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
+    """Collect the packs named by ``--r1ci-pack`` beside the test files."""
+    report = yield
+    if isinstance(collector, pytest.Session) and report.passed:
+        packs = collector.config.getoption("--r1ci-pack")
+        report.result += [_Pack.from_parent(collector, name=pack, nodeid=pack) for pack in packs]
+    return report
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
@@ -64,8 +70,12 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
 
 
 class _Pack(pytest.Collector):
-    def collect(self) -> list[pytest.Item]:
-        return [_Rule.from_parent(self, name=f"{t}-{r}", task=t, rule=r) for t, r in _cases(self.name)]
+    def collect(self) -> list[_Rule]:
+        try:
+            cases = _cases(self.name)
+        except R1CIError as error:
+            raise self.CollectError(str(error)) from error
+        return [_Rule.from_parent(self, name=f"{t}-{r}", task=t, rule=r) for t, r in cases]
 
 
 class _Rule(pytest.Item):
