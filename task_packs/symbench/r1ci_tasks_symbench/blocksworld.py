@@ -265,4 +265,9 @@ def published(record: Mapping[str, Any]) -> Question:
     if blocks[0] != blocks[1] or not goal.keys() <= initial.keys() or len(initial) < 3:
         raise ValueError(f"no blocksworld of three stacks and more: {initial!r} to {goal!r}")
     ours = _question(initial, goal)
-    return replace(ours, text=record["question"] or ours.text, answer=record["solution"] or ours.answer)
+    answer = record["solution"] or ours.answer
+    if not answer:  # one published start is the goal; no move is no answer, but there and back is one
+        source, block = next((name, stack[-1]) for name, stack in initial.items() if stack)
+        spare = next(name for name in initial if name != source)
+        answer = f"Move {block} from {source} to {spare}\nMove {block} from {spare} to {source}"
+    return replace(ours, text=record["question"] or ours.text, answer=answer)

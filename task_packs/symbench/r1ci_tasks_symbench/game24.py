@@ -113,10 +113,7 @@ class Game24(Task):
         return used == sorted(map(Fraction, question.metadata["numbers"])) and expression.value() == target
 
     def solve(self, question: Question) -> str | None:
-        if len(question.metadata["numbers"]) > 4:  # the published data has up to 80 numbers
-            return None
-        terms = [(Fraction(number), str(number)) for number in question.metadata["numbers"]]
-        return next(_expressions(terms, Fraction(question.metadata["target"])), None)
+        return _solution(question.metadata["numbers"], question.metadata["target"])
 
     def programs(self, question: Question) -> Sequence[Program]:
         inputs = f"numbers = {question.metadata['numbers']}\n"
@@ -152,6 +149,13 @@ def _search(terms: list[tuple[int, int, str]]) -> str | None:
             if (found := _search([*rest, term])) is not None:
                 return found
     return None
+
+
+def _solution(numbers: Sequence[int], target: int) -> str | None:
+    """An expression that makes the target, or None. Also None for more than four numbers, which takes too long."""
+    if len(numbers) > 4:
+        return None
+    return next(_expressions([(Fraction(number), str(number)) for number in numbers], Fraction(target)), None)
 
 
 def _expressions(terms: list[tuple[Fraction, str]], target: Fraction) -> Iterator[str]:
@@ -208,7 +212,14 @@ def _question(numbers: Sequence[int], answer: str, target: int = _TARGET) -> Que
 
 
 def published(record: Mapping[str, Any]) -> Question:
-    """One upstream record: ``params`` has ``numbers`` (``target`` too if it is not 24), ``solution`` an equation."""
-    params = record["params"]
-    ours = _question([int(number) for number in params["numbers"]], record["solution"], params.get("target", _TARGET))
+    """One upstream record: ``params`` has ``numbers`` (``target`` too if it is not 24), ``solution`` an equation.
+
+    Raises:
+        ValueError: If there is no solution and none is found for up to four numbers.
+    """
+    numbers, target = [int(number) for number in record["params"]["numbers"]], record["params"].get("target", _TARGET)
+    answer = record["solution"] or _solution(numbers, target)
+    if answer is None:
+        raise ValueError(f"no way is known to make {target} from {numbers}")
+    ours = _question(numbers, answer, target)
     return replace(ours, text=record["question"] or ours.text)
