@@ -1,15 +1,15 @@
 """Checks of answers, one function per kind of answer: ``(answer, reference, metadata) -> bool``.
 
 They are ours, not the library's: several of its scorers evaluate the answer as code, hang, raise, or give full marks
-to wrong text. A check may raise ValueError or ArithmeticError on text it cannot read (the caller counts that as
-wrong) and runs in time bounded by the length of the answer, which the caller limits.
+to wrong text. What is common to all packs in reading answers is ``r1ci_plugins.tasks.answers``. A check may raise
+ValueError or ArithmeticError on text it cannot read (the caller counts that as wrong) and runs in time bounded by the
+length of the answer, which the caller limits.
 """
 
 from __future__ import annotations
 
 import csv
 import importlib.util
-import json
 import re
 from collections import Counter
 from collections.abc import Callable, Mapping
@@ -19,65 +19,32 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from r1ci_tasks_reasoning_gym.expressions import Polynomial, evaluate, is_antiderivative
+from r1ci_plugins.tasks import answers
+from r1ci_plugins.tasks.answers import Unreadable, integer, items
+from r1ci_plugins.tasks.expressions import evaluate
+from r1ci_tasks_reasoning_gym.algebra import Polynomial, is_antiderivative
 
 Metadata = Mapping[str, Any]
 Check = Callable[[str, str, Metadata], bool]
 
-_NUMBER = re.compile(r"[+-]?(?:\d{1,3}(?:,\d{3})+|\d+|(?=\.\d))(?:\.\d*)?(?:[eE][+-]?\d{1,3})?", re.ASCII)
-_WHOLE = re.compile(r"-?\d{1,4000}", re.ASCII)
-
-
-# --- reading answers ---------------------------------------------------------------------------------------------
-
-
-def tidied(answer: str) -> str:
-    """The answer without what people put around one: quotes, backticks, dollar signs, a full stop at the end."""
-    answer = answer.strip().removesuffix(".").rstrip()
-    for left, right in (("```", "```"), ("`", "`"), ('"', '"'), ("'", "'"), ("$", "$")):
-        if len(answer) >= len(left + right) and answer.startswith(left) and answer.endswith(right):
-            return answer[len(left) : len(answer) - len(right)].strip()
-    return answer
-
 
 def _value(text: str) -> Fraction:
-    text = text.strip()
-    if len(text) > 4000 or not _NUMBER.fullmatch(text):
-        raise ValueError("not a number")
-    return Fraction(text.replace(",", ""))
+    """A number; not a quotient, which would be the question itself where one asks to divide."""
+    if "/" in text:
+        raise Unreadable("a quotient, not a number")
+    return answers.number(text)
 
 
-def _whole(text: str) -> int:
-    if not _WHOLE.fullmatch(text):
-        raise ValueError("not a whole number")
-    return int(text)
-
-
-def _items(text: str) -> list[str]:
-    """A comma-separated list, with or without brackets around it and quotes around its items."""
-    text = text.strip()
-    if len(text) > 1 and (text[0], text[-1]) in (("[", "]"), ("(", ")")):
-        text = text[1:-1].strip()
-    items = [item.strip() for item in text.split(",")] if text else []
-    return [i[1:-1] if len(i) > 1 and i[0] == i[-1] and i[0] in "'\"" else i for i in items]
-
-
-def _rows(text: str) -> list[list[int]]:
-    """A matrix of whole numbers: lines of numbers, or nested brackets."""
-    rows = text.strip().splitlines()
-    if "[" in text:
-        rows = re.findall(r"\[([^\[\]]*)\]", text)
-        if not re.fullmatch(r"\s*\[?[\s,]*\]?\s*", re.sub(r"\[[^\[\]]*\]", "", text)):
-            raise ValueError("not a matrix")
-    return [[_whole(cell) for cell in re.split(r"[\s,]+", row.strip())] for row in rows]
+def _grid(text: str) -> list[list[int]]:
+    return [[integer(cell) for cell in row] for row in answers.rows(text)]
 
 
 def _lists_of_words(text: str) -> list[list[str]]:
-    lists = json.loads(text.replace("'", '"'))
+    lists = answers.structure(text)
     if not (isinstance(lists, list) and all(isinstance(inner, list) for inner in lists)):
-        raise ValueError("not a list of lists")
+        raise Unreadable("not a list of lists")
     if not all(isinstance(word, str) for inner in lists for word in inner):
-        raise ValueError("not a list of lists of strings")
+        raise Unreadable("not a list of lists of strings")
     return lists
 
 
@@ -144,22 +111,22 @@ def chosen_number(answer: str, reference: str, metadata: Metadata) -> bool:
 
 def numbers(answer: str, reference: str, metadata: Metadata) -> bool:
     """The same numbers in the same order."""
-    return [_value(item) for item in _items(answer)] == [_value(item) for item in _items(reference)]
+    return answers.numbers(answer) == answers.numbers(reference)
 
 
 def words(answer: str, reference: str, metadata: Metadata) -> bool:
     """The same words in the same order."""
-    return _items(answer) == _items(reference)
+    return items(answer) == items(reference)
 
 
 def matrix(answer: str, reference: str, metadata: Metadata) -> bool:
     """The same rows of whole numbers."""
-    return _rows(answer) == _rows(reference)
+    return _grid(answer) == _grid(reference)
 
 
 def sequence(answer: str, reference: str, metadata: Metadata) -> bool:
     """The same whole numbers in the same order, however broken into lines."""
-    return sum(_rows(answer), []) == sum(_rows(reference), [])
+    return sum(_grid(answer), []) == sum(_grid(reference), [])
 
 
 def hexadecimal(answer: str, reference: str, metadata: Metadata) -> bool:
@@ -177,8 +144,8 @@ def _fraction(text: str) -> tuple[int, int]:
     text = text.strip().strip("$").strip()
     match = re.fullmatch(r"(\d+)\s*/\s*(\d+)|\\[dt]?frac\s*\{\s*(\d+)\s*\}\s*\{\s*(\d+)\s*\}", text, re.ASCII)
     if not match:
-        raise ValueError("not a fraction")
-    return _whole(match[1] or match[3]), _whole(match[2] or match[4])
+        raise Unreadable("not a fraction")
+    return integer(match[1] or match[3]), integer(match[2] or match[4])
 
 
 def complex_number(answer: str, reference: str, metadata: Metadata) -> bool:
@@ -192,7 +159,7 @@ def _complex(text: str) -> tuple[Fraction, Fraction]:
         text = text[1:-1]
     match = re.fullmatch(r"([+-]?[\d.]+(?![\d.]*i))?(?:([+-]?)([\d.]*)\*?i)?", text, re.ASCII)
     if not match or not text or (match[1] and match[3] is not None and not match[2]):
-        raise ValueError("not a complex number")
+        raise Unreadable("not a complex number")
     imaginary = Fraction(0) if match[3] is None else _value(match[3] or "1")
     return _value(match[1] or "0"), -imaginary if match[2] == "-" else imaginary
 
@@ -206,7 +173,7 @@ def _milliseconds(text: str) -> int:
     clock = r"(\d{1,4}):([0-5]\d)(?::([0-5]\d)(?:\.(\d{3}))?)?"
     match = re.fullmatch(rf"(?:(\d{{1,7}}) days?)?(?:(?:(?<=s)|(?<=y)|^),?\s*{clock})?", text.strip(), re.ASCII)
     if not match or not text.strip():
-        raise ValueError("not a span of time")
+        raise Unreadable("not a span of time")
     days, hours, minutes, seconds, milliseconds = (int(part or 0) for part in match.groups())
     return (((days * 24 + hours) * 60 + minutes) * 60 + seconds) * 1000 + milliseconds
 
@@ -217,7 +184,7 @@ def geometry(answer: str, reference: str, metadata: Metadata) -> bool:
         answer = re.sub(r"(?:°|\s*degrees)$", "", answer.strip())
         wanted, found, margin = [metadata["angle_ABC_degrees"]], [answer], Fraction(1, 200)
     elif metadata["task_type"] == "orthocenter":
-        wanted, found, margin = metadata["orthocenter_approx"], _items(answer), Fraction(1, 2000)
+        wanted, found, margin = metadata["orthocenter_approx"], items(answer), Fraction(1, 2000)
     else:
         wanted, found, margin = [metadata["incircle_radius_approx"]], [answer], Fraction(1, 2000)
     margin += Fraction(1, 10**9)  # the exact values are floats
@@ -227,7 +194,7 @@ def geometry(answer: str, reference: str, metadata: Metadata) -> bool:
 
 def roots(answer: str, reference: str, metadata: Metadata) -> bool:
     """The same real numbers in any order, each to 4 decimals, rounded either way."""
-    wanted, found = (sorted(_value(item) for item in _items(t)) for t in (reference, answer))
+    wanted, found = (sorted(_value(item) for item in items(t)) for t in (reference, answer))
     return len(wanted) == len(found) and all(
         abs(w - f) <= Fraction(11, 10**5) for w, f in zip(wanted, found, strict=True)
     )
@@ -235,7 +202,7 @@ def roots(answer: str, reference: str, metadata: Metadata) -> bool:
 
 def factors(answer: str, reference: str, metadata: Metadata) -> bool:
     """The same factors in any order."""
-    wanted, found = (sorted(_whole(f.strip()) for f in re.split(r"[×x*·]", t)) for t in (reference, answer))
+    wanted, found = (sorted(integer(f.strip()) for f in re.split(r"[×x*·]", t)) for t in (reference, answer))
     return wanted == found
 
 
@@ -260,9 +227,9 @@ def _roles(text: str) -> dict[str, str]:
     claim = re.compile(r"\b(\w+) is an? (\w+)")
     claims = claim.findall(text.casefold())
     if not claims or re.sub(r"\band\b|[\s,;.]", "", claim.sub("", text.casefold())):
-        raise ValueError("not a list of roles")
+        raise Unreadable("not a list of roles")
     if len(dict(claims)) != len(claims):
-        raise ValueError("somebody is named twice")
+        raise Unreadable("somebody is named twice")
     return dict(claims)
 
 
@@ -271,10 +238,8 @@ def _roles(text: str) -> dict[str, str]:
 
 def countdown(answer: str, reference: str, metadata: Metadata) -> bool:
     """An expression of each given number exactly once that equals the target exactly."""
-    used = Counter(_whole(digits) for digits in re.findall(r"\d+", answer, re.ASCII))
-    if used != Counter(metadata["numbers"]) or "." in answer:
-        return False
-    return evaluate(answer, Fraction, power=False) == metadata["target"]
+    expression = answers.expression(answer)
+    return Counter(expression.numbers()) == Counter(metadata["numbers"]) and expression.value() == metadata["target"]
 
 
 def _polynomial(text: str, variables: str) -> Polynomial:
@@ -307,7 +272,7 @@ def integral(answer: str, reference: str, metadata: Metadata) -> bool:
 
 def cryptarithm(answer: str, reference: str, metadata: Metadata) -> bool:
     """A different digit for every letter, no leading zero, and the sum holds."""
-    pairs = [re.fullmatch(r"([A-Z])\s*=\s*([0-9])", item) for item in _items(answer)]
+    pairs = [re.fullmatch(r"([A-Z])\s*=\s*([0-9])", item) for item in items(answer)]
     digits = {pair[1]: pair[2] for pair in pairs if pair}
     addends, total = metadata["words_letters"], metadata["result_letters"]
     if not all(pairs) or len(digits) != len(pairs) or set(digits) != set("".join([*addends, total])):
@@ -323,7 +288,7 @@ def jugs(answer: str, reference: str, metadata: Metadata) -> bool:
     capacity, target = metadata["puzzle"]["jug_capacities"], metadata["puzzle"]["target"]
     names = [chr(ord("A") + i) for i in range(len(capacity))]
     level = [0] * len(capacity)
-    for move in _items(answer):
+    for move in items(answer):
         match = re.fullmatch(r"(fill|empty) ([A-Z])|pour ([A-Z])->([A-Z])", move)
         if not match:
             return False
@@ -347,10 +312,10 @@ def palindrome(answer: str, reference: str, metadata: Metadata) -> bool:
 def latin_square(answer: str, reference: str, metadata: Metadata) -> bool:
     """Each number once in every row and column, the clues kept, every inequality or 2x2 box satisfied."""
     clues = metadata["puzzle"]
-    grid = [[_whole(n) for n in re.findall(r"\d+", line, re.ASCII)] for line in answer.splitlines()]
-    grid = [row for row in grid if row]
+    # The signs between cells are part of the puzzle's drawing; a line of nothing else is no row.
+    grid = _grid("\n".join(filter(str.strip, re.sub(r"[<>^v∧∨|]", " ", answer).splitlines())))
     every = list(range(1, len(clues) + 1))
-    if re.sub(r"[\d\s<>^v∧∨|\[\],]", "", answer, flags=re.ASCII) or len(grid) != len(clues):
+    if len(grid) != len(clues):
         return False
     if any(sorted(line) != every for line in [*grid, *zip(*grid, strict=False)]):
         return False
@@ -488,7 +453,7 @@ def _group(place: tuple[int, int], stones: Mapping[tuple[int, int], str]) -> tup
 
 def word_ladder(answer: str, reference: str, metadata: Metadata) -> bool:
     """Words from start to end that each differ from the one before in one letter, all in the library's list."""
-    ladder = [item.upper() for item in _items(answer)]
+    ladder = [item.upper() for item in items(answer)]
     if len(ladder) < 2 or (ladder[0], ladder[-1]) != (metadata["start_word"], metadata["end_word"]):
         return False
     if not set(ladder) <= _vocabulary() or any(len(rung) != len(ladder[0]) for rung in ladder):

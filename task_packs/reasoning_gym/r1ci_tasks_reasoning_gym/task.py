@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Sequence
 
 from r1ci_plugins import Question, Score, Task
+from r1ci_plugins.tasks.answers import tidy
 from r1ci_tasks_reasoning_gym.catalog import DATASETS
-from r1ci_tasks_reasoning_gym.checks import tidied
 from r1ci_tasks_reasoning_gym.generator import generator
 
 
@@ -21,6 +22,8 @@ class ReasoningGymTask(Task):
         dataset = DATASETS[name]
         self.name = name
         self.description = dataset.description
+        self.capability = dataset.capability
+        self.unique = dataset.unique
         self.levels = max(1, len(dataset.levels))
         self._dataset = dataset
 
@@ -30,18 +33,34 @@ class ReasoningGymTask(Task):
         The library seeds item i with ``seed + i``, so that neighbouring seeds share their questions; only item 0 of
         a seed is used.
         """
+        if difficulty is None and self._dataset.mixed:
+            difficulty = rng.randrange(self.levels)
         level = self._dataset.levels[difficulty] if difficulty is not None and self._dataset.levels else None
         entry = generator().ask(self.name, level, rng.getrandbits(64), self._dataset.keys)
-        return Question(text=entry["question"], answer=entry["answer"], metadata=entry["metadata"])
+        return Question(
+            text=entry["question"], answer=entry["answer"], metadata=entry["metadata"], example=self._dataset.example
+        )
 
     def check(self, question: Question, answer: str) -> Score:
         """1.0 for a correct answer, else 0.0; quotes and a full stop around a correct answer do not matter."""
         if not answer.strip() or len(answer) > 4096 + 4 * len(question.answer):
             return Score(0.0, "empty, or much longer than an answer can be")
-        return Score(float(self._accepts(question, answer) or self._accepts(question, tidied(answer))))
+        return Score(float(any(self._accepts(question, form) for form in _forms(answer.strip()))))
 
     def _accepts(self, question: Question, answer: str) -> bool:
+        reference = question.answer
+        # A sentence has its own full stop; one more is harmless here as elsewhere.
+        tidied = answer.removesuffix(".") if reference.endswith(".") else answer
+        return self._accepted(question, answer, reference) or self._accepted(question, tidy(tidied), tidy(reference))
+
+    def _accepted(self, question: Question, answer: str, reference: str) -> bool:
         try:
-            return self._dataset.check(answer, question.answer, question.metadata)
-        except (ValueError, ArithmeticError, RecursionError):
+            return self._dataset.check(answer, reference, question.metadata)
+        except (ValueError, ArithmeticError):
             return False  # no check can read it, so it is in no requested format
+
+
+def _forms(answer: str) -> Sequence[str]:
+    """The answer, and what it holds in quotes: ``tidy`` leaves quotes around text that has some of its own."""
+    quoted = len(answer) > 2 and answer[0] == answer[-1] and answer[0] in "\"'`"
+    return (answer, answer[1:-1]) if quoted else (answer,)

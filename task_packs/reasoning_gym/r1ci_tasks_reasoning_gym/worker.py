@@ -19,12 +19,13 @@ from collections.abc import Sequence
 from fractions import Fraction
 from typing import Any
 
+from r1ci_plugins.tasks.expressions import evaluate
 from r1ci_tasks_reasoning_gym.catalog import DATASETS
-from r1ci_tasks_reasoning_gym.expressions import evaluate
 
 ATTEMPTS = 200
 # Building these reads a word list or scans all fonts; an item depends on nothing else but the seed (see the tests).
 REUSED = frozenset({"figlet_font", "group_anagrams", "spell_backward", "word_ladder"})
+MOST_MOVES = 255
 _reused: dict[tuple[str, int | None], Any] = {}
 
 
@@ -106,12 +107,22 @@ def fault(name: str, entry: dict[str, Any]) -> str:
             return "the reference is wrong, or depends on whether there need be any members of a class"
     if name == "basic_arithmetic" and evaluate(metadata["expression"], Fraction) != Fraction(answer):
         return "the reference rounds a quotient down, which the question does not say"
+    if name == "tower_of_hanoi" and metadata["solution_length"] > MOST_MOVES:
+        return "the shortest solution is too long to write down"
+    if not accepted(name, answer, entry):
+        # "No solution" for jugs, an unsolved Integral(...), a Go move that captures nothing.
+        return f"the reference is wrong: {answer[:80]}"
+    if DATASETS[name].example and accepted(name, DATASETS[name].example, entry):
+        return "the example of the format is a right answer"
+    return ""
+
+
+def accepted(name: str, answer: str, entry: dict[str, Any]) -> bool:
+    """Whether the data set's check accepts an answer to an entry."""
     try:
-        sound = DATASETS[name].check(answer, answer, metadata)
+        return DATASETS[name].check(answer, entry["answer"], entry["metadata"])
     except (ValueError, ArithmeticError):
-        sound = False
-    # "No solution" for jugs, an unsolved Integral(...), a Go move that captures nothing.
-    return "" if sound else f"the reference is wrong: {answer[:80]}"
+        return False
 
 
 def follows(premises: Sequence[str], conclusion: str, may_be_empty: bool) -> bool:

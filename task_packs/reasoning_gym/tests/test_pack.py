@@ -19,11 +19,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from r1ci_tasks_reasoning_gym import r1ci_task_packs
 from r1ci_tasks_reasoning_gym.catalog import DATASETS
-from r1ci_tasks_reasoning_gym.expressions import evaluate
 from r1ci_tasks_reasoning_gym.generator import Generator, generator
 from r1ci_tasks_reasoning_gym.worker import follows
 
 from r1ci_plugins import Question, TaskPack
+from r1ci_plugins.tasks.expressions import evaluate
 from r1ci_plugins.tasks.splits import candidate
 
 NAMES = list(DATASETS)
@@ -90,6 +90,28 @@ def test_wrong_answers_get_nothing(pack, questions, name):
         if other.answer.casefold().split() != wanted and name not in ("jugs", "sokoban"):
             # Digits of a number with other decimals, or a move that is as good, do not occur among these.
             assert value(pack, one, other.answer) == 0.0, other.answer
+
+
+def test_the_example_of_the_format_is_shown_and_never_right(pack, questions):
+    shown = {name: drawn for name, drawn in questions.items() if DATASETS[name].example}
+    assert len(shown) > 10
+    for question in (question for drawn in shown.values() for question in drawn):
+        assert question.example and question.example in question.text, question.text
+        assert value(pack, question, question.example) == 0.0, question.text
+    example = DATASETS["prime_factorization"].example
+    for question in (candidate("p", pack["prime_factorization"], "rl", i, 1, 0) for i in range(300)):
+        assert value(pack, question, example) == 0.0, question.text  # "for 12 the answer would be": 12 is not asked
+
+
+def test_tower_of_hanoi_mixes_levels_and_asks_for_no_endless_answer(pack):
+    drawn = [candidate("p", pack["tower_of_hanoi"], "rl", i, 1, None) for i in range(600)]
+    assert len({question.text for question in drawn}) >= 200
+    assert max(question.metadata["solution_length"] for question in drawn) <= 255
+
+
+@EVERY_DATA_SET
+def test_each_task_has_one_of_the_papers_classes(pack, name):
+    assert pack[name].capability in ("execution", "planning", "reasoning")
 
 
 @EVERY_DATA_SET
@@ -213,7 +235,7 @@ def test_a_forked_process_has_its_own_child(pack):
 def test_no_child_outlives_its_parent(tmp_path):
     code = """
 import os, signal, sys
-from r1ci_tasks_reasoning_gym.expressions import evaluate
+from r1ci_plugins.tasks.expressions import evaluate
 from r1ci_tasks_reasoning_gym.generator import generator
 generator().ask("gcd", None, 1, ())
 print(generator()._child.pid, flush=True)
@@ -280,7 +302,7 @@ def test_a_data_set_that_the_library_lacks_is_a_readable_error():
         ("complex_arithmetic", "0.0 + 1.0i", {}, ["i", "1i", "0+i"], ["-i", "1", "0"]),
         ("bitwise_arithmetic", "-0x3", {}, ["-0X03"], ["-3", "0x3", "3"]),
         ("base_conversion", "1e3", {}, ["1E3"], ["1000", "1000.0"]),
-        ("word_sorting", "B, a", {}, ["[B, a]", "B,a", "'B', 'a'"], ["a, B", "b, a", "B a"]),
+        ("word_sorting", "B, a", {}, ["[B, a]", "B,a", "'B', 'a'", "B a"], ["a, B", "b, a", "B, a, a"]),
         (
             "knights_knaves",
             "Zoe is a knave, and Al is a knight.",

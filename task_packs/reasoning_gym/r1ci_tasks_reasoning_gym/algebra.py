@@ -1,129 +1,21 @@
-"""Arithmetic text to values without eval: a small recursive-descent parser over any type with Python's operators.
+"""Two types that ``evaluate`` can work in: ``Polynomial`` (exact algebra) and ``Dual`` (numeric derivatives).
 
-Three types are used: ``Fraction`` (countdown), ``Polynomial`` (exact algebra) and ``Dual`` (numeric derivatives).
-Length, nesting and the size of intermediate results are bounded, so that ``9**9**9`` is an error and not a hang.
+The size of intermediate results is bounded, so that ``(x+1)**9**9`` is an error and not a hang.
 """
 
 from __future__ import annotations
 
 import cmath
 import math
-import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Any
 
-_TOKEN = re.compile(r"\s*(?:(\d+(?:\.\d*)?|\.\d+)|([A-Za-z]+)|(\*\*|[-+*/^()]))", re.ASCII)
-_MAX_TOKENS = 4000
-_MAX_DEPTH = 60
+from r1ci_plugins.tasks.expressions import evaluate
+
 _MAX_TERMS = 1000
 _MAX_DEGREE = 200
 _MAX_BITS = 20_000
-
-
-def evaluate(
-    text: str,
-    number: Callable[[str], Any],
-    symbols: Mapping[str, Any] | None = None,
-    functions: Mapping[str, Callable[[Any], Any]] | None = None,
-    power: bool = True,
-) -> Any:
-    """The value of an expression of numbers, names, ``+ - * / ** ^`` and brackets, in the type that ``number`` makes.
-
-    Args:
-        text: The expression. Multiplication signs are required; ``^`` means ``**``.
-        number: Makes a value from a decimal literal.
-        symbols: Values of names.
-        functions: Functions of one argument, by name.
-        power: Whether ``**`` is allowed.
-
-    Raises:
-        ValueError: If the text is no such expression, or too large.
-        ArithmeticError: From the operations themselves, such as a division by zero.
-    """
-    parser = _Parser(_tokens(text), number, symbols or {}, functions or {}, power)
-    value = parser.sum(0)
-    if parser.position != len(parser.tokens):
-        raise ValueError(f"unexpected {parser.tokens[parser.position]!r}")
-    return value
-
-
-def _tokens(text: str) -> list[str]:
-    tokens: list[str] = []
-    position, text = 0, text.rstrip()
-    while position < len(text):
-        match = _TOKEN.match(text, position)
-        if match is None or len(tokens) >= _MAX_TOKENS:
-            raise ValueError("not an arithmetic expression")
-        tokens.append(match[match.lastindex or 0])
-        position = match.end()
-    return tokens
-
-
-@dataclass
-class _Parser:
-    tokens: list[str]
-    number: Callable[[str], Any]
-    symbols: Mapping[str, Any]
-    functions: Mapping[str, Callable[[Any], Any]]
-    power: bool
-    position: int = 0
-
-    def take(self, *wanted: str) -> str | None:
-        """The next token, consumed, if it is one of ``wanted``."""
-        if self.position < len(self.tokens) and self.tokens[self.position] in wanted:
-            self.position += 1
-            return self.tokens[self.position - 1]
-        return None
-
-    def sum(self, depth: int) -> Any:
-        if depth > _MAX_DEPTH:
-            raise ValueError("nested too deeply")
-        value = self.product(depth)
-        while sign := self.take("+", "-"):
-            term = self.product(depth)
-            value = value + term if sign == "+" else value - term
-        return value
-
-    def product(self, depth: int) -> Any:
-        value = self.signed(depth)
-        while sign := self.take("*", "/"):
-            factor = self.signed(depth)
-            value = value * factor if sign == "*" else value / factor
-        return value
-
-    def signed(self, depth: int) -> Any:
-        negative = False
-        while sign := self.take("+", "-"):
-            negative ^= sign == "-"
-        value = self.atom(depth)
-        if self.take("**", "^"):
-            if not self.power or depth > _MAX_DEPTH:
-                raise ValueError("powers are not allowed here")
-            value = value ** self.signed(depth + 1)  # right associative, and tighter than a sign before it
-        return -value if negative else value
-
-    def atom(self, depth: int) -> Any:
-        if self.take("("):
-            value = self.sum(depth + 1)
-            if not self.take(")"):
-                raise ValueError("a bracket is not closed")
-            return value
-        if self.position == len(self.tokens):
-            raise ValueError("the expression ends too early")
-        token = self.tokens[self.position]
-        self.position += 1
-        if token[0].isdigit() or token[0] == ".":
-            return self.number(token)
-        if token in self.functions and self.take("("):
-            argument = self.sum(depth + 1)
-            if not self.take(")"):
-                raise ValueError("a bracket is not closed")
-            return self.functions[token](argument)
-        if token in self.symbols:
-            return self.symbols[token]
-        raise ValueError(f"unexpected {token!r}")
 
 
 Monomial = tuple[tuple[str, int], ...]
