@@ -38,27 +38,30 @@ about it.
 Exactly one password fits all of the feedback. Put it between <<< and >>> as a list of four symbols, first the two \
 digits and then the two letters: <<<{example}>>> would stand for the digits X, Y and the letters Z, W."""
 
-_MAX_GUESSES = 18
+LEVELS = ((True, 0.5), (True, 1.0), (False, 1.0))
+"""By level: whether the side of wrong symbols is told, and how often a guess is one that could still be right."""
+
+_PAIRS = tuple(tuple(map("".join, permutations(alphabet, 2))) for alphabet in (digits, ascii_uppercase))
+"""Everything that the two digits and the two letters can be."""
 
 
 class Cryptanalysis(Task):
     """Find two digits and two letters from guesses, told which are in place, misplaced or wrong (and on which side).
 
-    Source: ``cryptanalysis`` of SymBench (CodeSteer-v1.0). The answer is unique. Level 0 tells sides and is generous,
-    level 1 has no guess to spare, level 2 tells no sides and needs more guesses.
+    Source: ``cryptanalysis`` of SymBench (CodeSteer-v1.0). The answer is unique.
     """
 
     name = "cryptanalysis"
     description = "The password of two digits and two letters that fits all feedback on earlier guesses."
-    levels = 3
+    levels = len(LEVELS)
     capability = "reasoning"
 
     def generate(self, rng: random.Random, difficulty: int | None) -> Question:
         level = rng.randrange(self.levels) if difficulty is None else difficulty
         while True:
             password = "".join(rng.sample(digits, 2) + rng.sample(ascii_uppercase, 2))
-            guesses = _guesses(rng, password, sides=level < 2, spare=level != 1)
-            if 4 <= len(guesses) <= _MAX_GUESSES:
+            guesses = _guesses(rng, password, *LEVELS[level])
+            if 4 <= len(guesses) <= 18:
                 return _question(list(password), guesses)
 
     def check(self, question: Question, answer: str) -> bool:
@@ -70,17 +73,11 @@ class Cryptanalysis(Task):
         )
 
     def solve(self, question: Question) -> str | None:
-        pairs = []
-        for i, alphabet in ((0, digits), (2, ascii_uppercase)):
-            fitting = [
-                pair
-                for pair in map("".join, permutations(alphabet, 2))
-                if all(_fits(guess[i : i + 2], fb[i // 2], pair) for guess, *fb in question.metadata["guesses"])
-            ]
-            if len(fitting) != 1:
-                return None
-            pairs += fitting
-        return _list("".join(pairs))
+        halves = []
+        for i, pairs in enumerate(_PAIRS):
+            facts = [(entry[0][2 * i : 2 * i + 2], entry[1 + i]) for entry in question.metadata["guesses"]]
+            halves.append([pair for pair in pairs if all(_fits(guess, feedback, pair) for guess, feedback in facts)])
+        return _list(halves[0][0] + halves[1][0]) if [len(half) for half in halves] == [1, 1] else None
 
     def programs(self, question: Question) -> Sequence[Program]:
         entries = ", ".join(repr(tuple(map(_frozen, guess))) for guess in question.metadata["guesses"])
@@ -146,47 +143,27 @@ def _fits(guess: str, feedback: Sequence[Any], pair: str) -> bool:
     return _matches(guess, pair) == (placed, misplaced) and side in ("", _side(guess, pair))
 
 
-def _guesses(rng: random.Random, password: str, sides: bool, spare: bool) -> list[tuple[str, Feedback, Feedback]]:
-    """Random guesses, with feedback, that leave only this password; with nothing to ``spare``, each is needed."""
-    pairs = [["".join(pair) for pair in permutations(alphabet, 2)] for alphabet in (digits, ascii_uppercase)]
+def _guesses(rng: random.Random, password: str, sides: bool, care: float) -> list[tuple[str, Feedback, Feedback]]:
+    """Wrong guesses, with feedback, until only this password is left."""
     actual = password[:2], password[2:]
-    remaining = list(pairs)
+    remaining: list[Sequence[str]] = list(_PAIRS)
     guesses: list[tuple[str, Feedback, Feedback]] = []
     while max(map(len, remaining)) > 1:
-        guess = [_guess(rng, *choices) for choices in zip(remaining, pairs, actual, strict=True)]
-        feedbacks = [
+        likely = [[pair for pair in pairs if pair != right] for pairs, right in zip(remaining, actual, strict=True)]
+        guess = [
+            rng.choice(wrong if wrong and rng.random() < care else [pair for pair in pairs if pair != right])
+            for wrong, pairs, right in zip(likely, _PAIRS, actual, strict=True)
+        ]
+        on_digits, on_letters = (
             (*_matches(pair, right), _side(pair, right) if sides else "")
             for pair, right in zip(guess, actual, strict=True)
-        ]
-        guesses.append(("".join(guess), feedbacks[0], feedbacks[1]))
+        )
+        guesses.append(("".join(guess), on_digits, on_letters))
         remaining = [
-            [candidate for candidate in candidates if _fits(pair, feedback, candidate)]
-            for candidates, pair, feedback in zip(remaining, guess, feedbacks, strict=True)
+            [pair for pair in pairs if _fits(part, feedback, pair)]
+            for pairs, part, feedback in zip(remaining, guess, (on_digits, on_letters), strict=True)
         ]
-    return guesses if spare else _necessary(guesses, pairs)
-
-
-def _guess(rng: random.Random, remaining: Sequence[str], every: Sequence[str], right: str) -> str:
-    """A wrong pair, as people guess: mostly one that could still be right, sometimes just any."""
-    likely = [pair for pair in remaining if pair != right]
-    return rng.choice(likely if likely and rng.random() < 0.8 else [pair for pair in every if pair != right])
-
-
-def _necessary(
-    guesses: list[tuple[str, Feedback, Feedback]], pairs: Sequence[Sequence[str]]
-) -> list[tuple[str, Feedback, Feedback]]:
-    """The guesses less those, from the first on, without which still only one password fits."""
-    # For every wrong pair, the bits of the guesses that rule it out; the right one is ruled out by none.
-    masks = {
-        sum(1 << k for k, guess in enumerate(guesses) if not _fits(guess[0][2 * i : 2 * i + 2], guess[1 + i], pair))
-        for i in (0, 1)
-        for pair in pairs[i]
-    } - {0}
-    kept = (1 << len(guesses)) - 1
-    for k in range(len(guesses)):
-        if all(mask & kept & ~(1 << k) for mask in masks):
-            kept &= ~(1 << k)
-    return [guess for k, guess in enumerate(guesses) if kept >> k & 1]
+    return guesses
 
 
 def _phrase(feedback: Feedback, noun: str, after: str, before: str) -> str:

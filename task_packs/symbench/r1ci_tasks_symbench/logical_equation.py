@@ -59,8 +59,8 @@ class LogicalEquation(Task):
         return _question(sorted(values.values()), list(constraints.values()), list(values.values()))
 
     def check(self, question: Question, answer: str) -> bool:
-        values = numbers(answer)
-        if sorted(values) != sorted(map(Fraction, question.metadata["values"])):
+        values, given = numbers(answer), question.metadata["values"]
+        if len(values) != len(given) or sorted(values) != sorted(map(Fraction, given)):
             return False
         letters = dict(zip(ascii_uppercase, values, strict=False))
         return all(_holds(constraint, letters) for constraint in question.metadata["constraints"])

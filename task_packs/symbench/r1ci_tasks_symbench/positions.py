@@ -11,7 +11,7 @@ def positions(text: str) -> list[tuple[int, int]]:
     Raises:
         Unreadable: If there is something other than integers, or an odd number of them.
     """
-    numbers = [number for row in rows(text) for item in row for number in integers(item)]
+    numbers = integers(" ".join(item for row in rows(text) for item in row))
     if len(numbers) % 2:
         raise Unreadable("a cell is a row and a column")
     return list(zip(numbers[::2], numbers[1::2], strict=True))
