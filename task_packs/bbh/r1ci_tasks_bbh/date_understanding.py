@@ -12,9 +12,20 @@ from r1ci_tasks_bbh.forms import LETTER
 from r1ci_tasks_bbh.problem import Problem, letter_of, options_of, with_shuffled_options
 from r1ci_tasks_bbh.task import BbhTask, problem_text
 
-_MONTHS = (
-    "January February March April May June July August September October November December".split()
-)
+_MONTHS = [
+    "January",
+    "February",
+    "March",
+    "April",
+    "May",
+    "June",
+    "July",
+    "August",
+    "September",
+    "October",
+    "November",
+    "December",
+]
 _DAYS = {"yesterday": -1, "today": 0, "tomorrow": 1}
 
 Shift = tuple[int, int]
@@ -91,7 +102,7 @@ def _written(rng: random.Random, date: datetime.date) -> str:
 
 def _premise(rng: random.Random, level: int, today: datetime.date) -> str:
     """A sentence or two from which today's date follows."""
-    kind = rng.randrange(((2, 4, 6)[level]))
+    kind = rng.randrange((2, 4, 6)[level])
     if kind == 0:
         return f"Today is {_written(rng, today)}."
     if kind == 1:

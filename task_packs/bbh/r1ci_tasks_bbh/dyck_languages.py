@@ -35,8 +35,8 @@ class DyckLanguages(BbhTask):
                 stack.append(rng.choice("([{<"))
                 sequence.append(stack[-1])
         stem = (
-            "A sequence of brackets of the four kinds ( ), [ ], { } and < > begins as below. Which brackets, as few as "
-            f"possible, have to follow it so that every bracket is closed in the right order?\n{' '.join(sequence)}"
+            "A sequence of brackets of the four kinds ( ), [ ], { } and < > begins as below. Which brackets, as few "
+            f"as possible, have to follow it so that every bracket is closed in the right order?\n{' '.join(sequence)}"
         )
         return Problem(stem, " ".join(_CLOSING[bracket] for bracket in reversed(stack)))
 
@@ -47,7 +47,7 @@ class DyckLanguages(BbhTask):
             prefix, shorter = shorter, re.sub(r"\(\)|\[\]|\{\}|<>", "", shorter)
         if not prefix or not set(prefix) <= set(_CLOSING):
             return None
-        return " ".join(prefix[::-1].translate(str.maketrans(_CLOSING)))
+        return " ".join(_CLOSING[bracket] for bracket in reversed(prefix))
 
     def programs(self, question: Question) -> Sequence[Program]:
         prefix = _prefix(problem_text(question))

@@ -23,7 +23,9 @@ _PREDICATES = tuple(
     a customer of the corner bakery; a cousin of Stefan; an admirer of Clara Schumann; a keeper of bees; a climber of
     Mont Blanc; a speaker of Finnish; a student of botany; a rival of Anton; a player of the oboe; an employee of the
     port; a subscriber to the opera
-    """.replace("\n    ", " ").strip().split("; ")
+    """.replace("\n    ", " ")
+    .strip()
+    .split("; ")
 )
 
 
@@ -72,7 +74,8 @@ class FormalFallacies(BbhTask):
                 and (count == 1 or not wanted or not any(_valid([p], conclusion, size) for p in premises))
             ):
                 break
-        said = [f"{name}: {_capital(premise.words)}." for name, premise in zip(("First", "Second", "Third"), premises)]
+        ordinals = ("First", "Second", "Third")[:count]
+        said = [f"{nth}: {_capital(premise.words)}." for nth, premise in zip(ordinals, premises, strict=True)]
         stem = (
             f'An argument, in which "or" includes both: "{" ".join(said)} Conclusion: {_capital(conclusion.words)}." '
             "There may be no such people at all. Is the argument valid, that is, does the conclusion follow "
@@ -102,11 +105,31 @@ def _statement(rng: random.Random, phrases: Sequence[str]) -> Statement:
         c = rest[0]
         third = _words(c, phrases)
         frames: Sequence[tuple[bool, Callable[[int], bool], str]] = (
-            (True, lambda k: not (a.holds(k) and b.holds(k)) or c.holds(k), f"everybody who is {first} and {second} is {third}"),
-            (True, lambda k: not (a.holds(k) or b.holds(k)) or c.holds(k), f"everybody who is {first} or {second} is {third}"),
-            (True, lambda k: not a.holds(k) or b.holds(k) or c.holds(k), f"everybody who is {first} is {second} or {third}"),
-            (True, lambda k: not a.holds(k) or (b.holds(k) and c.holds(k)), f"to be {first}, one has to be {second} and {third}"),
-            (False, lambda k: a.holds(k) and b.holds(k) and c.holds(k), f"somebody who is {first} is {second} and {third}"),
+            (
+                True,
+                lambda k: not (a.holds(k) and b.holds(k)) or c.holds(k),
+                f"everybody who is {first} and {second} is {third}",
+            ),
+            (
+                True,
+                lambda k: not (a.holds(k) or b.holds(k)) or c.holds(k),
+                f"everybody who is {first} or {second} is {third}",
+            ),
+            (
+                True,
+                lambda k: not a.holds(k) or b.holds(k) or c.holds(k),
+                f"everybody who is {first} is {second} or {third}",
+            ),
+            (
+                True,
+                lambda k: not a.holds(k) or (b.holds(k) and c.holds(k)),
+                f"to be {first}, one has to be {second} and {third}",
+            ),
+            (
+                False,
+                lambda k: a.holds(k) and b.holds(k) and c.holds(k),
+                f"somebody who is {first} is {second} and {third}",
+            ),
         )
     else:
         frames = (

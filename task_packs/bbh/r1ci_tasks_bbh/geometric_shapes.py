@@ -10,9 +10,20 @@ from r1ci_tasks_bbh.forms import LETTER
 from r1ci_tasks_bbh.problem import Problem, letter_of, with_options
 from r1ci_tasks_bbh.task import BbhTask
 
-_SHAPES = (
-    "circle ellipse heptagon hexagon kite line octagon pentagon rectangle sector trapezoid triangle".split()
-)
+_SHAPES = [
+    "circle",
+    "ellipse",
+    "heptagon",
+    "hexagon",
+    "kite",
+    "line",
+    "octagon",
+    "pentagon",
+    "rectangle",
+    "sector",
+    "trapezoid",
+    "triangle",
+]
 _CORNERS = {"triangle": 3, "pentagon": 5, "hexagon": 6, "heptagon": 7, "octagon": 8}
 _NUMBER = re.compile(r"-?\d+(?:\.\d+)?")
 
@@ -46,7 +57,7 @@ class GeometricShapes(BbhTask):
         return with_options(stem, _SHAPES, shape)
 
     def solution(self, text: str) -> str | None:
-        found = re.search(r'd="([^"]+)"', text)
+        found = re.search(r'What does the SVG path <path d="([^"]+)"', text)
         return None if found is None else letter_of(text, _recognised(found[1]) or "")
 
 

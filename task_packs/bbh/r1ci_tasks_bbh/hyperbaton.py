@@ -9,7 +9,7 @@ from r1ci_tasks_bbh.problem import Problem, options_of, with_shuffled_options
 from r1ci_tasks_bbh.task import BbhTask
 
 _ADJECTIVES = {
-    "opinion": "adorable awful beautiful boring charming dull elegant fabulous horrible magnificent nasty splendid ugly",
+    "opinion": "adorable awful beautiful boring charming dull elegant fabulous horrible lovely nasty splendid ugly",
     "size": "big colossal gigantic huge large little massive miniature small tiny",
     "age": "aged ancient antique brand-new modern new old recent young",
     "shape": "circular conical cubic oval round square triangular",
@@ -20,7 +20,22 @@ _ADJECTIVES = {
 }
 """Adjectives of one class each, classes in the usual order."""
 
-_NOUNS = "bag basket belt blanket boot box case cloth glove hat jacket mat pot rug sack table tent toy tray".split()
+_NOUNS = (
+    "bag",
+    "basket",
+    "belt",
+    "blanket",
+    "boot",
+    "box",
+    "glove",
+    "hat",
+    "jacket",
+    "mat",
+    "pot",
+    "rug",
+    "sack",
+    "tent",
+)
 _RANKS = {word: rank for rank, words in enumerate(_ADJECTIVES.values()) for word in words.split()}
 
 

@@ -109,7 +109,9 @@ _COMPARED = re.compile(
     rf"^(?P<a>.+?) (?:(?P<before>finished above|{_BEFORE})|(?P<after>finished below|{_AFTER})) (?P<b>.+)$"
 )
 _PLACED = re.compile(rf"^(?P<a>.+?) (?:is|are) {_NTH}(?:(?P<front>{_FRONT})|(?P<back>{_BACK}))$")
-_FINISHED = re.compile(rf"^(?P<a>.+?) finished (?:(?P<last>(?:(?P<back>\w+)-to-)?last)|(?P<front>{'|'.join(_ORDINALS)}))$")
+_FINISHED = re.compile(
+    rf"^(?P<a>.+?) finished (?:(?P<last>(?:(?P<back>\w+)-to-)?last)|(?P<front>{'|'.join(_ORDINALS)}))$"
+)
 
 
 class LogicalDeduction(BbhTask):
@@ -132,7 +134,9 @@ class LogicalDeduction(BbhTask):
         while len(orders) > 1:
             first, second = _random_clue(rng, size, (0.6, 0.4, 0.15)[level])
             # Positions in the true order, which is 0, 1, 2, ...; a negative second one means a place.
-            fewer = [ranks for ranks in orders if (ranks[first] < ranks[second] if second >= 0 else ranks[first] == first)]
+            fewer = [
+                ranks for ranks in orders if (ranks[first] < ranks[second] if second >= 0 else ranks[first] == first)
+            ]
             if len(fewer) < len(orders):
                 orders = fewer
                 clues.append((first, second))
@@ -215,7 +219,9 @@ def _read(text: str) -> tuple[list[str], list[Clue], dict[str, Clue]] | None:
     clues = [_clue(sentence, len(things)) for sentence in sentences]
     statements = {letter: _clue(option, len(things)) for letter, option in options.items()}
     known = set(things)
-    if any(clue is None or not {clue.first, clue.second or clue.first} <= known for clue in [*clues, *statements.values()]):
+    if any(
+        clue is None or not {clue.first, clue.second or clue.first} <= known for clue in [*clues, *statements.values()]
+    ):
         return None
     return things, [c for c in clues if c], {letter: c for letter, c in statements.items() if c}
 
@@ -251,7 +257,9 @@ def _consistent(things: Sequence[str], clues: Sequence[Clue]) -> list[dict[str, 
             if thing in ranks:
                 continue
             fits = all(
-                clue.first in ranks if clue.second == thing else clue.second or (clue.first == thing) == (clue.rank == rank)
+                clue.first in ranks
+                if clue.second == thing
+                else clue.second or (clue.first == thing) == (clue.rank == rank)
                 for clue in clues
             )
             if fits:

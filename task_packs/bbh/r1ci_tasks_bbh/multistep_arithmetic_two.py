@@ -76,7 +76,7 @@ def _formula(text: str) -> str | None:
 
 def _stepwise(formula: str) -> str:
     """Name the innermost brackets, then combine them."""
-    lines = []
+    lines: list[str] = []
 
     def name(match: re.Match[str]) -> str:
         lines.append(f"part_{len(lines) + 1} = {match[1]}")

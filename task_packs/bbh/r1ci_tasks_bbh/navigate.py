@@ -11,7 +11,9 @@ from r1ci_tasks_bbh.forms import YES_NO
 from r1ci_tasks_bbh.problem import Problem
 from r1ci_tasks_bbh.task import BbhTask, problem_text
 
-_STEP = re.compile(r"(?:Take|Go) (\d+) steps?(?: (?:to the )?(forward|backward|left|right))?\.|Turn (left|right|around)\.")
+_STEP = re.compile(
+    r"(?:Take|Go) (\d+) steps?(?: (?:to the )?(forward|backward|left|right))?\.|Turn (left|right|around)\."
+)
 _SIDES = {"forward": (0, 1), "right": (1, 0), "backward": (0, -1), "left": (-1, 0)}
 _QUARTERS = {"right": 1, "around": 2, "left": 3}
 

@@ -19,8 +19,8 @@ _SINGULARS = {
     "animals": "bear camel cat chicken cow deer dog donkey duck elephant fish fox frog giraffe goat goose hamster "
     "hedgehog horse kangaroo lion lizard monkey mouse otter owl panda parrot penguin pig pony rabbit sheep snail "
     "snake squirrel tiger turtle wolf zebra",
-    "musical instruments": "accordion banjo bassoon cello clarinet drum flute guitar harp mandolin oboe piano saxophone "
-    "trombone trumpet tuba ukulele viola violin xylophone",
+    "musical instruments": "accordion banjo bassoon cello clarinet drum flute guitar harp mandolin oboe piano "
+    "saxophone trombone trumpet tuba ukulele viola violin xylophone",
     "pieces of furniture": "armchair bed bench bookcase chair couch cupboard desk dresser footstool nightstand sofa "
     "stool table wardrobe",
     "tools": "chisel drill hammer pickaxe rake saw screwdriver shovel spade wrench",
@@ -143,7 +143,7 @@ def _read(text: str) -> tuple[str | None, list[tuple[str, int]]] | None:
 
 
 def _singular(words: str) -> str:
-    """The noun of an entry: ``cherries`` is ``cherry``, ``two heads of lettuce`` or ``lettuce heads`` is ``lettuce``."""
+    """The noun of an entry: ``cherries`` is ``cherry``; ``heads of lettuce``, ``lettuce heads`` are ``lettuce``."""
     for noun in _UNCOUNTED:
         if noun in words.split():
             return noun

@@ -11,12 +11,11 @@ from r1ci_tasks_bbh.forms import LETTER
 from r1ci_tasks_bbh.problem import Problem, letter_of, with_shuffled_options
 from r1ci_tasks_bbh.task import BbhTask
 
-_NAMES = tuple(
-    """
-    Agnes Basil Cora Dexter Edith Flora Gilbert Hazel Igor Jasper Kurt Lydia Magnus Nelly Otto Pearl Quentin Rufus Selma
-    Tobias Ursula Victor Wilma Yvonne Zelda
-    """.split()
-)
+_LIST = """
+Agnes Basil Cora Dexter Edith Flora Gilbert Hazel Igor Jasper Kurt Lydia Magnus Nelly Otto Pearl Quentin Rufus Selma
+Tobias Ursula Victor Wilma Yvonne Zelda
+"""
+_NAMES = tuple(_LIST.split())
 _COLUMNS = ("age", "height", "weight")
 _UNITS = {"age": "years", "height": "cm", "weight": "kg"}
 _SUPERLATIVES = {
@@ -27,6 +26,7 @@ _SUPERLATIVES = {
     "heaviest": ("weight", True),
     "lightest": ("weight", False),
 }
+_OPENING = "This table lists penguins."
 _HEADER = "name, age (years), height (cm), weight (kg)"
 
 
@@ -55,7 +55,7 @@ class PenguinsInATable(BbhTask):
         names = rng.sample(_NAMES, 14)
         size = rng.randint(4, 4 + level)
         *penguins, newcomer = _animals(rng, names[: size + 1], (40, 95), (8, 40))
-        parts = ["This table lists penguins.", _HEADER, *(penguin.line() for penguin in penguins)]
+        parts = [_OPENING, _HEADER, *(penguin.line() for penguin in penguins)]
         if level and rng.random() < 0.7:
             penguins.append(newcomer)
             parts.append(f"Another penguin joins them:\n{newcomer.line()}")
@@ -73,7 +73,7 @@ class PenguinsInATable(BbhTask):
 
     def solution(self, text: str) -> str | None:
         body, _, _ = text.partition("\nOptions:")
-        found = _answer(body)
+        found = _answer(body) if body.startswith(_OPENING) else None
         return None if found is None else letter_of(text, found)
 
 
@@ -111,7 +111,9 @@ def _question(rng: random.Random, animals: Sequence[Animal], kind: str) -> tuple
     if style == 3:
         limit = rng.choice(sorted(values.values()))
         count = sum(value > limit for value in values.values())
-        question = f"How many {_plural(kind)} have a{'n' if column == 'age' else ''} {column} above {limit} {_UNITS[column]}?"
+        question = (
+            f"How many {_plural(kind)} have a{'n' if column == 'age' else ''} {column} above {limit} {_UNITS[column]}?"
+        )
     elif style == 4:
         count = len(animals)
         question = f"How many {_plural(kind)} are there in the end?"

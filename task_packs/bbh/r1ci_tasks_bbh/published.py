@@ -27,7 +27,7 @@ logger = logging.getLogger(__name__)
 class BadItem(NamedTuple):
     """A published item that is left out: its position in the data, and why."""
 
-    index: int
+    position: int
     fault: str
 
 
@@ -82,7 +82,7 @@ def load(source: str, task: str, form: Form) -> Sequence[Problem]:
     """
     good, bad = sift(_folder(Path(source), task) if _is_path(source) else _hub(source, task), form)
     for item in bad:
-        logger.info("%s, %s: item %d is left out: %s", source, task, item.index, item.fault)
+        logger.info("%s, %s: item %d is left out: %s", source, task, item.position, item.fault)
     if not good:
         raise TaskError("no usable item in the data", where=f"{source}, {task}", fix=_fix())
     return good
@@ -110,7 +110,7 @@ def _folder(folder: Path, task: str) -> list[Problem]:
 def _hub(name: str, task: str) -> list[Problem]:
     where = f"{name}, configuration {task}"
     try:
-        import datasets
+        import datasets  # type: ignore[import-untyped]
     except ImportError as error:
         raise TaskError(
             "reading the hub needs the package datasets", where=where, fix="pip install 'r1ci-tasks-bbh[data]'"

@@ -9,13 +9,16 @@ from r1ci_tasks_bbh.forms import LETTER
 from r1ci_tasks_bbh.problem import Problem, letter_of, listing, with_options, with_shuffled_options
 from r1ci_tasks_bbh.task import BbhTask
 
-_COLOURS = "red orange yellow green blue brown black white grey pink purple beige violet teal gold".split()
-_THINGS = (
-    "vase candle basket clock lamp bottle kettle ribbon whistle spoon ladder scarf helmet drum lantern bucket cushion "
-    "comb ruler stapler marble button saucer trowel"
-).split()
+_COLOUR_LIST = "red orange yellow green blue brown black white grey pink purple beige violet teal gold"
+_THING_LIST = """
+vase candle basket clock lamp bottle kettle ribbon whistle spoon ladder scarf helmet drum lantern bucket cushion comb
+ruler stapler marble button saucer trowel
+"""
+_NUMBER_LIST = """
+zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen
+"""
+_COLOURS, _THINGS, _NUMBERS = _COLOUR_LIST.split(), _THING_LIST.split(), _NUMBER_LIST.split()
 _PLACES = ("windowsill", "shelf", "bench", "counter", "piano", "mantelpiece", "wall")
-_NUMBERS = "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen".split()
 
 Row = list[tuple[str, str]]
 """Colour and name of each thing, from left to right."""
@@ -138,10 +141,13 @@ def _read(text: str) -> str | None:
         return "yes" if place[asked[1]] == place.get(asked[2]) else "no"
     if asked := re.fullmatch(r"What colour is the thing at the (left|right) end\?", question):
         return row[0][0] if asked[1] == "left" else row[-1][0]
-    if asked := re.fullmatch(r"What colour is the thing next to the (\w+)(?: thing)?, on its (left|right)\?", question):
+    if asked := re.fullmatch(
+        r"What colour is the thing next to the (\w+)(?: thing)?, on its (left|right)\?", question
+    ):
         return row[place[asked[1]] + (1 if asked[2] == "right" else -1)][0]
     if asked := re.fullmatch(r"What colour is the thing that is furthest from the (\w+)\?", question):
-        return max(row, key=lambda pair: abs(place[pair[1]] - place[asked[1]]))[0]
+        here = place[asked[1]]
+        return max(row, key=lambda pair: abs(place[pair[1]] - here))[0]
     if asked := re.fullmatch(r"How many things stand between the (\w+) and the (\w+)\?", question):
         low, high = sorted((place[asked[1]], place[asked[2]]))
         return _NUMBERS[len(row[low + 1 : high])]

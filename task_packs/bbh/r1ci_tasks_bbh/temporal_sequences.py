@@ -10,7 +10,18 @@ from r1ci_tasks_bbh.problem import Problem, options_of, with_shuffled_options
 from r1ci_tasks_bbh.task import BbhTask
 
 _NAMES = ("Alba", "Boris", "Clara", "Derek", "Esra", "Felix", "Greta", "Henry", "Irina", "Jakob", "Karim", "Lotte")
-_PLACES = ("zoo", "bakery", "town hall", "swimming pool", "museum", "barber shop", "bank", "post office", "gym", "theatre")
+_PLACES = (
+    "zoo",
+    "bakery",
+    "town hall",
+    "swimming pool",
+    "museum",
+    "barber shop",
+    "bank",
+    "post office",
+    "gym",
+    "theatre",
+)
 _ACTIVITIES = (
     "feeding ducks at the pond",
     "playing chess in the park",

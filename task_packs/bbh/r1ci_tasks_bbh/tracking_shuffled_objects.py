@@ -39,7 +39,9 @@ _SCENES = (
         "{a} wears {thing}",
         "{a} and {b} exchange masks",
         "at midnight, {a} wears",
-        tuple(f"the {animal} mask" for animal in "owl fox wolf lion raven cat tiger bear swan".split()),
+        tuple(
+            f"the {animal} mask" for animal in ["owl", "fox", "wolf", "lion", "raven", "cat", "tiger", "bear", "swan"]
+        ),
     ),
     Scene(
         "{people} cook together and each take a job in the kitchen",
@@ -62,7 +64,10 @@ _SCENES = (
         "{a} rides {thing}",
         "{a} and {b} swap bicycles",
         "in the evening, {a} rides",
-        tuple(f"the {colour} bicycle" for colour in "red blue green white black yellow silver orange purple".split()),
+        tuple(
+            f"the {colour} bicycle"
+            for colour in ["red", "blue", "green", "white", "black", "yellow", "silver", "orange", "purple"]
+        ),
     ),
 )
 
@@ -87,7 +92,7 @@ class TrackingShuffledObjects(BbhTask):
         things = rng.sample(scene.things, size)
         has = dict(zip(people, things, strict=True))
         start = listing([scene.holds.format(a=name, thing=thing) for name, thing in has.items()])
-        sentences = []
+        sentences: list[str] = []
         for _ in range(size * (level + 1)):
             a, b = rng.sample(people, 2)
             has[a], has[b] = has[b], has[a]
@@ -125,8 +130,7 @@ def _read(text: str) -> tuple[dict[str, str], list[tuple[str, str]], str] | None
     body, _, _ = text.partition("\nOptions:")
     swaps = _SWAP.findall(body)
     _, _, start = body.partition(": ")
-    # The swaps name people; so do the list of holdings and the last sentence.
-    start, _, rest = start.partition(". ")
+    start = re.split(r"\.\s", start, maxsplit=1)[0]
     has = {}
     for holding in re.split(r", (?:and )?(?=[A-Z]\w* (?:is|has|gets|sits|wears|rides)\b)", start):
         name = holding.split(" ", 1)[0]
@@ -134,7 +138,7 @@ def _read(text: str) -> tuple[dict[str, str], list[tuple[str, str]], str] | None
         if not held:
             return None
         has[name] = max(held, key=len)
-    tail = re.split(r"[.:] ", rest)[-1]
+    tail = re.split(r"[.:] ", body)[-1]
     asked = [word for word in re.findall(r"\w+", tail) if word in has]
     if not swaps or len(asked) != 1 or any(name not in has for swap in swaps for name in swap):
         return None

@@ -11,13 +11,13 @@ from r1ci_tasks_bbh.forms import YES_NO
 from r1ci_tasks_bbh.problem import Problem
 from r1ci_tasks_bbh.task import BbhTask, problem_text
 
-_NAMES = tuple(
-    """
-    Ada Amir Anouk Arno Bela Bruno Carla Cem Dana Dmitri Edda Emil Farid Fiona Gita Goran Hana Hugo Ines Ivo Jana Jonas
-    Kaito Kira Lars Leila Mara Milan Nadia Nils Olga Omar Paolo Petra Quirin Rana Ravi Rosa Sana Sven Talia Timo Ugo
-    Uma Vera Viktor Wanda Xenia Yara Yuri Zeno Zoe
-    """.split()
-)
+_LIST = """
+Ada Amir Anouk Arno Bela Bruno Carla Cem Dana Dmitri Edda Emil Farid Fiona Gita Goran Hana Hugo Ines Ivo Jana Jonas
+Kaito Kira Lars Leila Mara Milan Nadia Nils Olga Omar Paolo Petra Quirin Rana Ravi Rosa Sana Sven Talia Timo Ugo
+Uma Vera Viktor Wanda Xenia Yara Yuri Zeno Zoe
+"""
+_NAMES = tuple(_LIST.split())
+
 _FIRST = re.compile(r"\b(\w+)( always)? (tells the truth|lies)\.")
 _CLAIM = re.compile(r"\b(\w+) (?:says|claims)(?: that)? (\w+)(?: always)? (tells the truth|lies)\.")
 _ASKED = re.compile(r"Does (\w+)(?: always)? tell the truth\?")

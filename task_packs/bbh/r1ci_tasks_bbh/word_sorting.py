@@ -11,33 +11,33 @@ from r1ci_tasks_bbh.forms import WORDS
 from r1ci_tasks_bbh.problem import Problem
 from r1ci_tasks_bbh.task import BbhTask, problem_text
 
-_WORDS = tuple(
-    """
-    able abode abrupt absent acorn acre actor adapt agile alarm album alley almond alpine amber ample anchor angle ankle
-    anthem apron arbor arcade arena armor arrow ashen aspen atlas attic autumn avenue awning bacon badge baker ballad
-    bamboo banner barley barrel basil basin beacon beaver belfry bellow bench berry bishop blanket blaze bloom blossom
-    bobbin bonnet border boulder branch bravery breeze brick bridge brisk bronze brook bucket buckle bundle burrow
-    butter button cabin cable cactus candle canoe canopy canvas canyon caramel caravan cargo carpet cedar cellar chalk
-    chapel charm chestnut chimney cinder cinnamon circle citrus clarity clever cliff cloak clover cobalt coffee comet
-    compass copper coral corner cottage cotton cradle crater crayon cricket crimson crown crystal curtain cushion dagger
-    dainty dairy dancer dapple dawn decade delta dentist desert dial diamond dimple dinner dragon drizzle drum dusk eager
-    eagle earth easel echo eclipse elbow elder ember emerald empire enamel engine envoy estuary evening fable fabric
-    falcon farmer fathom feather fennel ferry fiddle filter finch flagship flannel flask flicker flint florist flour
-    flute forest fossil fountain freight fresco frost furnace gallop garden garlic garnet gazebo gentle geyser ginger
-    glacier glider glimmer glove goblet granite gravel grove guitar gully hamlet hammer harbor harvest hazel heather
-    helmet heron hollow honey horizon hunter husky icicle igloo island ivory jacket jargon jasmine jewel journal juniper
-    kernel kettle keyhole kindle kitten ladder lagoon lantern larch lattice laurel lavender ledger lemon lentil letter
-    lilac linen lobster locket lumber magnet mallet mantle maple marble market marsh meadow medal melody mercury mitten
-    mortar mosaic mustard nectar needle nettle nimble nomad nutmeg oasis oatmeal obelisk olive onyx opal orbit orchard
-    otter oxide oyster paddle pagoda palace parcel pasture pebble pelican pepper petal pewter pigment pillar pilot piston
-    planet plaster plume pollen poplar porter prairie prism puddle pulley quarry quartz quill quiver rabbit radish raft
-    rapid ravine reef ribbon riddle ripple river robin rocket saddle saffron sailor salmon sandal sapling satchel saturn
-    scarlet scholar season shadow shelter shepherd silver skater sleet slipper sparrow spindle sprout stable stapler
-    steeple stencil summit sundial tailor tambourine tangle tavern temple thicket thimble thistle thunder timber topaz
-    torrent trellis trumpet tulip tundra turret twilight umbrella urchin valley vanilla velvet verdict vessel village
-    violet voyage wafer walnut wander weaver whisper wicker willow window winter wizard yarrow yellow zenith zigzag zinc
-    """.split()
-)
+_LIST = """
+able abode abrupt absent acorn acre actor adapt agile alarm album alley almond alpine amber ample anchor angle ankle
+anthem apron arbor arcade arena armor arrow ashen aspen atlas attic autumn avenue awning bacon badge baker ballad
+bamboo banner barley barrel basil basin beacon beaver belfry bellow bench berry bishop blanket blaze bloom blossom
+bobbin bonnet border boulder branch bravery breeze brick bridge brisk bronze brook bucket buckle bundle burrow
+butter button cabin cable cactus candle canoe canopy canvas canyon caramel caravan cargo carpet cedar cellar chalk
+chapel charm chestnut chimney cinder cinnamon circle citrus clarity clever cliff cloak clover cobalt coffee comet
+compass copper coral corner cottage cotton cradle crater crayon cricket crimson crown crystal curtain cushion dagger
+dainty dairy dancer dapple dawn decade delta dentist desert dial diamond dimple dinner dragon drizzle drum dusk eager
+eagle earth easel echo eclipse elbow elder ember emerald empire enamel engine envoy estuary evening fable fabric
+falcon farmer fathom feather fennel ferry fiddle filter finch flagship flannel flask flicker flint florist flour
+flute forest fossil fountain freight fresco frost furnace gallop garden garlic garnet gazebo gentle geyser ginger
+glacier glider glimmer glove goblet granite gravel grove guitar gully hamlet hammer harbor harvest hazel heather
+helmet heron hollow honey horizon hunter husky icicle igloo island ivory jacket jargon jasmine jewel journal juniper
+kernel kettle keyhole kindle kitten ladder lagoon lantern larch lattice laurel lavender ledger lemon lentil letter
+lilac linen lobster locket lumber magnet mallet mantle maple marble market marsh meadow medal melody mercury mitten
+mortar mosaic mustard nectar needle nettle nimble nomad nutmeg oasis oatmeal obelisk olive onyx opal orbit orchard
+otter oxide oyster paddle pagoda palace parcel pasture pebble pelican pepper petal pewter pigment pillar pilot piston
+planet plaster plume pollen poplar porter prairie prism puddle pulley quarry quartz quill quiver rabbit radish raft
+rapid ravine reef ribbon riddle ripple river robin rocket saddle saffron sailor salmon sandal sapling satchel saturn
+scarlet scholar season shadow shelter shepherd silver skater sleet slipper sparrow spindle sprout stable stapler
+steeple stencil summit sundial tailor tambourine tangle tavern temple thicket thimble thistle thunder timber topaz
+torrent trellis trumpet tulip tundra turret twilight umbrella urchin valley vanilla velvet verdict vessel village
+violet voyage wafer walnut wander weaver whisper wicker willow window winter wizard yarrow yellow zenith zigzag zinc
+"""
+_WORDS = tuple(_LIST.split())
+"""Words of the question, in alphabetical order."""
 
 
 class WordSorting(BbhTask):
@@ -59,7 +59,9 @@ class WordSorting(BbhTask):
         words = rng.sample(pool, count)
         if words == sorted(words):
             words.reverse()
-        return Problem(f"Bring these words into alphabetical order.\nWords: {' '.join(words)}", " ".join(sorted(words)))
+        return Problem(
+            f"Bring these words into alphabetical order.\nWords: {' '.join(words)}", " ".join(sorted(words))
+        )
 
     def solution(self, text: str) -> str | None:
         words = _words(text)
