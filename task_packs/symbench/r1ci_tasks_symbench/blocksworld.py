@@ -120,6 +120,7 @@ class Blocksworld(Task):
     description = "Move blocks between stacks until all stand as wanted."
     levels = len(_LEVELS)
     capability = "planning"
+    unique = False
 
     def generate(self, rng: random.Random, difficulty: int | None) -> Question:
         # Without a level: not the easiest, which has few questions.

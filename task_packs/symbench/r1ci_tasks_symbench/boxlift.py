@@ -105,6 +105,7 @@ class Boxlift(Task):
     description = "Assign lifters to boxes so that all are lifted in time."
     levels = len(_LEVELS)
     capability = "planning"
+    unique = False
 
     def generate(self, rng: random.Random, difficulty: int | None) -> Question:
         box_counts, lifter_counts = _LEVELS[rng.randrange(self.levels) if difficulty is None else difficulty]

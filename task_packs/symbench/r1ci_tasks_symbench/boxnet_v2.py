@@ -98,6 +98,7 @@ class BoxnetV2(Task):
     description = "Plan moves of boxes between adjacent cells to their goals."
     levels = len(_LEVELS)
     capability = "planning"
+    unique = False
 
     def generate(self, rng: random.Random, difficulty: int | None) -> Question:
         rows, columns, box_counts = _LEVELS[rng.randrange(self.levels) if difficulty is None else difficulty]

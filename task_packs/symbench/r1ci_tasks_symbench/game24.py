@@ -95,6 +95,7 @@ class Game24(Task):
     description = "Make 24 from four integers with the four operations."
     levels = len(_LARGEST)
     capability = "planning"
+    unique = False
 
     def generate(self, rng: random.Random, difficulty: int | None) -> Question:
         largest = _LARGEST[rng.randrange(self.levels) if difficulty is None else difficulty]

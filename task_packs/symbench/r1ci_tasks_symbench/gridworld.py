@@ -108,6 +108,7 @@ class Gridworld(Task):
     description = "Walk over a grid: visit all goals, enter no obstacle."
     levels = len(_LEVELS)
     capability = "planning"
+    unique = False
 
     def generate(self, rng: random.Random, difficulty: int | None) -> Question:
         level = rng.randrange(self.levels) if difficulty is None else difficulty

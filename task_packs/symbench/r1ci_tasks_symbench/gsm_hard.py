@@ -28,8 +28,8 @@ class _Story(NamedTuple):
 
 _STORIES = (
     _Story(
-        "A bakery makes {trays} trays with {rolls} rolls each. It sells {price} cents worth of each roll, except "
-        "for {given} trays that it gives to a school. How many cents does it take in?",
+        "A bakery makes {trays} trays with {rolls} rolls each. It gives {given} of the trays to a school and sells "
+        "all other rolls for {price} cents each. How many cents does it take in?",
         "({trays} - {given}) * {rolls} * {price}",
         {"rolls": (6, 40), "price": (20, 95), "given": (2, 9)},
     ),
