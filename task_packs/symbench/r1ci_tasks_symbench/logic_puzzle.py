@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
+import operator
 import random
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from itertools import combinations
 from typing import Any
 
@@ -17,12 +18,11 @@ Cell = tuple[int, int]
 COUNTS = {2: 3, 3: 5, 4: 7, 5: 9, 6: 12, 7: 15, 8: 18, 9: 20, 10: 22}
 """How many numbers are chosen from a grid of each size; level 0 is the smallest."""
 
-_RELATIONS = {
-    "le": "less than or equal to",
-    "lt": "less than",
-    "ge": "greater than or equal to",
-    "gt": "greater than",
+_RULES: Mapping[str, tuple[Callable[[list[int]], int], Callable[[int, int], bool], str]] = {
+    "sum_le": (sum, operator.le, "sum of the chosen numbers is less than or equal to"),
+    "product_gt": (math.prod, operator.gt, "product of the chosen numbers is greater than"),
 }
+"""What is combined by row and column, how it compares with the bound, and both in words."""
 
 _EXAMPLE = "0 3, 2 1"
 
@@ -34,7 +34,7 @@ This grid has {size} rows and {size} columns of numbers; the numbers of a row ar
 Choose exactly {count} cells so that
 - the top right cell, row 0 column {last}, is one of them,
 - the numbers in the chosen cells are all different,
-- in every row and in every column that has chosen cells, the {what} of the chosen numbers is {relation} {bound}.
+- in every row and in every column that has chosen cells, the {rule} {bound}.
 
 Any such choice counts. Put the chosen cells, in any order, between <<< and >>>. A cell is row and column, both \
 counted from 0 at the top left, and cells are separated by commas: <<<{example}>>> means two cells, row 0 column 3 \
@@ -55,21 +55,19 @@ class LogicPuzzle(Task):
 
     def generate(self, rng: random.Random, difficulty: int | None) -> Question:
         size = 2 + (rng.randrange(self.levels) if difficulty is None else difficulty)
-        while True:
-            if size == 2 or rng.random() < 0.4:
-                chosen, highest = _choose_positive(rng, size), COUNTS[size] + size // 2
-                kind, bound = "sum_le", max(_lines(chosen, sum))
-                values = list(range(1, highest + 1))
-            else:
-                # Fewer positive numbers than are to be chosen: some must be negative, in pairs by row and column.
-                highest = COUNTS[size] - 1
-                found = _choose_signed(rng, size, highest)
-                if not found:
-                    continue
-                chosen, kind, bound = found, "product_gt", 0
-                values = [*range(1, highest + 1)] * 2 + [*range(-highest, 0)]
-            grid = [[chosen.get((r, c), rng.choice(values)) for c in range(size)] for r in range(size)]
-            return _question(grid, kind, bound, list(chosen))
+        if size == 2 or rng.random() < 0.4:
+            highest = COUNTS[size] + size // 2
+            values = list(range(1, highest + 1))
+            chosen = _choose_positive(rng, size, highest)
+            kind, bound = "sum_le", max(map(sum, _lines(chosen)))
+        else:
+            # Fewer positive numbers than are to be chosen: some must be negative, in pairs by row and column.
+            highest = COUNTS[size] - 1
+            values = [*range(1, highest + 1)] * 2 + [*range(-highest, 0)]
+            chosen = _choose_signed(rng, size, highest)
+            kind, bound = "product_gt", 0
+        grid = [[chosen.get((r, c), rng.choice(values)) for c in range(size)] for r in range(size)]
+        return _question(grid, kind, bound, list(chosen))
 
     def check(self, question: Question, answer: str) -> bool:
         cells = positions(answer)
@@ -78,24 +76,19 @@ class LogicPuzzle(Task):
         if len(cells) != data["count"] or not all(0 <= r < size and 0 <= c < size for r, c in cells):
             return False
         chosen = {(r, c): grid[r][c] for r, c in cells}
-        what, relation = data["kind"].split("_")
+        combine, compare, _ = _RULES[data["kind"]]
         return (
             len(set(chosen.values())) == len(cells)  # a cell that is repeated repeats its number
             and (0, size - 1) in chosen
-            and all(
-                _compare(value, relation, data["bound"])
-                for value in _lines(chosen, sum if what == "sum" else math.prod)
-            )
+            and all(compare(combine(line), data["bound"]) for line in _lines(chosen))
         )
 
     def solve(self, question: Question) -> str | None:
         data = question.metadata
         if data["kind"] == "sum_le":
             cells = _bounded_sums(data["grid"], data["count"], data["bound"])
-        elif (data["kind"], data["bound"]) == ("product_gt", 0):
-            cells = _positive_products(data["grid"], data["count"])
         else:
-            cells = None
+            cells = _positive_products(data["grid"], data["count"])
         return None if cells is None else _answer(cells)
 
     def variations(self, question: Question) -> Sequence[str]:
@@ -107,14 +100,14 @@ class LogicPuzzle(Task):
 def published(record: Mapping[str, Any]) -> Question:
     """The question of one published record; how many cells to choose is told by its text, or else its reference."""
     params, text = record["params"], record["question"]
-    rule = re.fullmatch(r"(sum|product)_(le|lt|ge|gt)_(-?\d+)", params["constraints"]["type"])
-    if not rule:
+    kind, _, bound = params["constraints"]["type"].rpartition("_")
+    if kind not in _RULES:
         raise ValueError(f"there is no constraint {params['constraints']['type']!r}")
     count = re.search(r"select (\d+) different", text or "")
     return _question(
         params["grid"],
-        f"{rule[1]}_{rule[2]}",
-        int(rule[3]),
+        kind,
+        int(bound),
         params["solution"],
         text,
         int(count[1]) if count else None,
@@ -129,15 +122,13 @@ def _question(
     text: str | None = None,
     count: int | None = None,
 ) -> Question:
-    what, relation = kind.split("_")
     count = count or len(chosen)
     text = text or _TEXT.format(
         size=len(grid),
         last=len(grid) - 1,
         grid="\n".join(", ".join(map(str, row)) for row in grid),
         count=count,
-        what=what,
-        relation=_RELATIONS[relation],
+        rule=_RULES[kind][2],
         bound=bound,
         example=_EXAMPLE,
     )
@@ -149,30 +140,26 @@ def _answer(cells: Sequence[Sequence[int]]) -> str:
     return ", ".join(f"{r} {c}" for r, c in cells)
 
 
-def _lines(chosen: Mapping[Cell, int], combine: Any) -> list[int]:
-    """Sum or product of the chosen numbers in every row and column that has any."""
+def _lines(chosen: Mapping[Cell, int]) -> list[list[int]]:
+    """The chosen numbers of every row and of every column that has any."""
     lines: dict[tuple[str, int], list[int]] = {}
     for (r, c), value in chosen.items():
         lines.setdefault(("row", r), []).append(value)
         lines.setdefault(("column", c), []).append(value)
-    return [combine(values) for values in lines.values()]
+    return list(lines.values())
 
 
-def _compare(value: int, relation: str, bound: int) -> bool:
-    return {"le": value <= bound, "lt": value < bound, "ge": value >= bound, "gt": value > bound}[relation]
-
-
-def _choose_positive(rng: random.Random, size: int) -> dict[Cell, int]:
+def _choose_positive(rng: random.Random, size: int, highest: int) -> dict[Cell, int]:
     """Random cells, the top right one among them, with distinct positive numbers."""
     count = COUNTS[size]
     others = [(r, c) for r in range(size) for c in range(size) if (r, c) != (0, size - 1)]
     cells = [(0, size - 1), *rng.sample(others, count - 1)]
     rng.shuffle(cells)
-    return dict(zip(cells, rng.sample(range(1, count + size // 2 + 1), count), strict=True))
+    return dict(zip(cells, rng.sample(range(1, highest + 1), count), strict=True))
 
 
-def _choose_signed(rng: random.Random, size: int, highest: int) -> dict[Cell, int] | None:
-    """Random cells whose negative numbers are corners of rectangles, so even in every line; None if it fails."""
+def _choose_signed(rng: random.Random, size: int, highest: int) -> dict[Cell, int]:
+    """Random cells, the top right one among them, whose negative numbers are corners of disjoint rectangles."""
     count, corner = COUNTS[size], (0, size - 1)
     negative: list[Cell] = []
     for _ in range(rng.randint(1, max(1, count // 6))):
@@ -183,8 +170,6 @@ def _choose_signed(rng: random.Random, size: int, highest: int) -> dict[Cell, in
     free = [(r, c) for r in range(size) for c in range(size) if (r, c) not in negative and (r, c) != corner]
     positive = [] if corner in negative else [corner]
     positive += rng.sample(free, count - len(negative) - len(positive))
-    if len(negative) > highest:
-        return None
     values = [-value for value in rng.sample(range(1, highest + 1), len(negative))]
     values += rng.sample(range(1, highest + 1), len(positive))
     chosen = list(zip(negative + positive, values, strict=True))

@@ -14,8 +14,8 @@ from r1ci_plugins.tasks.answers import numbers
 from r1ci_plugins.tasks.task import Program
 
 Constraint = Sequence[str]
-"""Letter, operator, letter, constant: ``A + B = k``, ``A - B = k``, ``A * B = k``, ``A / B = k`` (said as
-``A = k * B``), ``A > B`` or ``A < B`` (the constant is empty)."""
+"""Letter, operator, letter, constant: ``A + B = k``, ``A - B = k``, ``A / B = k`` (written as ``A = k * B``), or
+``A > B``, whose constant is empty."""
 
 LETTERS = (9, 11, 13, 15)
 """Number of letters, by level."""
@@ -143,15 +143,15 @@ def _holds(constraint: Constraint, letters: Mapping[str, Fraction]) -> bool:
     if left not in letters or right not in letters:
         return True
     x, y = letters[left], letters[right]
-    if operator in "<>":
-        return x > y if operator == ">" else x < y
+    if operator == ">":
+        return x > y
     k = Fraction(constant)
-    return {"+": x + y == k, "-": x - y == k, "*": x * y == k, "/": x == k * y}[operator]
+    return {"+": x + y == k, "-": x - y == k, "/": x == k * y}[operator]
 
 
 def _phrase(constraint: Constraint) -> str:
     left, operator, right, constant = constraint
-    if operator in "<>":
+    if operator == ">":
         return f"{left} {operator} {right}"
     return f"{left} = {constant} * {right}" if operator == "/" else f"{left} {operator} {right} = {constant}"
 
@@ -159,7 +159,7 @@ def _phrase(constraint: Constraint) -> str:
 def _python(constraint: Constraint) -> str:
     """The constraint as a condition in Python, in integers where the constant is a decimal."""
     left, operator, right, constant = constraint
-    if operator in "<>":
+    if operator == ">":
         return f"{left} {operator} {right}"
     k = Fraction(constant)
     scaled = left if k.denominator == 1 else f"{k.denominator} * {left}"
@@ -170,12 +170,12 @@ def _python(constraint: Constraint) -> str:
 
 def _read(line: str) -> Constraint:
     """A constraint as it is published: ``C + J = 186``, ``H = 4.8B`` or ``B > A``."""
-    if match := re.fullmatch(r"([A-Z]) ?([-+*/]) ?([A-Z]) ?= ?(-?\d+(?:\.\d+)?)", line):
+    if match := re.fullmatch(r"([A-Z]) ([-+]) ([A-Z]) = (-?\d+)", line):
         return match[1], match[2], match[3], match[4]
-    if match := re.fullmatch(r"([A-Z]) ?= ?(-?\d+(?:\.\d+)?) ?\*? ?([A-Z])", line):
+    if match := re.fullmatch(r"([A-Z]) = (\d+(?:\.\d+)?)([A-Z])", line):
         return match[1], "/", match[3], match[2]
-    if match := re.fullmatch(r"([A-Z]) ?([<>]) ?([A-Z])", line):
-        return match[1], match[2], match[3], ""
+    if match := re.fullmatch(r"([A-Z]) > ([A-Z])", line):
+        return match[1], ">", match[2], ""
     raise ValueError(f"not a constraint: {line!r}")
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from fractions import Fraction
 from typing import Any
 
@@ -103,8 +103,7 @@ class NewOperator(Task):
             if isinstance(node, str):
                 return node
             sides = {"a": expand(node[1]), "b": expand(node[2])}
-            formula = definitions.get(node[0], f"a {node[0]} b")
-            return "(" + re.sub("[ab]", lambda match: sides[match[0]], formula) + ")"
+            return "(" + re.sub("[ab]", lambda match: sides[match[0]], definitions[node[0]]) + ")"
 
         node = _parse(question.metadata["expression"], definitions)
         return str(expression(expand(node)).value())
@@ -136,7 +135,8 @@ class NewOperator(Task):
 def published(record: Mapping[str, Any]) -> Question:
     """The question of one published record; the expression is read from its text.
 
-    Where the reference evaluates only a part of the expression, the check follows the text.
+    Expressions such as ``(3~4)&5@6`` are read from left to right. Their references evaluate only a part of them; the
+    check evaluates the whole.
     """
     text, params = record["question"], record["params"]
     found = re.search(r"Calculate\s+(.+?)\s*\.?\s*$", text or "", re.MULTILINE)
@@ -171,38 +171,32 @@ def _random_expression(rng: random.Random, operators: Sequence[str]) -> str:
     return f"{left} {operators[i]} {right}"
 
 
-def _parse(text: str, operators: Mapping[str, str]) -> Node:
-    """The tree of an expression; new operators bind tightest, and from the left.
+def _parse(text: str, operators: Collection[str]) -> Node:
+    """The tree of an expression of numbers, new operators and brackets, from left to right within a bracket.
 
     Raises:
-        ValueError: If the text is not an expression.
+        ValueError: If the text is no such expression.
     """
-    tokens = re.findall(r"\d+(?:\.\d+)?|\S", text) + [""]
-    precedence = {symbol: 3 for symbol in operators}
-    for symbol, binding in (("+", 1), ("-", 1), ("*", 2), ("/", 2)):
-        precedence.setdefault(symbol, binding)
+    tokens = [*re.findall(r"\d+|\S", text), ""]
 
     def operand() -> Node:
         token = tokens.pop(0)
-        if token == "(":
-            inner = binary(1)
-            if tokens.pop(0) != ")":
-                raise ValueError(f"a bracket is not closed in {text!r}")
-            return inner
-        if token == "-" and token not in operators:
-            return ("-", "0", operand())
-        if token[:1].isdigit():
+        if token != "(":
+            if not token.isdigit():
+                raise ValueError(f"{token or 'end'!r} in place of an operand in {text!r}")
             return token
-        raise ValueError(f"unexpected {token or 'end'!r} in {text!r}")
+        inner = chain()
+        if tokens.pop(0) != ")":
+            raise ValueError(f"a bracket is not closed in {text!r}")
+        return inner
 
-    def binary(lowest: int) -> Node:
+    def chain() -> Node:
         left = operand()
-        while (binding := precedence.get(tokens[0], 0)) >= lowest:
-            symbol = tokens.pop(0)
-            left = (symbol, left, binary(binding + 1))
+        while tokens[0] in operators:
+            left = (tokens.pop(0), left, operand())
         return left
 
-    tree = binary(1)
+    tree = chain()
     if tokens != [""]:
         raise ValueError(f"unexpected {tokens[0]!r} in {text!r}")
     return tree
@@ -217,15 +211,15 @@ def _value(node: Node, definitions: Mapping[str, str], kind: Callable[[str], Any
     if isinstance(node, str):
         return kind(node)
     a, b = (_value(side, definitions, kind) for side in node[1:])
-    return evaluate(definitions.get(node[0], f"a {node[0]} b"), kind, {"a": a, "b": b})
+    return evaluate(definitions[node[0]], kind, {"a": a, "b": b})
 
 
 def _call(node: Node, names: Mapping[str, str]) -> str:
     """The tree as a Python expression of function calls."""
     if isinstance(node, str):
-        return f"Fraction({node})" if node.isdigit() else f"Fraction({node!r})"
+        return f"Fraction({node})"
     left, right = (_call(side, names) for side in node[1:])
-    return f"{names[node[0]]}({left}, {right})" if node[0] in names else f"({left} {node[0]} {right})"
+    return f"{names[node[0]]}({left}, {right})"
 
 
 def _steps(node: Node, names: Mapping[str, str], lines: list[str]) -> str:
