@@ -26,6 +26,7 @@ from r1ci_plugins.errors import RecipeError
 from r1ci_plugins.plugins import missing_pack
 from r1ci_plugins.sandbox.contract import Limits
 from r1ci_plugins.suggestion import nearest, suggest
+from r1ci_plugins.tasks.suite import load_suite
 from r1ci_plugins.tasks.task import Task, TaskPack
 
 Split = Literal["sft", "rl", "test"]
@@ -53,14 +54,44 @@ class _Section(BaseModel):
 
 
 class TaskGroup(_Section):
-    """Tasks that are drawn alike."""
+    """Tasks that are drawn alike, named one by one or as a part of a suite."""
 
-    tasks: list[str] = Field(min_length=1, description="Task names pack/task, or patterns with *, ? and [!a-z].")
+    tasks: list[str] | None = Field(
+        default=None, min_length=1, description="Task names pack/task, or patterns with *, ? and [!a-z]."
+    )
+    suite: str | None = Field(
+        default=None, description="Instead of tasks: a suite's name, such as default, or the path of a split file."
+    )
+    part: Literal["train", "test"] | None = Field(
+        default=None, description="The suite's part: the tasks to train on, or those held out."
+    )
+    without: list[str] = Field(default=[], description="Packs and tasks of the suite to leave out.")
     count: int = Field(gt=0, description="Questions per task.")
     difficulty: int | None = Field(
         default=None, ge=0, description="Level of every task; null means each task's default."
     )
     split: Split = Field(default="rl", description="The split the questions are drawn from.")
+
+    @model_validator(mode="after")
+    def _named_one_way(self) -> TaskGroup:
+        if (self.tasks is None) == (self.suite is None):
+            raise ValueError("name either tasks, as in tasks: [bbh/*], or a suite, as in suite: default, part: train")
+        if self.suite is not None and self.part is None:
+            raise ValueError("a suite needs its part: train or test")
+        if self.suite is None and (self.part is not None or self.without):
+            raise ValueError("part and without select from a suite; beside tasks they mean nothing")
+        return self
+
+    def patterns(self) -> list[str]:
+        """Names and patterns of the group's tasks, those of a suite looked up.
+
+        Raises:
+            RecipeError: If the suite cannot be read, or nothing of it is left.
+        """
+        if self.tasks is not None:
+            return self.tasks
+        assert self.suite is not None and self.part is not None  # as validated
+        return load_suite(self.suite).tasks(self.part, self.without)
 
 
 class EvalGroup(TaskGroup):
@@ -193,8 +224,12 @@ class Recipe(_Section):
         return _flatten(self.trainer)
 
     def pack_names(self) -> set[str] | None:
-        """The task packs that the recipe names; None when a pattern may match any pack."""
-        patterns = [pattern for group in [*self.tasks.train, *self.tasks.eval] for pattern in group.tasks]
+        """The task packs that the recipe names; None when a pattern may match any pack.
+
+        Raises:
+            RecipeError: As ``TaskGroup.patterns``.
+        """
+        patterns = [pattern for group in [*self.tasks.train, *self.tasks.eval] for pattern in group.patterns()]
         names = {pattern.partition("/")[0] for pattern in patterns}
         return None if any(set("*?[") & set(name) for name in names) else names
 
@@ -246,7 +281,7 @@ def json_schema() -> dict[str, Any]:
 
 
 def resolve_tasks(group: TaskGroup, packs: Mapping[str, TaskPack]) -> list[tuple[TaskPack, Task]]:
-    """The tasks that a group's patterns name, each once, in the patterns' order and then the packs' own.
+    """The tasks that a group names, each once, in the patterns' order and then the packs' own.
 
     Raises:
         PluginError: If a pack is not installed.
@@ -254,7 +289,7 @@ def resolve_tasks(group: TaskGroup, packs: Mapping[str, TaskPack]) -> list[tuple
     """
     everything = {f"{pack.name}/{task.name}": (pack, task) for pack in packs.values() for task in pack.tasks}
     chosen: dict[str, tuple[TaskPack, Task]] = {}
-    for pattern in group.tasks:
+    for pattern in group.patterns():
         pack, slash, _ = pattern.partition("/")
         if slash and pack not in packs and not set("*?[") & set(pack):
             raise missing_pack(pack, packs)
