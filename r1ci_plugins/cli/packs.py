@@ -77,7 +77,7 @@ def _show(pack: str, reports: Sequence[TaskReport]) -> None:
         result = Text("no data here", "yellow") if report.missing else Text("failed", "red")
         remarks = "; ".join([*rules, *(f"{rule}: {note}" for rule, note in report.notes.items())])
         table.add_row(report.task, Text("ok", "green") if report.passed else result, f"{report.seconds:.1f}", remarks)
-    console = Console(soft_wrap=not sys.stdout.isatty())
+    console = Console(width=None if sys.stdout.isatty() else 160)
     console.print(table)
     for report in reports:
         for failure in report.failures:

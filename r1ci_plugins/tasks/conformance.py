@@ -129,12 +129,14 @@ class Examination:
     def _draw(self) -> None:
         """Candidates until there are enough different ones, or time or patience is over."""
         wanted = DISTINCT if self.task.size is None else min(DISTINCT, self.task.size)
-        deadline, barren = time.monotonic() + self.seconds, 0
+        deadline, barren = float("inf"), 0
         while len(self.distinct) < wanted and barren < 2 * DISTINCT:
             if time.monotonic() > deadline and len(self.candidates) >= _LEAST:
                 self.notes["200 distinct questions"] = f"only {len(self.candidates)} examined, being slow to generate"
                 return
             question = self.draw(len(self.candidates))
+            if not self.candidates:  # the first one may have started or read whatever is behind the task
+                deadline = time.monotonic() + self.seconds
             self.candidates.append(question)
             text = normalised(question.text)
             barren = barren + 1 if text in self.distinct else 0
@@ -220,10 +222,10 @@ def survives_json_and_pickle(exam: Examination) -> Iterator[Failure]:
 
 
 def no_leak(exam: Examination) -> Iterator[Failure]:
-    """The text does not contain the answer; plain words and names, such as options, may occur in it."""
+    """Texts do not contain their answers, but for a few; plain words and names, such as options, may occur."""
     leaking = [q for q in exam.questions if len(tidied(q.answer)) >= _LEAK_CHARS and not _plain_words(q.answer)]
     leaking = [q for q in leaking if normalised(tidied(q.answer)) in normalised(q.text)]
-    if 5 * len(leaking) > len(exam.questions):
+    if 2 * len(leaking) > len(exam.questions):
         seen = (
             f"{len(leaking)} of {len(exam.questions)} texts contain the answer, such as {excerpt(leaking[0].answer)!r}"
         )
