@@ -358,6 +358,8 @@ def corruption_is_wrong(exam: Examination) -> Iterator[Failure]:
     """A digit changed, two items swapped, an item dropped or repeated: 0; for valid ones the checker decides."""
     fix = "compare the whole answer; set Task.unique = False if several answers are right"
     for kind, corrupt in CORRUPTIONS.items():
+        if corrupt is items_swapped and not exam.task.unique:
+            continue  # where the order of items is free, any swap is right
 
         def corrupted(question: Question, corrupt: Corruption = corrupt) -> list[str]:
             made = {corrupt(question.answer, exam.rng) for _ in range(3)} - {None}

@@ -107,6 +107,8 @@ def fault(name: str, entry: dict[str, Any]) -> str:
             return "the reference is wrong, or depends on whether there need be any members of a class"
     if name == "basic_arithmetic" and evaluate(metadata["expression"], Fraction) != Fraction(answer):
         return "the reference rounds a quotient down, which the question does not say"
+    if name == "rotate_matrix" and metadata["matrix"] == metadata["solution"]:
+        return "the rotation changes nothing, so that the question holds its answer"
     if name == "tower_of_hanoi" and metadata["solution_length"] > MOST_MOVES:
         return "the shortest solution is too long to write down"
     if not accepted(name, answer, entry):
