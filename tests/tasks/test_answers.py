@@ -38,7 +38,7 @@ def around(form: str, text: str) -> str:
 
 @given(st.integers(-(10**30), 10**30), AROUND, AROUND, st.booleans(), st.booleans())
 def test_an_integer_is_read_however_it_is_dressed(n, outer, inner, grouped, wide):
-    assume((outer, inner) != ("{}.", "{}."))  # one period is punctuation, two are not
+    assume(outer != inner)  # one period is punctuation, two are not; the same quotes twice surround nothing
     text = f"{n:,}" if grouped else str(n)
     text = around(outer, around(inner, text.translate(FULL_WIDTH) if wide else text))
     assert answers.integer(text) == answers.number(text) == n
@@ -124,9 +124,9 @@ def test_huge_texts_end_and_evaluate_nothing(form):
 
 
 ODD = [
-    "", " ", "\n", "word", "9**9**9", "nan", "NaN", "inf", "-Infinity", "1e999999", "50%", "3 apples", "[1, 2", "½", "3²",
-    "<b>5</b>", "5<br>", "&#53;", '{"a": [1,', "1/0", "①", "٣", "x" * MEGABYTE, "9" * 10_000, "1..2", "__import__('os')",
-    "1,,2", "1_000", "0x10", "1,23", "(1", "1)",
+    "", " ", "\n", "word", "9**9**9", "nan", "NaN", "inf", "-Infinity", "1e999999", "50%", "3 apples", "[1, 2", "½",
+    "3²", "<b>5</b>", "5<br>", "&#53;", '{"a": [1,', "1/0", "①", "٣", "x" * MEGABYTE, "9" * 10_000, "1..2",
+    "__import__('os')", "1,,2", "1_000", "0x10", "1,23", "(1", "1)",
 ]  # fmt: skip
 
 
