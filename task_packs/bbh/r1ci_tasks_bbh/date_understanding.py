@@ -45,6 +45,8 @@ class DateUnderstanding(BbhTask):
         today = datetime.date(rng.randint(1900, 2030), rng.randint(1, 12), rng.randint(1, 28))
         premise = _premise(rng, level, today)
         (days, months), words = _asked(rng, level)
+        while words.split()[-1] == premise.split()[0].lower():  # it would ask for the date that it tells
+            (days, months), words = _asked(rng, level)
         right = _after(today, days, months)
         wrong: list[datetime.date] = []
         while len(wrong) < 5:

@@ -29,6 +29,10 @@ _PREDICATES = tuple(
 )
 
 
+Formula = Callable[[int], bool]
+"""Whether things of a type satisfy it."""
+
+
 class Literal(NamedTuple):
     """A predicate, by number, or its negation."""
 
@@ -69,6 +73,8 @@ class FormalFallacies(BbhTask):
                 and conclusion.words not in [premise.words for premise in premises]
                 and conclusion.kinds not in (0, everything)
                 and not _valid(premises, Statement(False, 0, ""), size)
+                # Whether anybody exists at all must not decide.
+                and (conclusion.universal or any(not premise.universal for premise in premises))
                 and _valid(premises, conclusion, size) is wanted
                 # With several premises, none is enough.
                 and (count == 1 or not wanted or not any(_valid([p], conclusion, size) for p in premises))
@@ -78,7 +84,7 @@ class FormalFallacies(BbhTask):
         said = [f"{nth}: {_capital(premise.words)}." for nth, premise in zip(ordinals, premises, strict=True)]
         stem = (
             f'An argument, in which "or" includes both: "{" ".join(said)} Conclusion: {_capital(conclusion.words)}." '
-            "There may be no such people at all. Is the argument valid, that is, does the conclusion follow "
+            "A group that is named may have no members. Is the argument valid, that is, does the conclusion follow "
             "from the premises by logic alone?"
         )
         return Problem(stem, "valid" if wanted else "invalid")
@@ -91,7 +97,7 @@ def _capital(words: str) -> str:
     return words[0].upper() + words[1:]
 
 
-def _mask(holds: Callable[[int], bool], size: int) -> int:
+def _mask(holds: Formula, size: int) -> int:
     return sum(1 << kind for kind in range(1 << size) if holds(kind))
 
 
@@ -100,58 +106,60 @@ def _statement(rng: random.Random, phrases: Sequence[str]) -> Statement:
     size = len(phrases)
     chosen = rng.sample(range(size), min(size, rng.choice((2, 2, 3))))
     a, b, *rest = [Literal(predicate, rng.random() < 0.75) for predicate in chosen]
-    first, second = _words(a, phrases), _words(b, phrases)
+
+    def say(*literals: Literal, joined: str = "") -> str:
+        # What is denied comes last, where "not" cannot be taken to deny both.
+        ordered = sorted(literals, key=lambda literal: not literal.positive)
+        return f" {joined} ".join(
+            ("" if literal.positive else "not ") + phrases[literal.predicate] for literal in ordered
+        )
+
     if rest:
         c = rest[0]
-        third = _words(c, phrases)
-        frames: Sequence[tuple[bool, Callable[[int], bool], str]] = (
+        frames: Sequence[tuple[bool, Formula, str]] = (
             (
                 True,
                 lambda k: not (a.holds(k) and b.holds(k)) or c.holds(k),
-                f"everybody who is {first} and {second} is {third}",
+                f"everybody who is {say(a, b, joined='and')} is {say(c)}",
             ),
             (
                 True,
                 lambda k: not (a.holds(k) or b.holds(k)) or c.holds(k),
-                f"everybody who is {first} or {second} is {third}",
+                f"everybody who is {say(a, b, joined='or')} is {say(c)}",
             ),
             (
                 True,
                 lambda k: not a.holds(k) or b.holds(k) or c.holds(k),
-                f"everybody who is {first} is {second} or {third}",
+                f"everybody who is {say(a)} is {say(b, c, joined='or')}",
             ),
             (
                 True,
                 lambda k: not a.holds(k) or (b.holds(k) and c.holds(k)),
-                f"to be {first}, one has to be {second} and {third}",
+                f"to be {say(a)}, one has to be {say(b, c, joined='and')}",
             ),
             (
                 False,
                 lambda k: a.holds(k) and b.holds(k) and c.holds(k),
-                f"somebody who is {first} is {second} and {third}",
+                f"somebody who is {say(a)} is {say(b, c, joined='and')}",
             ),
         )
     else:
         frames = (
-            (True, lambda k: not a.holds(k) or b.holds(k), f"everybody who is {first} is {second}"),
-            (True, lambda k: not a.holds(k) or b.holds(k), f"to be {first}, one has to be {second}"),
-            (True, lambda k: not (a.holds(k) and b.holds(k)), f"nobody who is {first} is {second}"),
-            (True, lambda k: a.holds(k) or b.holds(k), f"everybody is {first} or {second}"),
-            (False, lambda k: a.holds(k) and b.holds(k), f"somebody is {first} and {second}"),
-            (False, lambda k: a.holds(k) and not b.holds(k), f"not everybody who is {first} is {second}"),
+            (True, lambda k: not a.holds(k) or b.holds(k), f"everybody who is {say(a)} is {say(b)}"),
+            (True, lambda k: not a.holds(k) or b.holds(k), f"to be {say(a)}, one has to be {say(b)}"),
+            (True, lambda k: not (a.holds(k) and b.holds(k)), f"nobody who is {say(a)} is {say(b)}"),
+            (True, lambda k: a.holds(k) or b.holds(k), f"everybody is {say(a, b, joined='or')}"),
+            (False, lambda k: a.holds(k) and b.holds(k), f"somebody is {say(a, b, joined='and')}"),
+            (False, lambda k: a.holds(k) and not b.holds(k), f"not everybody who is {say(a)} is {say(b)}"),
         )
     universal, holds, words = rng.choice(frames)
     return Statement(universal, _mask(holds, size), words)
 
 
-def _words(literal: Literal, phrases: Sequence[str]) -> str:
-    return ("" if literal.positive else "not ") + phrases[literal.predicate]
-
-
 def _valid(premises: Sequence[Statement], conclusion: Statement, size: int) -> bool:
     """Whether no choice of existing types makes the premises true and the conclusion false."""
     allowed = (1 << (1 << size)) - 1
-    needed = [premise.kinds for premise in premises if not premise.universal]
+    needed = [allowed, *(premise.kinds for premise in premises if not premise.universal)]
     for premise in premises:
         if premise.universal:
             allowed &= premise.kinds
@@ -163,7 +171,6 @@ def _valid(premises: Sequence[Statement], conclusion: Statement, size: int) -> b
     return not all(allowed & kinds for kinds in needed)
 
 
-Formula = Callable[[int], bool]
 Claim = tuple[str, Formula]
 """``all``, ``some`` or ``it`` (one thing that has a name), and of which types they are."""
 
@@ -181,7 +188,7 @@ _ONE = r"somebody|someone|something"
 
 def _solved(text: str) -> str | None:
     """The verdict on an argument in quotes, in our wording or in that of the published data; None if unreadable."""
-    quoted = re.search(r'"([^"]*)"(?! includes)(?=\n| There)', text)
+    quoted = re.search(r'"([^"]*)"(?! includes)(?=\n| A group)', text)
     if quoted is None:
         return None
     # Upstream introduces its argument in up to three sentences, the last with a colon.

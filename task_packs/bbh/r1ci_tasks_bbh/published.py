@@ -13,7 +13,7 @@ from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
-from r1ci_plugins.errors import TaskError
+from r1ci_plugins.errors import MissingData
 from r1ci_plugins.tasks.answers import Unreadable
 from r1ci_tasks_bbh.forms import LETTER, Form
 from r1ci_tasks_bbh.problem import LETTERS, Problem, options_of
@@ -78,13 +78,13 @@ def load(source: str, task: str, form: Form) -> Sequence[Problem]:
         form: Its form of answer.
 
     Raises:
-        TaskError: The data is not there or not in the official format.
+        MissingData: The data is not there or not in the official format.
     """
     good, bad = sift(_folder(Path(source), task) if _is_path(source) else _hub(source, task), form)
     for item in bad:
         logger.info("%s, %s: item %d is left out: %s", source, task, item.position, item.fault)
     if not good:
-        raise TaskError("no usable item in the data", where=f"{source}, {task}", fix=_fix())
+        raise MissingData("no usable item in the data", where=f"{source}, {task}", fix=_fix())
     return good
 
 
@@ -98,9 +98,9 @@ def _folder(folder: Path, task: str) -> list[Problem]:
         examples = json.loads(path.read_text(encoding="utf-8"))["examples"]
         return [Problem(str(example["input"]), str(example["target"])) for example in examples]
     except OSError as error:
-        raise TaskError(f"the official data is not there: {error}", where=str(path), fix=_fix()) from error
+        raise MissingData(f"the official data is not there: {error}", where=str(path), fix=_fix()) from error
     except (ValueError, KeyError, TypeError) as error:
-        raise TaskError(
+        raise MissingData(
             f'not an official file, {{"examples": [{{"input", "target"}}]}}: {type(error).__name__}: {error}',
             where=str(path),
             fix=_fix(),
@@ -112,14 +112,14 @@ def _hub(name: str, task: str) -> list[Problem]:
     try:
         import datasets  # type: ignore[import-untyped]
     except ImportError as error:
-        raise TaskError(
+        raise MissingData(
             "reading the hub needs the package datasets", where=where, fix="pip install 'r1ci-tasks-bbh[data]'"
         ) from error
     try:
         rows = datasets.load_dataset(name, task, split="test")
         return [Problem(str(row["input"]), str(row["target"])) for row in rows]
     except Exception as error:  # Whatever the hub client raises: no network, no such data set, other columns.
-        raise TaskError(
+        raise MissingData(
             f"the data set cannot be read: {type(error).__name__}: {error}", where=where, fix=_fix()
         ) from error
 

@@ -59,7 +59,8 @@ class Snarks(OwnQuestions):
 
     def make(self, rng: random.Random, level: int) -> Problem:
         praise = rng.choice(_PRAISE)
-        sarcastic, sincere = (f"{praise} {_after(praise, event)}." for event in rng.choice(_EVENTS))
+        (misfortune, _), (_, luck) = rng.choice(_EVENTS), rng.choice(_EVENTS)
+        sarcastic, sincere = (f"{praise} {_after(praise, event)}." for event in (misfortune, luck))
         return with_shuffled_options(
             rng, "One of these remarks is meant sarcastically. Which?", [sarcastic, sincere], sarcastic
         )

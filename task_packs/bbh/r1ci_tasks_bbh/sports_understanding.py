@@ -19,11 +19,11 @@ _ATHLETES = {
     "swimming": "Michael Phelps; Katie Ledecky; Ian Thorpe; Mark Spitz; Missy Franklin",
 }
 _DEEDS = {
-    "basketball": ("sank two free throws", "hit a three-pointer", "grabbed a defensive rebound", "made a layup"),
+    "basketball": ("sank two free throws", "hit a three-pointer", "grabbed a defensive rebound", "dunked the ball"),
     "football": (
         "dribbled past the goalkeeper",
         "struck the ball past the wall from a free kick",
-        "was caught offside",
+        "took a corner kick",
     ),
     "tennis": ("served an ace", "double-faulted at deuce", "won the tie-break", "hit a backhand volley at the net"),
     "baseball": ("hit a home run to left field", "slid into second base", "grounded out to the shortstop"),

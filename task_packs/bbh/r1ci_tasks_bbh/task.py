@@ -7,6 +7,7 @@ import random
 from abc import abstractmethod
 
 from r1ci_plugins import Question, Task
+from r1ci_plugins.errors import MissingData
 from r1ci_tasks_bbh import published
 from r1ci_tasks_bbh.forms import Form
 from r1ci_tasks_bbh.problem import Problem
@@ -43,6 +44,15 @@ class BbhTask(Task):
             return self.ask(rng.choice(published.load(source, self.name, self.form)), source)
         level = rng.randrange(self.levels) if difficulty is None else difficulty
         return self.ask(self.make(rng, level), self.origin)
+
+    @property
+    def size(self) -> int | None:  # type: ignore[override]
+        """Number of published questions; None where questions are made here, or the data is not there."""
+        source = os.environ.get(published.VARIABLE, "")
+        try:
+            return len(published.load(source, self.name, self.form)) if source else None
+        except MissingData:
+            return None
 
     def ask(self, problem: Problem, source: str) -> Question:
         """The question that asks a problem, with the form of the answer."""
