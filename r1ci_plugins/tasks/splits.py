@@ -7,6 +7,7 @@ same text can never be in two of them, whatever the seeds, the order or the size
 from __future__ import annotations
 
 import hashlib
+import itertools
 import random
 import unicodedata
 from collections.abc import Iterator
@@ -64,35 +65,78 @@ def candidate(pack: str, task: Task, split: str, index: int, seed: int, difficul
     return replace(question, task=name, split=split, index=index, seed=seed, difficulty=difficulty)
 
 
+def own_candidate(pack: str, task: Task, split: str, index: int, seed: int, difficulty: int | None) -> Question | None:
+    """The candidate at one position if its text belongs to the split, else None. Raises as ``candidate``."""
+    question = candidate(pack, task, split, index, seed, difficulty)
+    return question if split_of(question.text) == split else None
+
+
+class Selection:
+    """Which candidates of a task's stream are drawn: the first ``count`` of the split whose texts are new.
+
+    Attributes:
+        complete: Whether nothing more is wanted. A task of fixed size may be complete with fewer questions.
+
+    Raises:
+        TaskError: If there is no such split, or the task has no such level.
+    """
+
+    def __init__(self, pack: str, task: Task, split: str, count: int, difficulty: int | None) -> None:
+        if split not in SHARES:
+            raise TaskError(f"there is no split {split!r}", fix=f"use one of {', '.join(SHARES)}")
+        if difficulty is not None and difficulty not in range(task.levels):
+            raise TaskError(
+                f"difficulty {difficulty} does not exist",
+                where=f"{pack}/{task.name}",
+                fix=f"use a level from 0 to {task.levels - 1}, or leave difficulty out",
+            )
+        self._where = f"{pack}/{task.name}, split {split}, difficulty {difficulty}"
+        self._fixed_size = task.size is not None
+        self._count = count
+        self._seen: set[str] = set()
+        self._barren = 0
+        self.complete = count == 0
+
+    def __len__(self) -> int:
+        return len(self._seen)
+
+    def takes(self, question: Question | None) -> bool:
+        """Whether the next candidate (None: one of another split) is drawn.
+
+        Raises:
+            TaskError: If the task has fewer than ``count`` different questions, and no fixed number of them.
+        """
+        text = "" if question is None else normalised(question.text)
+        if question is not None and text not in self._seen:
+            self._seen.add(text)
+            self._barren = 0
+            self.complete = len(self._seen) == self._count
+            return True
+        self._barren += 1
+        if self._barren < _GIVE_UP:
+            return False
+        if not self._fixed_size or not self._seen:
+            raise TaskError(
+                f"only {len(self._seen)} different questions found, {self._count} asked for",
+                where=self._where,
+                fix="lower the count, or raise the difficulty",
+            )
+        self.complete = True
+        return False
+
+
 def draw(
     pack: str, task: Task, split: str, seed: int, count: int, difficulty: int | None = None
 ) -> Iterator[Question]:
-    """Yield ``count`` different questions of one split, in a fixed order.
+    """Yield ``count`` different questions of one split, in a fixed order; fewer if the task has a fixed size.
 
     Raises:
         TaskError: If the task fails, has no such level, or has fewer than ``count`` different questions.
     """
-    if split not in SHARES:
-        raise TaskError(f"there is no split {split!r}", fix=f"use one of {', '.join(SHARES)}")
-    if difficulty is not None and difficulty not in range(task.levels):
-        raise TaskError(
-            f"difficulty {difficulty} does not exist",
-            where=f"{pack}/{task.name}",
-            fix=f"use a level from 0 to {task.levels - 1}, or leave difficulty out",
-        )
-    seen: set[str] = set()
-    index = barren = 0
-    while len(seen) < count:
-        question = candidate(pack, task, split, index, seed, difficulty)
-        text = normalised(question.text)
-        index += 1
-        if split_of(question.text) == split and text not in seen:
-            seen.add(text)
-            barren = 0
+    selection = Selection(pack, task, split, count, difficulty)
+    for index in itertools.count():
+        if selection.complete:
+            return
+        question = own_candidate(pack, task, split, index, seed, difficulty)
+        if selection.takes(question) and question is not None:
             yield question
-        elif (barren := barren + 1) >= _GIVE_UP:
-            raise TaskError(
-                f"only {len(seen)} different questions found, {count} asked for",
-                where=f"{pack}/{task.name}, split {split}, difficulty {difficulty}",
-                fix="lower the count, or raise the difficulty",
-            )
