@@ -113,7 +113,8 @@ class Boxlift(Task):
         lifters = [rng.randint(40, 30 * count) for _ in range(count)]
         heaviest = sum(lifters) * 2 // 3
         boxes = [rng.randint(10, heaviest) for _ in range(rng.randint(*box_counts))]
-        return _question(boxes, lifters, _heaviest_first(boxes, lifters))
+        plan = _heaviest_first(boxes, lifters)
+        return _question(boxes, lifters, plan, len(plan))
 
     def check(self, question: Question, answer: str) -> bool:
         metadata = question.metadata
@@ -211,28 +212,29 @@ def _box(box: object) -> tuple[int, list[int]]:
     return weight, team
 
 
-def _question(boxes: Sequence[int], lifters: Sequence[int], plan: Sequence[Step]) -> Question:
+def _question(boxes: Sequence[int], lifters: Sequence[int], plan: Sequence[Step], max_steps: int) -> Question:
     numbered = ", ".join(f"{index}: {capacity}" for index, capacity in enumerate(lifters))
     return Question(
         text=f"Boxes with these weights wait to be lifted: {', '.join(map(str, boxes))}.\n"
         f"The lifters and the weight that each can lift (index: capacity) are {numbered}.\n"
         "In each step several boxes can be lifted. A box is lifted by one lifter or by several together, whose "
         "capacities must add up to at least its weight. A lifter takes part in lifting at most one box in a step. "
-        f"Every box must be lifted exactly once, in at most {len(plan)} steps.\n"
+        f"Every box must be lifted exactly once, in at most {max_steps} steps.\n"
         "Write one line for each step with a list of the boxes lifted, each as its weight and the list of indices of "
         f"its lifters. Put all lines between <<< and >>>, in the form <<<{_EXAMPLE}>>>.",
         answer=_written(plan),
-        metadata={"boxes": list(boxes), "lifters": list(lifters), "max_steps": len(plan)},
+        metadata={"boxes": list(boxes), "lifters": list(lifters), "max_steps": max_steps},
         example=_EXAMPLE,
     )
 
 
 def published(record: Mapping[str, Any]) -> Question:
-    """One upstream record: ``params`` has ``boxes`` and ``lifters``; the bound follows from them.
+    """One upstream record: ``params`` has ``boxes``, ``lifters`` and, unless it follows from these, ``max_steps``.
 
     Raises:
         ValueError: If a box is too heavy for all lifters together.
     """
-    boxes, lifters = record["params"]["boxes"], record["params"]["lifters"]
-    ours = _question(boxes, lifters, _heaviest_first(boxes, lifters))
+    params = record["params"]
+    plan = _heaviest_first(params["boxes"], params["lifters"])
+    ours = _question(params["boxes"], params["lifters"], plan, params.get("max_steps", len(plan)))
     return replace(ours, text=record["question"] or ours.text, answer=record["solution"] or ours.answer)

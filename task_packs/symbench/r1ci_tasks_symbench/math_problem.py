@@ -58,7 +58,7 @@ class MathProblems(Task):
 
 
 def latex(coefficient: Fraction | int, radicand: int = 1, pi: bool = False) -> str:
-    r"""A rational number times the root of an integer, and times pi if so, in lowest terms: ``\frac{3\sqrt{2}}{4}``."""
+    r"""A rational number times the root of an integer (and times pi) in lowest terms: ``\frac{3\sqrt{2}}{4}``."""
     coefficient = Fraction(coefficient)
     root = next(k for k in range(math.isqrt(radicand), 0, -1) if radicand % (k * k) == 0)
     coefficient, radicand = coefficient * root, radicand // (root * root)
@@ -82,7 +82,7 @@ def _question(text: str, answer: str, level: int | None) -> Question:
 
 
 def published(record: Mapping[str, Any]) -> Question:
-    r"""One upstream record: ``question``; ``solution``, a value or text that boxes it; ``Level 3`` in ``params["level"]``.
+    r"""One upstream record: ``question``; ``solution``, a value or a text that boxes it; in ``params`` the ``level``.
 
     Raises:
         ValueError: If question or solution is missing.

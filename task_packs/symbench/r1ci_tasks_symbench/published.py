@@ -23,6 +23,7 @@ from typing import Any, NamedTuple
 
 from r1ci_plugins import Question
 from r1ci_plugins.errors import TaskError
+from r1ci_tasks_symbench import MODULES
 
 Record = dict[str, Any]
 """``task``, ``question`` (text, or None where upstream builds it in code), ``solution`` (or None), ``params``."""
@@ -48,10 +49,9 @@ def question_of(record: Mapping[str, Any]) -> Question:
         ValueError: If there is no such task, or the record is none of its records.
     """
     name = str(record.get("task"))
-    try:
-        module = import_module(f"r1ci_tasks_symbench.{module_of(name)}")
-    except ModuleNotFoundError as error:
-        raise ValueError(f"SymBench has no task {name!r}") from error
+    if module_of(name) not in MODULES:
+        raise ValueError(f"SymBench has no task {name!r}")
+    module = import_module(f"r1ci_tasks_symbench.{module_of(name)}")
     try:
         question: Question = module.published({"question": None, "solution": None, "params": {}, **record})
     except (LookupError, TypeError, ValueError, AttributeError) as error:
