@@ -17,7 +17,6 @@ import tempfile
 import time
 from collections import Counter, deque
 from collections.abc import Coroutine, Iterator, Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 
 from r1ci_plugins.errors import InfrastructureFault, R1CIError, SandboxUnavailable
@@ -148,8 +147,7 @@ class SlotPool:
                     break
                 try:
                     slot = await self._take(profile)
-                    result = await self._use(slot, profile, code, limits, queued)
-                    result = replace(result, attempts=attempt)
+                    result = await self._use(slot, profile, code, limits, queued, attempt)
                     self._metrics.add(result)
                     return result
                 except InfrastructureFault as error:
@@ -196,10 +194,12 @@ class SlotPool:
                 raise
             self._idle[profile].put_nowait(None)
 
-    async def _use(self, slot: Slot, profile: str, code: str, limits: Limits, queued: float) -> ExecutionResult:
+    async def _use(
+        self, slot: Slot, profile: str, code: str, limits: Limits, queued: float, attempt: int
+    ) -> ExecutionResult:
         worn = "broke down"
         try:
-            result = await slot.run(code, limits, time.monotonic() - queued)
+            result = await slot.run(code, limits, time.monotonic() - queued, attempt)
             worn = "a limit" if slot.worn else "old" if slot.jobs >= self.recycle_after else ""
         finally:
             if not worn and self._jail is not None:

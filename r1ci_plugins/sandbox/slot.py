@@ -99,6 +99,7 @@ class Slot:
         self._process: subprocess.Popen[bytes] | None = None
         self._reply: asyncio.Future[str] | None = None
         self._hung_up = self._closed = False
+        self._order = f"\0{secrets.token_hex(16)}".encode()
         self.jobs = 0
         self.worn = False  # whether its zygote had to end a program
         self.imported: tuple[str, ...] = ()
@@ -129,30 +130,33 @@ class Slot:
         memory, *imported = rest.split()
         self.memory_bytes, self.imported = int(memory), tuple(imported)
 
-    async def run(self, code: str, limits: Limits, queue_s: float) -> ExecutionResult:
+    async def run(self, code: str, limits: Limits, queue_s: float, attempts: int = 1) -> ExecutionResult:
         """Run one program; the slot must be idle.
+
+        Args:
+            code: Python source, any text.
+            limits: What it may use.
+            queue_s: Seconds that it has waited, for the result.
+            attempts: Slots that it has had so far, this one included, for the result.
 
         Raises:
             InfrastructureFault: The slot broke down; it is of no use any more. The same holds when the caller is
                 cancelled meanwhile.
         """
         self.jobs += 1
-        order = f"\0{secrets.token_hex(16)}"
         request = {
             "wall_s": limits.wall_s,
             "cpu_s": cpu_limit(limits),
             "memory_mb": limits.memory_mb,
             "file_mb": limits.file_mb,
             "processes": limits.processes,
-            "order": order,
-            "show_last": self._show_last,
         }
         with contextlib.ExitStack() as inner, contextlib.ExitStack() as outer:
             try:
                 code_fd = os.memfd_create("program", os.MFD_CLOEXEC)
                 inner.callback(os.close, code_fd)
                 _write_all(code_fd, code.encode("utf-8", "surrogatepass"))
-                stdout = outer.enter_context(Capture(limits.output_bytes, self._stop_job, order.encode()))
+                stdout = outer.enter_context(Capture(limits.output_bytes, self._stop_job, self._order))
                 stderr = outer.enter_context(Capture(limits.output_bytes, self._stop_job))
                 self._send(json.dumps(request).encode(), code_fd, stdout.inner_fd, stderr.inner_fd)
             except OSError as error:
@@ -179,6 +183,7 @@ class Slot:
             queue_s=queue_s,
             truncated=stdout.dropped + stderr.dropped,
             isolation=self._jail.isolation,
+            attempts=attempts,
         )
 
     async def close(self) -> None:
@@ -262,6 +267,8 @@ class Slot:
             "wiped": list(jail.wiped),
             "other_processes": jail.other_processes,
             "environment": [*jail.environment],
+            "order": self._order,
+            "show_last": self._show_last,
             "path": list(jail.interpreter.import_path),
             "preload": list(self._libraries),
             "static_filter": seccomp.static_filter(),

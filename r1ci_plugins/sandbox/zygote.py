@@ -60,6 +60,9 @@ STANDARD_LIBRARY = (
 )
 
 libc = ctypes.CDLL(None, use_errno=True)
+# The C library's own fork, the interpreter's lock held: os.fork runs hooks in the child (it reseeds random, makes new
+# locks for threads that this process does not have) that cost as much as all the rest of a small program.
+fork = ctypes.PyDLL(None).fork
 
 
 def serve(settings: dict[str, Any]) -> None:
@@ -153,8 +156,9 @@ def prepare_interpreter(settings: dict[str, Any], scratch: str) -> list[str]:
             found.append(name)
         except Exception:  # not installed, or broken: a program that wants it will see for itself
             pass
+    random.seed(0)  # the same in every slot
     if "numpy" in sys.modules:
-        sys.modules["numpy"].random.seed(0)  # the same in every slot
+        sys.modules["numpy"].random.seed(0)
     sys.stdin = io.TextIOWrapper(io.FileIO(0, closefd=False), encoding="utf-8")
     sys.__stdin__ = sys.stdin  # type: ignore[misc]
     stdout = io.TextIOWrapper(
@@ -162,7 +166,11 @@ def prepare_interpreter(settings: dict[str, Any], scratch: str) -> list[str]:
     )  # what was printed before a kill is not lost
     sys.stdout = sys.__stdout__ = stdout  # type: ignore[misc]
     stderr = io.TextIOWrapper(
-        OrderedStderr(stdout), encoding="utf-8", errors="backslashreplace", line_buffering=True, write_through=True
+        OrderedStderr(stdout, settings["order"]),
+        encoding="utf-8",
+        errors="backslashreplace",
+        line_buffering=True,
+        write_through=True,
     )
     sys.stderr = sys.__stderr__ = stderr  # type: ignore[misc]
     run_some_code()
@@ -188,7 +196,7 @@ def run_some_code() -> None:
 
 
 def collapse_memory() -> None:
-    """Put the interpreter's memory into huge pages, where the kernel can: a fork then copies a tenth of the tables."""
+    """Put the interpreter's data into huge pages, where the kernel can: a fork then copies a tenth of the tables."""
     libc.madvise.argtypes = [ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int]
     huge = 2 * MIB
     with open("/proc/self/maps") as maps:
@@ -205,13 +213,12 @@ class OrderedStderr(io.FileIO):
     """stderr that leaves a mark in stdout, so that the host can put the two in order.
 
     Descriptors 1 and 2 are pipes of their own, whose relative order the host cannot see. After each write the number
-    of bytes goes into stdout's pipe behind a token that only this job has.
+    of bytes goes into stdout's pipe behind a token. A program that forges marks confuses nobody but its reader.
     """
 
-    def __init__(self, stdout: io.TextIOWrapper) -> None:
+    def __init__(self, stdout: io.TextIOWrapper, token: bytes) -> None:
         super().__init__(2, "w", closefd=False)
-        self.stdout = stdout
-        self.token = b""
+        self.stdout, self.token = stdout, token
 
     def write(self, data: Any) -> int:
         with contextlib.suppress(OSError, ValueError):
@@ -248,6 +255,8 @@ class Scratch:
         Raises:
             OSError: Something cannot be removed.
         """
+        with contextlib.suppress(OSError):
+            os.rmdir(self.path)  # most programs leave it empty
         for folder in (self.home, *self.folders):
             kept = self.kept if folder == self.home else ()
             for name in os.listdir(folder):
@@ -320,7 +329,7 @@ class Zygote:
         poller = select.poll()
         poller.register(self.control, select.POLLIN)
         while True:
-            child = os.fork()
+            child = fork()
             if child == 0:
                 self.be_job()
             poller.poll()
@@ -473,51 +482,52 @@ class Zygote:
             return 0
 
     def be_job(self) -> None:
-        """Wait for a job, become its process, run it, end. Never returns."""
+        """Become a job's process, wait for the job, run it, end. Never returns."""
         status = 70
         try:
+            self.give_up_rights()
             if os.read(self.go_in, 1) == b"g":
-                code, limits = self.take_job()
-                status = run_program(self.program, code, limits["show_last"])
+                status = run_program(self.program, self.take_job(), self.settings["show_last"])
         finally:
             os._exit(status & 0xFF)
 
-    def take_job(self) -> tuple[bytes, dict[str, Any]]:
-        """Receive the job and give up everything that is not a program's."""
+    def give_up_rights(self) -> None:
+        """Do in advance what is the same for every job."""
+        uid = self.settings["uid"]
+        os.setsid()
+        if uid is not None:
+            os.setresgid(uid, uid, uid)
+            os.setresuid(uid, uid, uid)
+        prctl(PR_SET_PDEATHSIG, KILL)  # a change of user clears it
+        prctl(PR_SET_DUMPABLE, 1)  # its own /proc/self
+        threading.main_thread()._set_native_id()  # type: ignore[attr-defined] # what os.fork would have done
+        os.chdir(self.scratch.path)
+        if self.signal_filter:
+            install_filter(self.signal_filter)
+
+    def take_job(self) -> bytes:
+        """Receive the job, set its limits, and give up everything that is not a program's."""
         message, ancillary, _, _ = self.control.recvmsg(4096, socket.CMSG_SPACE(12))
         limits = json.loads(message)
         descriptors = array.array("i")
         descriptors.frombytes(ancillary[0][2][:12])
         code_fd, out_fd, err_fd = descriptors
-        os.setsid()
         os.dup2(out_fd, 1)
         os.dup2(err_fd, 2)
         os.dup2(out_fd, ORDER_FD, inheritable=False)
         code = read_all(code_fd)
         os.closerange(3, ORDER_FD)
-        sys.stderr.buffer.token = limits["order"].encode()  # type: ignore[union-attr] # an OrderedStderr
-        uid = self.settings["uid"]
-        cpu = limits["cpu_s"]
-        file_bytes, others = limits["file_mb"] * MIB, self.settings["other_processes"]
+        cpu, file_bytes, others = limits["cpu_s"], limits["file_mb"] * MIB, self.settings["other_processes"]
         resource.setrlimit(resource.RLIMIT_FSIZE, (file_bytes, file_bytes))
         # SIGXCPU first, which wait4 shows; SIGKILL a second later for who ignores it.
         resource.setrlimit(resource.RLIMIT_CPU, (cpu, cpu + 1))
         if others is not None:  # how many processes of the same user count too; None if nobody can tell
             processes = limits["processes"] + others
             resource.setrlimit(resource.RLIMIT_NPROC, (processes, processes))
-        if uid is not None:
-            os.setresgid(uid, uid, uid)
-            os.setresuid(uid, uid, uid)
-        prctl(PR_SET_PDEATHSIG, KILL)  # a change of user clears it
-        prctl(PR_SET_DUMPABLE, 1)  # its own /proc/self
-        os.chdir(self.scratch.path)
-        if self.signal_filter:
-            install_filter(self.signal_filter)
-        random.seed(0)  # a fork reseeds it
         os.write(MARK_FD, b"s")
         space = self.address_space + limits["memory_mb"] * MIB
         resource.setrlimit(resource.RLIMIT_AS, (space, space))
-        return code, limits
+        return code
 
 
 def is_dead(pid: int) -> bool:
