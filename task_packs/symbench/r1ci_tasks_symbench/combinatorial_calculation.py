@@ -11,6 +11,7 @@ from typing import Any
 from r1ci_plugins import Question, Task
 from r1ci_plugins.tasks.answers import expression
 from r1ci_plugins.tasks.task import Program
+from r1ci_tasks_symbench.wording import in_upstream_words
 
 TARGETS = ((10, 24), (10, 24, 69), (24, 69, 78), (69, 78, 100))
 """Targets by level; level 0 has three numbers, and each further level one more."""
@@ -97,13 +98,11 @@ def published(record: Mapping[str, Any]) -> Question:
     """The question of one published record; the answer is its list of tokens."""
     params = record["params"]
     answer = f"[{', '.join(params['solution'])}]"
-    return _question(params["numbers"], params["target"], answer, record["question"])
+    return in_upstream_words(_question(params["numbers"], params["target"], answer), record["question"])
 
 
-def _question(numbers: Sequence[int], target: int, answer: str, text: str | None = None) -> Question:
-    text = text or _TEXT.format(
-        count=len(numbers), numbers=", ".join(map(str, numbers)), target=target, example=_EXAMPLE
-    )
+def _question(numbers: Sequence[int], target: int, answer: str) -> Question:
+    text = _TEXT.format(count=len(numbers), numbers=", ".join(map(str, numbers)), target=target, example=_EXAMPLE)
     return Question(text=text, answer=answer, metadata={"numbers": list(numbers), "target": target}, example=_EXAMPLE)
 
 

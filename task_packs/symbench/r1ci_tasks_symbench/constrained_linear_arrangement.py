@@ -10,6 +10,7 @@ from typing import Any
 from r1ci_plugins import Question, Task
 from r1ci_plugins.tasks.answers import items
 from r1ci_plugins.tasks.task import Program
+from r1ci_tasks_symbench.wording import in_upstream_words
 
 _EXAMPLE = "A, B"
 
@@ -157,20 +158,14 @@ def published(record: Mapping[str, Any]) -> Question:
     name = params["game_type"]
     if name not in _PUBLISHED_NAMES:
         raise ValueError(f"there is no game {name!r}")
-    return _question(
-        _PUBLISHED_NAMES[name],
-        params["player_moves"],
-        params["results"],
-        ",".join(params["solution"]),
-        record["question"],
-    )
+    answer = ",".join(params["solution"])
+    question = _question(_PUBLISHED_NAMES[name], params["player_moves"], params["results"], answer)
+    return in_upstream_words(question, record["question"])
 
 
-def _question(
-    name: str, moves: Sequence[str], results: Sequence[str], answer: str, text: str | None = None
-) -> Question:
+def _question(name: str, moves: Sequence[str], results: Sequence[str], answer: str) -> Question:
     rounds = "\n".join(f"Round {i}: {m}, {r}" for i, (m, r) in enumerate(zip(moves, results, strict=True), 1))
-    text = text or _TEXT.format(rules=GAMES[name].rules, rounds=rounds, count=len(moves), example=_EXAMPLE)
+    text = _TEXT.format(rules=GAMES[name].rules, rounds=rounds, count=len(moves), example=_EXAMPLE)
     metadata = {"game": name, "moves": list(moves), "results": list(results)}
     return Question(text=text, answer=answer, metadata=metadata, example=_EXAMPLE)
 

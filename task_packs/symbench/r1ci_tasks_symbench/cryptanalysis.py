@@ -13,6 +13,7 @@ from typing import Any
 from r1ci_plugins import Question, Task
 from r1ci_plugins.tasks.answers import items
 from r1ci_plugins.tasks.task import Program
+from r1ci_tasks_symbench.wording import in_upstream_words
 
 Feedback = tuple[int, int, str]
 """Of one pair: how many symbols are right and in place, how many are right but in the other place, and on which side
@@ -98,19 +99,17 @@ def published(record: Mapping[str, Any]) -> Question:
     found = re.findall(r"Guess: (\d\d[A-Z]{2}), Feedback: (.+)", text)
     if not found:
         raise ValueError("no guess found in the text")
-    return _question(list(password), [(guess, *_read_feedback(feedback)) for guess, feedback in found], text)
+    guesses = [(guess, *_read_feedback(feedback)) for guess, feedback in found]
+    return in_upstream_words(_question(list(password), guesses), text)
 
 
-def _question(
-    password: list[str], guesses: Sequence[tuple[str, Feedback, Feedback]], text: str | None = None
-) -> Question:
-    if text is None:
-        lines = [
-            f"{i}. {guess}: {_phrase(on_digits, 'digit', 'large', 'small')}; "
-            f"{_phrase(on_letters, 'letter', 'late', 'early')}."
-            for i, (guess, on_digits, on_letters) in enumerate(guesses, 1)
-        ]
-        text = _TEXT.format(count=len(guesses), guesses="\n".join(lines), example=_EXAMPLE)
+def _question(password: list[str], guesses: Sequence[tuple[str, Feedback, Feedback]]) -> Question:
+    lines = [
+        f"{i}. {guess}: {_phrase(on_digits, 'digit', 'large', 'small')}; "
+        f"{_phrase(on_letters, 'letter', 'late', 'early')}."
+        for i, (guess, on_digits, on_letters) in enumerate(guesses, 1)
+    ]
+    text = _TEXT.format(count=len(guesses), guesses="\n".join(lines), example=_EXAMPLE)
     metadata = {"password": password, "guesses": [[guess, *map(list, feedbacks)] for guess, *feedbacks in guesses]}
     return Question(text=text, answer=_list("".join(password)), metadata=metadata, example=_EXAMPLE)
 

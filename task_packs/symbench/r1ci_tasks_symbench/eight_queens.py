@@ -9,6 +9,7 @@ from typing import Any
 from r1ci_plugins import Question, Task
 from r1ci_plugins.tasks.task import Program
 from r1ci_tasks_symbench.positions import positions
+from r1ci_tasks_symbench.wording import in_upstream_words
 
 SIZE = 8
 
@@ -94,11 +95,11 @@ def published(record: Mapping[str, Any]) -> Question:
     board = params["initial_board"]
     if any(len(row) != len(board) for row in board):
         raise ValueError("the board is not square")
-    return _question(board, params["solution"], record["question"])
+    return in_upstream_words(_question(board, params["solution"]), record["question"])
 
 
-def _question(board: Sequence[str], queens: Sequence[Sequence[int]], text: str | None = None) -> Question:
-    text = text or _TEXT.format(size=len(board), board="\n".join(board), example=_EXAMPLE)
+def _question(board: Sequence[str], queens: Sequence[Sequence[int]]) -> Question:
+    text = _TEXT.format(size=len(board), board="\n".join(board), example=_EXAMPLE)
     return Question(text=text, answer=_answer(queens), metadata={"board": list(board)}, example=_EXAMPLE)
 
 

@@ -10,6 +10,7 @@ from typing import Any
 from r1ci_plugins import Question, Task
 from r1ci_plugins.tasks.answers import rows
 from r1ci_plugins.tasks.task import Program
+from r1ci_tasks_symbench.wording import in_upstream_words
 
 LETTERS = "abcdefg"
 SIZE = len(LETTERS)
@@ -95,15 +96,11 @@ def published(record: Mapping[str, Any]) -> Question:
     params = record["params"]
     if [len(row) for row in params["grid"]] != [SIZE] * SIZE:
         raise ValueError(f"the grid is not {SIZE} by {SIZE}")
-    return _question(params["grid"], params["solution"], record["question"])
+    return in_upstream_words(_question(params["grid"], params["solution"]), record["question"])
 
 
-def _question(
-    grid: Sequence[Sequence[str | None]], square: Sequence[Sequence[str]], text: str | None = None
-) -> Question:
-    text = text or _TEXT.format(
-        grid="\n".join(" ".join(cell or "." for cell in row) for row in grid), example=_EXAMPLE
-    )
+def _question(grid: Sequence[Sequence[str | None]], square: Sequence[Sequence[str]]) -> Question:
+    text = _TEXT.format(grid="\n".join(" ".join(cell or "." for cell in row) for row in grid), example=_EXAMPLE)
     metadata = {"grid": [list(row) for row in grid]}
     return Question(text=text, answer=_nested(square), metadata=metadata, example=_EXAMPLE)
 

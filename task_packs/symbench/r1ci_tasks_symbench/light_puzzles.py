@@ -9,6 +9,7 @@ from typing import Any
 from r1ci_plugins import Question, Task
 from r1ci_plugins.tasks.answers import integers
 from r1ci_plugins.tasks.task import Program
+from r1ci_tasks_symbench.wording import in_upstream_words
 
 _EXAMPLE = "1, 0, 0, 1, 1, 0"
 
@@ -69,9 +70,8 @@ class LightPuzzles(Task):
 def published(record: Mapping[str, Any]) -> Question:
     """The question of one published record."""
     params = record["params"]
-    return _question(
-        params["initial_state"], params["buttons"], params["operations"], params["solution"], record["question"]
-    )
+    question = _question(params["initial_state"], params["buttons"], params["operations"], params["solution"])
+    return in_upstream_words(question, record["question"])
 
 
 def _question(
@@ -79,9 +79,8 @@ def _question(
     buttons: Mapping[str, Sequence[Sequence[int]]],
     presses: Sequence[str],
     lights: Sequence[int],
-    text: str | None = None,
 ) -> Question:
-    text = text or _TEXT.format(
+    text = _TEXT.format(
         size=len(board),
         board="\n".join("".join(map(str, row)) for row in board),
         buttons="\n".join(

@@ -12,6 +12,7 @@ from typing import Any
 
 from r1ci_plugins import Question, Task
 from r1ci_tasks_symbench.positions import positions
+from r1ci_tasks_symbench.wording import in_upstream_words
 
 Cell = tuple[int, int]
 
@@ -67,7 +68,7 @@ class LogicPuzzle(Task):
             chosen = _choose_signed(rng, size, highest)
             kind, bound = "product_gt", 0
         grid = [[chosen.get((r, c), rng.choice(values)) for c in range(size)] for r in range(size)]
-        return _question(grid, kind, bound, list(chosen))
+        return _question(grid, kind, bound, len(chosen), list(chosen))
 
     def check(self, question: Question, answer: str) -> bool:
         cells = positions(answer)
@@ -104,26 +105,14 @@ def published(record: Mapping[str, Any]) -> Question:
     if kind not in _RULES:
         raise ValueError(f"there is no constraint {params['constraints']['type']!r}")
     count = re.search(r"select (\d+) different", text or "")
-    return _question(
-        params["grid"],
-        kind,
-        int(bound),
-        params["solution"],
-        text,
-        int(count[1]) if count else None,
-    )
+    number = int(count[1]) if count else len(params["solution"])
+    return in_upstream_words(_question(params["grid"], kind, int(bound), number, params["solution"]), text)
 
 
 def _question(
-    grid: Sequence[Sequence[int]],
-    kind: str,
-    bound: int,
-    chosen: Sequence[Sequence[int]],
-    text: str | None = None,
-    count: int | None = None,
+    grid: Sequence[Sequence[int]], kind: str, bound: int, count: int, chosen: Sequence[Sequence[int]]
 ) -> Question:
-    count = count or len(chosen)
-    text = text or _TEXT.format(
+    text = _TEXT.format(
         size=len(grid),
         last=len(grid) - 1,
         grid="\n".join(", ".join(map(str, row)) for row in grid),

@@ -12,6 +12,7 @@ from typing import Any
 from r1ci_plugins import Question, Task
 from r1ci_plugins.tasks.answers import numbers
 from r1ci_plugins.tasks.task import Program
+from r1ci_tasks_symbench.wording import in_upstream_words
 
 Constraint = Sequence[str]
 """Letter, operator, letter, constant: ``A + B = k``, ``A - B = k``, ``A / B = k`` (written as ``A = k * B``), or
@@ -109,13 +110,12 @@ def published(record: Mapping[str, Any]) -> Question:
     lines = re.findall(r"^\d+\. (.+?)\s*$", text, re.MULTILINE)
     if not values or not lines:
         raise ValueError("no values or constraints found in the text")
-    return _question(re.split(", *", values[1]), [_read(line) for line in lines], record["solution"], text)
+    question = _question(re.split(", *", values[1]), [_read(line) for line in lines], record["solution"])
+    return in_upstream_words(question, text)
 
 
-def _question(
-    values: Sequence[object], constraints: Sequence[Constraint], solution: Sequence[object], text: str | None = None
-) -> Question:
-    text = text or _TEXT.format(
+def _question(values: Sequence[object], constraints: Sequence[Constraint], solution: Sequence[object]) -> Question:
+    text = _TEXT.format(
         count=len(values),
         letters=", ".join(ascii_uppercase[: len(values)]),
         values=", ".join(map(str, values)),

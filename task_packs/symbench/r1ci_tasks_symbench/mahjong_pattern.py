@@ -10,6 +10,7 @@ from typing import Any
 from r1ci_plugins import Question, Task
 from r1ci_plugins.tasks.answers import choice
 from r1ci_plugins.tasks.task import Program
+from r1ci_tasks_symbench.wording import in_upstream_words
 
 PASS, PENG, CHI = "0", "1", "2"
 
@@ -80,16 +81,15 @@ def published(record: Mapping[str, Any]) -> Question:
     """The question of one published record; easy ones know no Chi, which only their text says."""
     params, text = record["params"], record["question"]
     moves = [(move["add"], move["remove"]) for move in params["rounds"]]
-    return _question(params["initial_cards"], moves, str(params["solution"]), text, chi=not text or "Chi" in text)
+    chi = not text or "Chi" in text
+    return in_upstream_words(_question(params["initial_cards"], moves, str(params["solution"]), chi), text)
 
 
-def _question(
-    hand: str, moves: Sequence[tuple[str, str]], answer: str, text: str | None = None, chi: bool = True
-) -> Question:
+def _question(hand: str, moves: Sequence[tuple[str, str]], answer: str, chi: bool = True) -> Question:
     draws, discards = [draw for draw, _ in moves], [discard for _, discard in moves[:-1]]
     rounds = [f"Round {i}: draw {draw}, discard {gone}" for i, (draw, gone) in enumerate(moves[:-1], 1)]
     rounds.append(f"Round {len(moves)}: draw {draws[-1]}")
-    text = text or _TEXT.format(count=len(hand), hand=" ".join(hand), rounds="\n".join(rounds), example=_EXAMPLE)
+    text = _TEXT.format(count=len(hand), hand=" ".join(hand), rounds="\n".join(rounds), example=_EXAMPLE)
     metadata = {"hand": hand, "draws": "".join(draws), "discards": "".join(discards), "chi": chi}
     return Question(text=text, answer=answer, metadata=metadata, example=_EXAMPLE)
 

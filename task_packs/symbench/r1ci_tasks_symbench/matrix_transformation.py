@@ -12,6 +12,7 @@ from typing import Any
 from r1ci_plugins import Question, Task
 from r1ci_plugins.tasks.answers import tidy
 from r1ci_plugins.tasks.task import Program
+from r1ci_tasks_symbench.wording import in_upstream_words
 
 SHAPES = (((2, 2), (2, 3), (3, 2)), ((3, 3), (2, 4), (4, 2)), ((3, 4), (4, 3), (4, 4)))
 """Rows and columns, by level."""
@@ -45,7 +46,7 @@ class MatrixTransformation(Task):
         height, width = rng.choice(SHAPES[level])
         alphabet = rng.choice(ALPHABETS)
         matrix = [rng.choices(alphabet, k=width) for _ in range(height)]
-        return _question(matrix)
+        return _question(matrix, ", ".join(entry for row in _rotated(matrix) for entry in row))
 
     def check(self, question: Question, answer: str) -> bool:
         expected = [entry.upper() for row in _rotated(question.metadata["matrix"]) for entry in row]
@@ -64,12 +65,11 @@ class MatrixTransformation(Task):
 
 def published(record: Mapping[str, Any]) -> Question:
     """The question of one published record."""
-    return _question(record["params"]["matrix"], record["question"], record["solution"])
+    return in_upstream_words(_question(record["params"]["matrix"], record["solution"]), record["question"])
 
 
-def _question(matrix: Sequence[Sequence[str]], text: str | None = None, answer: str | None = None) -> Question:
-    text = text or _TEXT.format(matrix="\n".join(map(" ".join, matrix)), example=_EXAMPLE)
-    answer = answer or ", ".join(entry for row in _rotated(matrix) for entry in row)
+def _question(matrix: Sequence[Sequence[str]], answer: str) -> Question:
+    text = _TEXT.format(matrix="\n".join(map(" ".join, matrix)), example=_EXAMPLE)
     return Question(text=text, answer=answer, metadata={"matrix": [list(row) for row in matrix]}, example=_EXAMPLE)
 
 

@@ -12,6 +12,7 @@ from r1ci_plugins import Question, Task
 from r1ci_plugins.tasks.answers import expression, number, tidy
 from r1ci_plugins.tasks.expressions import evaluate
 from r1ci_plugins.tasks.task import Program
+from r1ci_tasks_symbench.wording import in_upstream_words
 
 Node = str | tuple[str, "Node", "Node"]
 """A number, or an operator with its two operands."""
@@ -146,19 +147,19 @@ def published(record: Mapping[str, Any]) -> Question:
         _value(_parse(found[1], params["operator_definitions"]), params["operator_definitions"])
     except ZeroDivisionError:
         raise ValueError(f"{found[1]!r} divides by zero") from None
-    return _question(params["operator_definitions"], found[1], str(params["solution"]), text)
+    return in_upstream_words(_question(params["operator_definitions"], found[1], str(params["solution"])), text)
 
 
-def _question(definitions: Mapping[str, str], text: str, answer: str, published_text: str | None = None) -> Question:
+def _question(definitions: Mapping[str, str], calculation: str, answer: str) -> Question:
     words = "one new operator is" if len(definitions) == 1 else f"{len(definitions)} new operators are"
-    question = published_text or _TEXT.format(
+    text = _TEXT.format(
         operators=words,
         definitions="\n".join(f"a {symbol} b = {formula}" for symbol, formula in definitions.items()),
-        expression=text,
+        expression=calculation,
         example=_EXAMPLE,
     )
-    metadata = {"definitions": dict(definitions), "expression": text}
-    return Question(text=question, answer=answer, metadata=metadata, example=_EXAMPLE)
+    metadata = {"definitions": dict(definitions), "expression": calculation}
+    return Question(text=text, answer=answer, metadata=metadata, example=_EXAMPLE)
 
 
 def _random_expression(rng: random.Random, operators: Sequence[str]) -> str:
