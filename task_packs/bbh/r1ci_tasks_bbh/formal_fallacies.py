@@ -140,7 +140,7 @@ def _statement(rng: random.Random, phrases: Sequence[str]) -> Statement:
             (
                 False,
                 lambda k: a.holds(k) and b.holds(k) and c.holds(k),
-                f"somebody who is {say(a)} is {say(b, c, joined='and')}",
+                f"there is somebody who is {say(a, b, c, joined='and')}",
             ),
         )
     else:
@@ -182,8 +182,26 @@ _OPENING = re.compile(
     r"^(?:(?:first|second|third|fourth)(?: of all| premise)?[,:]|to (?:start|begin) with,|next,|plus,|moreover,|now,|"
     r"finally,|furthermore,) ?"
 )
-_EVERY = r"(?:whoever|(?:everyone|everybody|anyone|anybody) who|everything (?:that|which)|whatever) is|every|each|any"
+# "Someone who is x is y" is said of everyone upstream.
+_EVERY = (
+    r"(?:whoever|(?:every|any|some)(?:one|body|thing) (?:who|which)|"
+    r"whatever) is|every|each|any"
+)
 _ONE = r"somebody|someone|something"
+_WORDINGS = (
+    (r"\.(?=(?:second|third|fourth|finally|moreover|therefore|hence|next|plus|so,|it follows|we may))", ". "),
+    (r"\bmrs\. ", "mrs "),
+    (r"it is false that", "it is not the case that"),
+    (r"there exists (an? .+?) (?:who|that) is", r"there is somebody who is \1 and, in addition,"),
+    (r"there is no (.+?) who is", r"nobody is \1 and"),
+    (r" (?:yet|while) not ", " and not "),
+    (r" that is ", " who is "),
+    (r" is however ", " is "),
+    (r",? and,? (?:in addition|in the same time),", " and,"),
+    (r", (?:or both|either)\b", ""),
+    (r"\beither an? ", ""),
+)
+"""Wordings of the published arguments, and plainer ones."""
 
 
 def _solved(text: str) -> str | None:
@@ -192,7 +210,10 @@ def _solved(text: str) -> str | None:
     if quoted is None:
         return None
     # Upstream introduces its argument in up to three sentences, the last with a colon.
-    argument = re.sub(r"^.*?(?:argument|relations|question)\b[^.:]*: ", "", quoted[1].lower().rstrip("."), count=1)
+    argument = quoted[1].lower().rstrip(".")
+    for pattern, plain in _WORDINGS:
+        argument = re.sub(pattern, plain, argument)
+    argument = re.sub(r"^.*?(?:argument|relations|question)\b[^.:]*: ", "", argument, count=1)
     premises, conclusion = _CONCLUSION.split(argument, maxsplit=1) if _CONCLUSION.search(argument) else ("", "")
     names: dict[str, int] = {}
     claims = [_claim(_OPENING.sub("", s.strip()), names) for s in re.split(r"\. (?=\w)", premises.strip().rstrip("."))]
@@ -248,8 +269,12 @@ def _claim(sentence: str, names: dict[str, int]) -> Claim | None:
         return "all", _implies(read(found[1]), read(found[2]))
     if found := re.fullmatch(r"(?:nobody who is|no one who is|no) (.+),? is (.+)", sentence):
         return "all", _no(_both(read(found[1]), read(found[2])))
-    if found := re.fullmatch(rf"(?:(?:{_ONE}) who is|some) (.+) is (.+)", sentence):
+    if found := re.fullmatch(r"some (.+) is (.+)", sentence):
         return "some", _both(read(found[1]), read(found[2]))
+    if found := re.fullmatch(r"if (?:someone|something) is (.+), then that (?:person|thing) is (.+)", sentence):
+        return "all", _implies(read(found[1]), read(found[2]))
+    if found := re.fullmatch(r"every (.+) and every (.+) is (.+)", sentence):
+        return "all", _implies(read(f"{found[1]} or {found[2]}"), read(found[3]))
     if found := re.fullmatch(rf"(?:{_ONE}) is (.+)", sentence):
         return "some", read(found[1])
     if found := re.fullmatch(rf"(?:{_EVERY}) (.+?),? is (.+)", sentence):
@@ -267,6 +292,17 @@ def _formula(words: str, names: dict[str, int]) -> Formula:
     if " who is " in words:
         head, _, tail = words.partition(" who is ")
         return _both(_formula(head, names), _formula(tail, names))
+    # What binds weakest comes first; "and," stands for "and, in addition,".
+    if " or, otherwise, " in words:
+        head, _, tail = words.partition(" or, otherwise, ")
+        return _either(_formula(head, names), _formula(tail, names))
+    if found := re.fullmatch(r"(.+?) and, (.+)", words):
+        return _both(_formula(found[1], names), _formula(found[2], names))
+    if found := re.fullmatch(r"(?:(.+) and )?not both:? (.+) and (.+)", words):
+        denied = _no(_both(_formula(found[2], names), _formula(found[3], names)))
+        return _both(_formula(found[1], names), denied) if found[1] else denied
+    if found := re.fullmatch(r"at least one of these: (.+), (.+) or (.+)", words):
+        return _either(_formula(found[1], names), _either(_formula(found[2], names), _formula(found[3], names)))
     if found := re.fullmatch(r"(?:being )?neither (.+) nor (.+)", words):
         return _both(_no(_formula(found[1], names)), _no(_formula(found[2], names)))
     if found := re.fullmatch(r"none of this: (.+) or (.+?),?", words):
@@ -290,6 +326,10 @@ def _no(formula: Formula) -> Formula:
 
 def _both(first: Formula, second: Formula) -> Formula:
     return lambda kind: first(kind) and second(kind)
+
+
+def _either(first: Formula, second: Formula) -> Formula:
+    return lambda kind: first(kind) or second(kind)
 
 
 def _implies(first: Formula, second: Formula) -> Formula:

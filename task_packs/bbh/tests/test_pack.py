@@ -3,7 +3,6 @@ from __future__ import annotations
 import contextlib
 import io
 import json
-import os
 import random
 import subprocess
 import sys
@@ -176,6 +175,21 @@ def test_the_hub_is_a_source(monkeypatch: pytest.MonkeyPatch) -> None:
     assert asked == [("someone/bbh-copy", "boolean_expressions", "test")]
 
 
+def test_the_hub_converts_what_is_made_by_a_script(monkeypatch: pytest.MonkeyPatch) -> None:
+    def load_dataset(name: str, *configuration: str, split: str, **options: object) -> list[dict[str, str]]:
+        if configuration:
+            raise RuntimeError("Dataset scripts are no longer supported")
+        assert options == {
+            "data_files": {"test": "boolean_expressions/test/*.parquet"},
+            "revision": "refs/convert/parquet",
+        }
+        return [{"input": "not ( True ) is", "target": "False"}]
+
+    monkeypatch.setitem(sys.modules, "datasets", types.SimpleNamespace(load_dataset=load_dataset))
+    monkeypatch.setenv(published.VARIABLE, "someone/bbh-script")
+    assert PACK["boolean_expressions"].generate(random.Random(1), None).answer == "False"
+
+
 def test_a_failing_hub_is_missing_data(monkeypatch: pytest.MonkeyPatch) -> None:
     def load_dataset(*_: object, **__: object) -> None:
         raise ConnectionError("no network")
@@ -240,6 +254,17 @@ def test_bad_items_are_left_out(
     assert "item 1 is left out" in caplog.text and fault in caplog.text
 
 
+def test_an_input_with_two_targets_is_left_out_and_one_that_is_there_twice_is_not() -> None:
+    torn, twice = ("Did the red wire cause it?", "Did the blue wire cause it?")
+    problems = [Problem(torn, "Yes"), Problem(twice, "No"), Problem(torn, "No"), Problem(twice, "No")]
+    good, bad = published.sift(problems, forms.YES_NO)
+    assert good == [Problem(twice, "No")] * 2
+    assert [(item.position, item.fault) for item in bad] == [
+        (0, "the same input has another target elsewhere"),
+        (2, "the same input has another target elsewhere"),
+    ]
+
+
 def test_a_target_of_another_form_is_a_fault() -> None:
     assert published.fault(Problem("Is it?", "perhaps"), forms.YES_NO)
     assert published.fault(Problem("How many?", "some"), forms.INTEGER)
@@ -286,25 +311,6 @@ def test_nothing_is_in_two_classes() -> None:
         [*_NAMES, *_NAMES.values()],
     ):
         assert len(set(words)) == len(words)
-
-
-def test_questions_do_not_depend_on_the_hash_seed() -> None:
-    code = (
-        "import random; from r1ci_tasks_bbh import r1ci_task_packs\n"
-        "for task in r1ci_task_packs()[0].tasks:\n"
-        "    print([task.generate(random.Random(s), None).to_json() for s in range(3)])"
-    )
-    outputs = {
-        subprocess.run(
-            [sys.executable, "-c", code],
-            env={**os.environ, "PYTHONHASHSEED": seed},
-            capture_output=True,
-            text=True,
-            check=True,
-        ).stdout
-        for seed in ("1", "2")
-    }
-    assert len(outputs) == 1
 
 
 def test_importing_the_pack_imports_nothing_heavy() -> None:
