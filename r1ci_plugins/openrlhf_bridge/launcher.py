@@ -12,9 +12,9 @@ import runpy
 import sys
 from collections.abc import Sequence
 from importlib.metadata import PackageNotFoundError, distribution
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Literal
 
-from r1ci_plugins.errors import EnvironmentProblem, R1CIError, RecipeError, TaskError
+from r1ci_plugins.errors import EnvironmentProblem, R1CIError, RecipeError
 
 if TYPE_CHECKING:
     from r1ci_plugins.openrlhf_bridge.launch_plan import Plan
@@ -48,7 +48,6 @@ _EXAMPLE = {
     "train_sft": ("my-sft.yaml", "--adam.lr 1e-5"),
 }
 _MIN_DISK_MB = 500
-_SETUP_BUILDS_MODELS = "`make setup` builds the models of the CPU recipes"
 
 
 def train_ppo() -> None:
@@ -93,13 +92,15 @@ def _run(command: str, argv: Sequence[str]) -> int:
         return 0
 
     from r1ci_plugins.openrlhf_bridge.launch_plan import make_plan
+    from r1ci_plugins.openrlhf_bridge.policy_prompts import load_template
+    from r1ci_plugins.plugins import assemble
 
     plan = make_plan(command, own.plugin, own.recipe, own.overrides, rest)
     if own.dry_run:
         print(plan.describe())
     _prepare_process(plan)
     if command == "train_ppo":
-        template = _check_policy(plan)
+        template = load_template(plan.model, assemble(plan.recipe, plan.plugins).instructions)
         _check_machine(plan)
         if own.dry_run:
             print("\n# checked: flags, model folder, chat template, tasks, sandbox, disk. Nothing was started.")
@@ -174,40 +175,6 @@ def _prepare_process(plan: Plan) -> None:
     process_setup.install()
 
 
-def _check_policy(plan: Plan) -> ChatTemplate:
-    """Load the tokenizer and verify turn boundaries against its chat template.
-
-    Raises:
-        EnvironmentProblem: The model folder or its tokenizer cannot be loaded.
-        TemplateError: The chat template cannot carry the protocol.
-    """
-    from transformers import AutoTokenizer
-
-    from r1ci_plugins.plugins import assemble
-    from r1ci_plugins.protocol.chat_template import ChatTemplate
-
-    exists = os.path.isdir(plan.model)
-    looks_local = exists or plan.model.startswith((".", "/", "~")) or plan.model.count("/") != 1
-    looks_local = looks_local or os.path.isdir(os.path.dirname(plan.model))
-    if looks_local and not os.path.isfile(os.path.join(plan.model, "config.json")):
-        raise EnvironmentProblem(
-            f"the model folder {plan.model!r} {'has no config.json' if exists else 'is missing'}",
-            where="recipe key model",
-            fix=f"give a Hugging Face model folder or hub name; {_SETUP_BUILDS_MODELS}",
-        )
-    try:
-        tokenizer: Any = AutoTokenizer.from_pretrained(plan.model, trust_remote_code=True)
-    except Exception as error:  # transformers and the hub raise many types
-        place = "from this folder" if exists else "from the hub, and there is no such folder"
-        cause = next(iter(str(error).splitlines()), "")
-        raise EnvironmentProblem(
-            f"the tokenizer of {plan.model!r} cannot be loaded {place}: {type(error).__name__}: {cause}",
-            where="recipe key model",
-            fix=f"check the folder or hub name, and that the hub can be reached from here; {_SETUP_BUILDS_MODELS}",
-        ) from error
-    return ChatTemplate(tokenizer, assemble(plan.recipe, plan.plugins).instructions)
-
-
 def _check_machine(plan: Plan) -> None:
     """Build everything that a rollout worker will build, start and stop the sandbox once, look at the disk."""
     import asyncio
@@ -241,8 +208,9 @@ def _write_folder(plan: Plan, template: ChatTemplate | None) -> None:
     try:
         folder.path.mkdir(parents=True, exist_ok=True)
         if template is not None and not (resuming and folder.prompts("train").exists()):
-            for name in ("train", "eval"):
-                if plan.questions(name):
+            names: tuple[Literal["train", "eval"], ...] = ("train", "eval")
+            for name in names:
+                if plan.draws(name):
                     _write_prompts(plan, template, name)
         folder.recipe.write_text(dump(plan.recipe), encoding="utf-8")
         folder.run.write_text(plan.run_json(), encoding="utf-8")
@@ -254,37 +222,17 @@ def _write_folder(plan: Plan, template: ChatTemplate | None) -> None:
         ) from error
 
 
-def _write_prompts(plan: Plan, template: ChatTemplate, name: str) -> None:
+def _write_prompts(plan: Plan, template: ChatTemplate, name: Literal["train", "eval"]) -> None:
     """Generate the questions of ``train`` or ``eval``, with progress, and leave out those that do not fit."""
-    import random
-
-    from rich.progress import track
-
+    from r1ci_plugins.openrlhf_bridge.policy_prompts import fitting_questions, room_for_prompt
     from r1ci_plugins.tasks.prompts import write_prompts
-    from r1ci_plugins.tasks.splits import draw
 
-    protocol = plan.recipe.protocol
-    length = int(plan.flags.get("data.max_len") or 2048)
-    room = min(protocol.max_total_tokens or length, length)
-    kept, too_long = [], 0
-    for pack, task, split, count, difficulty in track(plan.questions(name), f"generating {name} questions"):
-        questions = list(draw(pack.name, task, split, plan.recipe.seed, count, difficulty))
-        fitting = [q for q in questions if len(template.prompt(q.text).token_ids) < room]
-        if not fitting:
-            raise TaskError(
-                f"every question of {pack.name}/{task.name} is longer than the context of {room} tokens",
-                where=f"recipe key tasks.{name}",
-                fix="raise trainer.data.max_len (and protocol.max_total_tokens), lower difficulty, or drop the task",
-            )
-        too_long += len(questions) - len(fitting)
-        kept += fitting
-    if too_long:
-        total = len(kept) + too_long
-        print(f"r1ci: {too_long} of {total} {name} questions do not fit {room} tokens and were left out")
-    if name == "train":  # OpenRLHF shuffles too, but only within an episode's dataloader
-        random.Random(plan.recipe.seed).shuffle(kept)
-    write_prompts(plan.folder.prompts(name), kept, template.prompt_text)
-    print(f"r1ci: {len(kept)} {name} questions in {plan.folder.prompts(name)}", flush=True)
+    room = room_for_prompt(plan.recipe, plan.flags)
+    found = fitting_questions(plan.recipe, name, plan.packs, plan.plugin_names, template, room)
+    for note in found.notes:
+        print(f"r1ci: {note}")
+    write_prompts(plan.folder.prompts(name), found.questions, template.prompt_text)
+    print(f"r1ci: {len(found.questions)} {name} questions in {plan.folder.prompts(name)}", flush=True)
 
 
 # -- the run ----------------------------------------------------------------------------------------------------------

@@ -73,6 +73,7 @@ def draw_all(
                 while len(running) < 2 * jobs and (block := stream.next_block()) is not None:
                     if jobs == 1:
                         stream.add(block, _make(stream.task, stream.draw, block))
+                        progress(sum(len(stream.drawn) for stream in streams))
                     else:
                         running[pool.submit(_make_in_worker, stream.draw, block)] = (stream, block)
             done, _ = wait(running, return_when=FIRST_COMPLETED) if running else (set(), None)

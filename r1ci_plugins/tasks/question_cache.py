@@ -41,7 +41,7 @@ class QuestionCache:
 
     def __init__(self, pack: TaskPack, folder: Path) -> None:
         self._pack = pack.name
-        self._source = _source(pack)
+        self._source = pack_source(pack)
         self._folder = folder / "questions"
 
     def read(self, task: Task, place: Sequence[object]) -> list[Question | None] | None:
@@ -78,7 +78,7 @@ def _cacheable(pack: str, task: Task) -> bool:
     return task.size is None and not any(name.startswith(f"R1CI_{pack.upper()}") for name in os.environ)
 
 
-def _source(pack: TaskPack) -> str:
+def pack_source(pack: TaskPack) -> str:
     """A hash of what decides a pack's questions: its files, the versions of its requirements, our way of drawing."""
     digest = hashlib.sha256(Path(splits.__file__).read_bytes())
     for module_name in sorted({type(task).__module__.partition(".")[0] for task in pack.tasks}):
