@@ -59,18 +59,19 @@ def fault(problem: Problem, form: Form) -> str | None:
 
 def sift(problems: Sequence[Problem], form: Form) -> tuple[list[Problem], list[BadItem]]:
     """Part the items that can be judged from those that cannot."""
+    faults = [fault(problem, form) for problem in problems]
     targets: dict[str, set[str]] = {}
-    for problem in problems:
-        targets.setdefault(problem.input, set()).add(problem.target)
+    for problem, reason in zip(problems, faults, strict=True):
+        if reason is None:
+            targets.setdefault(problem.input, set()).add(problem.target)
     good, bad = [], []
-    for index, problem in enumerate(problems):
-        reason = fault(problem, form)
+    for position, (problem, reason) in enumerate(zip(problems, faults, strict=True)):
         if reason is None and len(targets[problem.input]) > 1:
             reason = "the same input has another target elsewhere"
         if reason is None:
             good.append(problem)
         else:
-            bad.append(BadItem(index, reason))
+            bad.append(BadItem(position, reason))
     return good, bad
 
 
