@@ -25,20 +25,20 @@ def cut(text: str, max_chars: int) -> str:
 
 
 def render(result: ExecutionResult, limits: Limits, max_chars: int) -> str:
-    """The feedback message for one execution: output, then the error if there was one."""
-    parts = [result.stdout.rstrip()]
+    """The feedback message for one execution: both streams in order, then what ended it if that needs saying."""
+    parts = [result.output.rstrip()]
+    if result.truncated:
+        parts.append(f"[{result.truncated} bytes of output were not kept]")
     if result.status is ExecutionStatus.TIMEOUT:
-        parts.append(f"Error: the program was stopped after {result.wall_s:.0f} s (limit {limits.wall_s:g} s).")
+        used = f"{result.wall_s:.0f} s" if result.wall_s >= limits.wall_s else f"{result.cpu_s:.0f} s of CPU time"
+        limit = limits.wall_s if result.wall_s >= limits.wall_s or limits.cpu_s is None else limits.cpu_s
+        parts.append(f"Error: the program was stopped after {used} (limit {limit:g} s).")
     elif result.status is ExecutionStatus.MEMORY:
         parts.append(f"Error: the program ran out of memory (limit {limits.memory_mb} MiB).")
     elif result.status is ExecutionStatus.OUTPUT:
         parts.append("Error: the program was stopped because it printed too much.")
-    if result.status in (ExecutionStatus.ERROR, ExecutionStatus.OK):
-        parts.append(result.stderr.rstrip())
-        if result.status is ExecutionStatus.ERROR and not result.stderr.strip():
-            parts.append(f"Error: the program ended with exit status {result.exit_code}.")
-    if result.truncated:
-        parts.append(f"[{result.truncated} bytes of output were not kept]")
+    elif result.status is ExecutionStatus.ERROR and not result.stderr.strip():
+        parts.append(f"Error: the program ended with exit status {result.exit_code}.")
     body = "\n".join(part for part in parts if part)
     return f"{PREFIX}\n{cut(body, max_chars) if body else '(the program printed nothing)'}"
 

@@ -248,4 +248,5 @@ def _record(code: str, result: ExecutionResult) -> ToolCall:
         queue_s=result.queue_s,
         truncated=result.truncated,
         isolation=result.isolation,
+        attempts=result.attempts,
     )

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from itertools import chain
 
 from r1ci_plugins.protocol.segments import SegmentKind
 from r1ci_plugins.rollout.trajectory import StopReason, Trajectory
+from r1ci_plugins.sandbox.pool_metrics import quantiles
 
 
 @dataclass(frozen=True)
@@ -24,8 +26,10 @@ class Outcome:
         excluded: Whether an infrastructure fault keeps it out of loss and baseline.
         tool_errors: Error kind of every code call, empty for a successful one.
         timeouts: Code calls stopped at their time limit.
-        queue_s: Seconds its programs waited for a slot.
-        execution_s: Seconds its programs ran.
+        queue_s: Seconds that each of its programs waited for a slot.
+        execution_s: Seconds that each of them ran.
+        cpu_s: CPU seconds of each.
+        sandbox_retries: How often one of them was started again because the sandbox failed.
         action_tokens: Tokens the policy sampled.
         wall_s: Seconds the episode took.
     """
@@ -39,13 +43,16 @@ class Outcome:
     excluded: bool
     tool_errors: tuple[str, ...]
     timeouts: int
-    queue_s: float
-    execution_s: float
+    queue_s: tuple[float, ...]
+    execution_s: tuple[float, ...]
+    cpu_s: tuple[float, ...]
+    sandbox_retries: int
     action_tokens: int
     wall_s: float
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "tool_errors", tuple(self.tool_errors))  # JSON gives a list back
+        for name in ("tool_errors", "queue_s", "execution_s", "cpu_s"):  # JSON gives lists back
+            object.__setattr__(self, name, tuple(getattr(self, name)))
 
     @classmethod
     def of(cls, trajectory: Trajectory) -> Outcome:
@@ -60,8 +67,10 @@ class Outcome:
             excluded=trajectory.excluded,
             tool_errors=tuple(call.error for call in trajectory.tool_calls),
             timeouts=sum(call.status == "timeout" for call in trajectory.tool_calls),
-            queue_s=sum(call.queue_s for call in trajectory.tool_calls),
-            execution_s=sum(call.wall_s for call in trajectory.tool_calls),
+            queue_s=tuple(call.queue_s for call in trajectory.tool_calls),
+            execution_s=tuple(call.wall_s for call in trajectory.tool_calls),
+            cpu_s=tuple(call.cpu_s for call in trajectory.tool_calls),
+            sandbox_retries=sum(call.attempts - 1 for call in trajectory.tool_calls),
             action_tokens=sum(
                 len(segment.token_ids) for segment in trajectory.segments if segment.kind is SegmentKind.ACTION
             ),
@@ -84,6 +93,10 @@ def batch_metrics(outcomes: Sequence[Outcome]) -> dict[str, float]:
     metrics = _metrics(outcomes)
     for reason in StopReason:
         metrics[f"stop/{reason.value}"] = _mean(o.stop_reason == reason.value for o in outcomes)
+    metrics["sandbox_retries"] = float(sum(o.sandbox_retries for o in outcomes))
+    for name in ("queue_s", "execution_s", "cpu_s"):
+        if seconds := [value for outcome in outcomes for value in getattr(outcome, name)]:
+            metrics |= quantiles(name, seconds)
     calls = [error for outcome in outcomes for error in outcome.tool_errors]
     for kind, count in Counter(error for error in calls if error).most_common(10):
         metrics[f"tool_error/{kind}"] = count / len(calls)
@@ -113,8 +126,8 @@ def _metrics(outcomes: Sequence[Outcome]) -> dict[str, float]:
         "code_share": _mean(bool(o.tool_errors) for o in outcomes),
         "tool_error_rate": sum(bool(e) for o in outcomes for e in o.tool_errors) / calls if calls else 0.0,
         "timeouts": float(sum(o.timeouts for o in outcomes)),
-        "queue_s": sum(o.queue_s for o in outcomes) / calls if calls else 0.0,
-        "execution_s": sum(o.execution_s for o in outcomes) / calls if calls else 0.0,
+        "queue_s": sum(chain.from_iterable(o.queue_s for o in outcomes)) / calls if calls else 0.0,
+        "execution_s": sum(chain.from_iterable(o.execution_s for o in outcomes)) / calls if calls else 0.0,
         "action_tokens": _mean(o.action_tokens for o in outcomes),
         "wall_s": _mean(o.wall_s for o in outcomes),
     }

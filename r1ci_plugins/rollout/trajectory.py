@@ -44,6 +44,7 @@ class ToolCall:
         queue_s: Seconds it waited for a slot.
         truncated: Bytes of output that were dropped.
         isolation: What isolated it.
+        attempts: How often it was started: more than once when the sandbox failed.
     """
 
     code: str
@@ -54,6 +55,7 @@ class ToolCall:
     queue_s: float
     truncated: int
     isolation: str
+    attempts: int = 1
 
 
 @dataclass(frozen=True)

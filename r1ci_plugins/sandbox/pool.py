@@ -15,14 +15,14 @@ import os
 import sys
 import tempfile
 import time
-from collections import Counter, deque
-from collections.abc import Coroutine, Iterator, Mapping, Sequence
+from collections.abc import Coroutine, Iterator
 from pathlib import Path
 
 from r1ci_plugins.errors import InfrastructureFault, R1CIError, SandboxUnavailable
 from r1ci_plugins.sandbox import canary
 from r1ci_plugins.sandbox.contract import ExecutionResult, ExecutionStatus, Limits
 from r1ci_plugins.sandbox.jail import Jail
+from r1ci_plugins.sandbox.pool_metrics import PoolMetrics
 from r1ci_plugins.sandbox.preload import PROFILES, profile_of
 from r1ci_plugins.sandbox.slot import Slot
 from r1ci_plugins.sandbox.user_lease import UserLease
@@ -32,7 +32,6 @@ log = logging.getLogger(__name__)
 
 ATTEMPTS = 3
 RECYCLE_AFTER = 20_000  # jobs; a fork server does not age, but nobody should have to rely on that
-REMEMBERED = 10_000  # jobs that the quantiles are computed over
 STARTED_AT_ONCE = ("light", "numeric")
 
 
@@ -262,34 +261,6 @@ class SlotPool:
         task = asyncio.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
-
-
-class PoolMetrics:
-    """What has happened in a pool."""
-
-    def __init__(self) -> None:
-        self.outcomes: Counter[str] = Counter()
-        self.recycled: Counter[str] = Counter()
-        self._recent: deque[tuple[float, float, float]] = deque(maxlen=REMEMBERED)
-
-    def add(self, result: ExecutionResult) -> None:
-        """Count one program."""
-        self.outcomes[result.status.value] += 1
-        self._recent.append((result.queue_s, result.wall_s, result.cpu_s))
-
-    def summary(self) -> dict[str, float]:
-        """Numbers by name."""
-        named = {f"outcome/{name}": float(count) for name, count in sorted(self.outcomes.items())}
-        named |= {f"recycled/{name}": float(count) for name, count in sorted(self.recycled.items())}
-        for name, values in zip(("queue_s", "wall_s", "cpu_s"), zip(*self._recent, strict=True), strict=False):
-            named |= quantiles(name, values)
-        return named
-
-
-def quantiles(name: str, values: Sequence[float]) -> Mapping[str, float]:
-    """Median and 99th percentile (nearest rank) by name."""
-    ordered = sorted(values)
-    return {f"{name}_p{q}": ordered[min(len(ordered) - 1, len(ordered) * q // 100)] for q in (50, 99)}
 
 
 @contextlib.contextmanager

@@ -100,7 +100,7 @@ class Instant:
     async def close(self) -> None: ...
 
     async def run(self, code: str, limits: Limits) -> ExecutionResult:
-        return ExecutionResult(self._output, "", ExecutionStatus.OK, 0, 0.1, 0.1, 0.0, 0, self.isolation)
+        return ExecutionResult(self._output, "", self._output, ExecutionStatus.OK, 0, 0.1, 0.1, 0.0, 0, self.isolation)
 
 
 def turn_text(rng: random.Random, code: bool) -> str:

@@ -9,7 +9,7 @@ from r1ci_plugins.sandbox.contract import ExecutionResult, ExecutionStatus, Limi
 
 
 def result(status=ExecutionStatus.OK, stdout="", stderr="", exit_code=0, truncated=0):
-    return ExecutionResult(stdout, stderr, status, exit_code, 1.0, 0.5, 0.0, truncated, "none")
+    return ExecutionResult(stdout, stderr, stdout + stderr, status, exit_code, 1.0, 0.5, 0.0, truncated, "none")
 
 
 @given(st.text(max_size=3000), st.integers(min_value=60, max_value=2000))
@@ -28,6 +28,16 @@ def test_a_cut_keeps_head_and_tail_and_says_how_much(text, limit):
 def test_output_and_traceback_are_both_shown():
     text = render(result(ExecutionStatus.ERROR, "7\n", "Traceback ...\nValueError: no\n", 1), Limits(), 4000)
     assert text == "Code Execution Results:\n7\nTraceback ...\nValueError: no"
+
+
+def test_streams_are_shown_in_the_order_they_were_written():
+    mixed = ExecutionResult("a\nc\n", "b\n", "a\nb\nc\n", ExecutionStatus.OK, 0, 1.0, 0.5, 0.0, 0, "none")
+    assert render(mixed, Limits(), 4000) == "Code Execution Results:\na\nb\nc"
+
+
+def test_a_cpu_limit_is_told_as_such():
+    text = render(result(ExecutionStatus.TIMEOUT), Limits(cpu_s=2.0), 4000)
+    assert "limit 2 s" in text and "CPU" in text
 
 
 @pytest.mark.parametrize(

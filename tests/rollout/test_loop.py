@@ -42,7 +42,7 @@ class FakeSandbox:
         if self.fail:
             self.fail -= 1
             raise OSError("slot lost")
-        return ExecutionResult(self.stdout, "", ExecutionStatus.OK, 0, 0.1, 0.1, 0.0, 0, self.isolation)
+        return ExecutionResult(self.stdout, "", self.stdout, ExecutionStatus.OK, 0, 0.1, 0.1, 0.0, 0, self.isolation)
 
 
 @pytest.fixture

@@ -15,16 +15,25 @@ from r1ci_plugins.tasks.task import Question
 
 def outcome(task="demo/a", question="q", correct=False, reward=0.0, stop=StopReason.ANSWERED, errors=(), **values):
     defaults = {
-        "reward_terms": {"correctness": reward}, "excluded": False, "timeouts": 0, "queue_s": 0.0, "execution_s": 0.0,
+        "reward_terms": {"correctness": reward}, "excluded": False, "timeouts": 0, "queue_s": (), "execution_s": (),
+        "cpu_s": (), "sandbox_retries": 0,
         "action_tokens": 10, "wall_s": 1.0,
     }  # fmt: skip
     return Outcome(task, question, correct, reward, stop_reason=stop.value, tool_errors=errors, **(defaults | values))
 
 
 BATCH = [
-    outcome("demo/a", correct=True, reward=1.0, errors=("", "ValueError"), queue_s=0.5, execution_s=3.0, wall_s=4.0),
+    outcome(
+        "demo/a",
+        correct=True,
+        reward=1.0,
+        errors=("", "ValueError"),
+        queue_s=(0.5, 0.0),
+        execution_s=(1.0, 2.0),
+        wall_s=4.0,
+    ),
     outcome("demo/a", stop=StopReason.VOID_TURN, reward=-0.5, action_tokens=30, reward_terms={"correctness": 0.0}),
-    outcome("demo/b", correct=True, reward=1.0, errors=("timeout", "ValueError"), timeouts=1, execution_s=1.0),
+    outcome("demo/b", correct=True, reward=1.0, errors=("timeout", "ValueError"), timeouts=1, execution_s=(0.5, 0.5)),
     outcome("demo/b", stop=StopReason.INFRASTRUCTURE_FAULT, excluded=True, reward_terms={}, wall_s=10.0),
 ]
 
@@ -45,6 +54,9 @@ def test_a_batch_worked_out_by_hand():
         "timeouts": 1,
         "queue_s": 0.125,
         "execution_s": 1.0,
+        "execution_s_p50": 1.0,
+        "execution_s_p99": 2.0,
+        "sandbox_retries": 0,
         "action_tokens": 15,
         "wall_s": 4.0,
         "stop/answered": 0.5,
@@ -88,8 +100,10 @@ OUTCOMES = st.builds(
     excluded=st.booleans(),
     tool_errors=st.lists(WORDS, max_size=4).map(tuple),
     timeouts=st.integers(0, 4),
-    queue_s=TIMES,
-    execution_s=TIMES,
+    queue_s=st.lists(TIMES, max_size=4),
+    execution_s=st.lists(TIMES, max_size=4),
+    cpu_s=st.lists(TIMES, max_size=4),
+    sandbox_retries=st.integers(0, 3),
     action_tokens=st.integers(0, 10**6),
     wall_s=TIMES,
 )
@@ -143,8 +157,10 @@ def test_an_outcome_summarises_its_trajectory():
         excluded=False,
         tool_errors=("", "ValueError", "timeout"),
         timeouts=1,
-        queue_s=0.75,
-        execution_s=63.0,
+        queue_s=(0.25, 0.0, 0.5),
+        execution_s=(1.0, 2.0, 60.0),
+        cpu_s=(0.0, 0.0, 0.0),
+        sandbox_retries=0,
         action_tokens=7,
         wall_s=70.0,
     )
