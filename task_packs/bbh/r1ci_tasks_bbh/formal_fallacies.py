@@ -9,6 +9,7 @@ from __future__ import annotations
 import random
 import re
 from collections.abc import Callable, Sequence
+from functools import cache
 from itertools import combinations
 from typing import NamedTuple
 
@@ -29,19 +30,11 @@ _PREDICATES = tuple(
 )
 
 
-Formula = Callable[[int], bool]
-"""Whether things of a type satisfy it."""
-
-
 class Literal(NamedTuple):
     """A predicate, by number, or its negation."""
 
     predicate: int
     positive: bool
-
-    def holds(self, kind: int) -> bool:
-        """Whether it is true of things of a type."""
-        return (kind >> self.predicate & 1 == 1) is self.positive
 
 
 class Statement(NamedTuple):
@@ -97,15 +90,20 @@ def _capital(words: str) -> str:
     return words[0].upper() + words[1:]
 
 
-def _mask(holds: Formula, size: int) -> int:
-    return sum(1 << kind for kind in range(1 << size) if holds(kind))
+@cache
+def _kinds(literal: Literal, size: int) -> int:
+    """The types of which a literal is true, as a bit mask."""
+    return sum(1 << kind for kind in range(1 << size) if (kind >> literal.predicate & 1 == 1) is literal.positive)
 
 
 def _statement(rng: random.Random, phrases: Sequence[str]) -> Statement:
     """A random statement about two or three of the predicates."""
     size = len(phrases)
+    everything = (1 << (1 << size)) - 1
     chosen = rng.sample(range(size), min(size, rng.choice((2, 2, 3))))
-    a, b, *rest = [Literal(predicate, rng.random() < 0.75) for predicate in chosen]
+    literals = [Literal(predicate, rng.random() < 0.75) for predicate in chosen]
+    a, b, *rest = literals
+    x, y, *_ = kinds = [_kinds(literal, size) for literal in literals]
 
     def say(*literals: Literal, joined: str = "") -> str:
         # What is denied comes last, where "not" cannot be taken to deny both.
@@ -114,46 +112,33 @@ def _statement(rng: random.Random, phrases: Sequence[str]) -> Statement:
             ("" if literal.positive else "not ") + phrases[literal.predicate] for literal in ordered
         )
 
-    if rest:
-        c = rest[0]
-        frames: Sequence[tuple[bool, Formula, str]] = (
+    if not rest:
+        return rng.choice(
             (
-                True,
-                lambda k: not (a.holds(k) and b.holds(k)) or c.holds(k),
-                f"everybody who is {say(a, b, joined='and')} is {say(c)}",
+                lambda: Statement(True, everything & ~x | y, f"everybody who is {say(a)} is {say(b)}"),
+                lambda: Statement(True, everything & ~x | y, f"to be {say(a)}, one has to be {say(b)}"),
+                lambda: Statement(True, everything & ~(x & y), f"nobody who is {say(a)} is {say(b)}"),
+                lambda: Statement(True, x | y, f"everybody is {say(a, b, joined='or')}"),
+                lambda: Statement(False, x & y, f"somebody is {say(a, b, joined='and')}"),
+                lambda: Statement(False, x & ~y, f"not everybody who is {say(a)} is {say(b)}"),
+            )
+        )()
+    c, z = rest[0], kinds[2]
+    return rng.choice(
+        (
+            lambda: Statement(
+                True, everything & ~(x & y) | z, f"everybody who is {say(a, b, joined='and')} is {say(c)}"
             ),
-            (
-                True,
-                lambda k: not (a.holds(k) or b.holds(k)) or c.holds(k),
-                f"everybody who is {say(a, b, joined='or')} is {say(c)}",
+            lambda: Statement(
+                True, everything & ~(x | y) | z, f"everybody who is {say(a, b, joined='or')} is {say(c)}"
             ),
-            (
-                True,
-                lambda k: not a.holds(k) or b.holds(k) or c.holds(k),
-                f"everybody who is {say(a)} is {say(b, c, joined='or')}",
+            lambda: Statement(True, everything & ~x | y | z, f"everybody who is {say(a)} is {say(b, c, joined='or')}"),
+            lambda: Statement(
+                True, everything & ~x | y & z, f"to be {say(a)}, one has to be {say(b, c, joined='and')}"
             ),
-            (
-                True,
-                lambda k: not a.holds(k) or (b.holds(k) and c.holds(k)),
-                f"to be {say(a)}, one has to be {say(b, c, joined='and')}",
-            ),
-            (
-                False,
-                lambda k: a.holds(k) and b.holds(k) and c.holds(k),
-                f"there is somebody who is {say(a, b, c, joined='and')}",
-            ),
+            lambda: Statement(False, x & y & z, f"there is somebody who is {say(a, b, c, joined='and')}"),
         )
-    else:
-        frames = (
-            (True, lambda k: not a.holds(k) or b.holds(k), f"everybody who is {say(a)} is {say(b)}"),
-            (True, lambda k: not a.holds(k) or b.holds(k), f"to be {say(a)}, one has to be {say(b)}"),
-            (True, lambda k: not (a.holds(k) and b.holds(k)), f"nobody who is {say(a)} is {say(b)}"),
-            (True, lambda k: a.holds(k) or b.holds(k), f"everybody is {say(a, b, joined='or')}"),
-            (False, lambda k: a.holds(k) and b.holds(k), f"somebody is {say(a, b, joined='and')}"),
-            (False, lambda k: a.holds(k) and not b.holds(k), f"not everybody who is {say(a)} is {say(b)}"),
-        )
-    universal, holds, words = rng.choice(frames)
-    return Statement(universal, _mask(holds, size), words)
+    )()
 
 
 def _valid(premises: Sequence[Statement], conclusion: Statement, size: int) -> bool:
@@ -170,6 +155,9 @@ def _valid(premises: Sequence[Statement], conclusion: Statement, size: int) -> b
     # The counterexample in which as many types exist as may.
     return not all(allowed & kinds for kinds in needed)
 
+
+Formula = Callable[[int], bool]
+"""Whether things of a type satisfy it."""
 
 Claim = tuple[str, Formula]
 """``all``, ``some`` or ``it`` (one thing that has a name), and of which types they are."""
@@ -317,7 +305,8 @@ def _formula(words: str, names: dict[str, int]) -> Formula:
     while found := re.match(r"(not|being|to be|also|both|either|an?|,) +", words):
         positive ^= found[1] == "not"
         words = words[found.end() :]
-    return Literal(names.setdefault(words, len(names)), positive).holds
+    bit = 1 << names.setdefault(words, len(names))
+    return lambda kind: (kind & bit != 0) is positive
 
 
 def _no(formula: Formula) -> Formula:

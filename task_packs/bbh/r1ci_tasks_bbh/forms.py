@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from r1ci_plugins.tasks import answers
@@ -19,11 +19,13 @@ class Form:
         request: What the answer has to be, as the end of "Put the final answer between <<< and >>>: ...".
         examples: Two answers of this form; the text shows the first that is not correct.
         read: Reads an answer, given the problem's text, to a value that equality compares; raises ``Unreadable``.
+        rewritten: Other ways to write an answer that is in this form.
     """
 
     request: str
     examples: tuple[str, str]
     read: Callable[[str, str], object]
+    rewritten: Callable[[str], Sequence[str]] = lambda answer: ()
 
     def same(self, answer: str, target: str, problem: str) -> bool:
         """Whether two answers to a problem mean the same.
@@ -43,8 +45,12 @@ class Form:
 
 
 def _one_of(*options: str) -> Form:
-    pattern = " or ".join(options)
-    return Form(f"one word, {pattern}", (pattern, pattern), lambda answer, _: answers.choice(answer, options))
+    return Form(
+        f"one word, {' or '.join(options)}",
+        ("answer", "answer"),
+        lambda answer, _: answers.choice(answer, options),
+        lambda answer: (answer.upper(), answer.lower()),
+    )
 
 
 def _brackets(answer: str, _: str) -> str:
@@ -62,10 +68,21 @@ LETTER = Form(
     "the letter of one option in parentheses",
     ("(X)", "(Z)"),
     lambda answer, problem: answers.choice(answer, list(options_of(problem))),
+    lambda answer: (answer.strip("()"), answer.lower(), answer.strip("("), f"[{answer.strip('()')}]"),
 )
 YES_NO = _one_of("yes", "no")
 TRUE_FALSE = _one_of("True", "False")
 VALID_INVALID = _one_of("valid", "invalid")
 INTEGER = Form("an integer", ("123456", "-123456"), lambda answer, _: answers.integer(answer))
-BRACKETS = Form("only the brackets that are missing, separated by blanks", (") } ]", "] ) }"), _brackets)
-WORDS = Form("all the words, separated by blanks", ("first second third", "one two three"), _words)
+BRACKETS = Form(
+    "only the brackets that are missing, separated by blanks",
+    (") } ]", "] ) }"),
+    _brackets,
+    lambda answer: (answer.replace(" ", ""), answer.replace(" ", ", ")),
+)
+WORDS = Form(
+    "all the words, separated by blanks",
+    ("first second third", "one two three"),
+    _words,
+    lambda answer: (answer.replace(" ", ", "), answer.replace(" ", "\n"), answer.title()),
+)

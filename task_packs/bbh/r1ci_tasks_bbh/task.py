@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import random
 from abc import abstractmethod
+from collections.abc import Sequence
 
 from r1ci_plugins import Question, Task
 from r1ci_plugins.errors import MissingData
@@ -66,6 +67,9 @@ class BbhTask(Task):
 
     def check(self, question: Question, answer: str) -> bool:
         return self.form.same(answer, question.answer, problem_text(question))
+
+    def variations(self, question: Question) -> Sequence[str]:
+        return self.form.rewritten(question.answer)
 
     def solve(self, question: Question) -> str | None:
         return self.solution(problem_text(question))
