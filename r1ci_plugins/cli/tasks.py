@@ -12,7 +12,7 @@ from r1ci_plugins.suggestion import suggest
 from r1ci_plugins.tasks.splits import draw
 from r1ci_plugins.tasks.task import Question, Task, TaskPack
 
-app = typer.Typer(help="List tasks, describe one, and draw questions of it.", no_args_is_help=True)
+app = typer.Typer(help="List tasks, describe one, draw questions of it, and measure them all.", no_args_is_help=True)
 
 Name = Annotated[str, typer.Argument(help="pack/task, or the task alone where only one pack has it.")]
 Seed = Annotated[int, typer.Option(help="The recipe's seed.")]
@@ -74,6 +74,61 @@ def sample(
         else:
             typer.echo("\n" if number else "", nl=False)
             _print(question)
+
+
+@app.command()
+def table(
+    pack: Annotated[str | None, typer.Option(help="Only this pack's tasks.")] = None,
+    seconds: Annotated[float, typer.Option(min=0.05, help="Time for each task's questions.")] = 1.0,
+    jobs: Annotated[int | None, typer.Option("-j", "--jobs", min=1, help="Processes; default one per core.")] = None,
+    json: Annotated[bool, typer.Option("--json", help="One JSON object a line.")] = False,
+) -> None:
+    """Measure every installed task: number of different questions, speed of its generator and of its checker.
+
+    Questions are counted at the default difficulty, 2000 at most; of a slow task the table says how many there are at
+    least, by how rarely the few that were drawn repeat (95 % confidence).
+    """
+    from dataclasses import asdict
+    from json import dumps
+
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+    from rich.table import Table
+    from rich.text import Text
+
+    from r1ci_plugins.tasks.measurement import measure_all
+    from r1ci_plugins.tasks.suite import load_suite
+
+    packs = _packs(pack)
+    members = load_suite("default").members
+    tasks = {f"{name}/{task.name}": task for name in packs for task in packs[name].tasks}
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+        bar = progress.add_task("measuring", total=len(tasks))
+        found = measure_all(packs, seconds, jobs, lambda name: progress.update(bar, advance=1, description=name))
+    heads = ("pack", "task", "class", "part", "questions", "questions/s", "check ms", "problem")
+    rows = []
+    for full, one in found.items():
+        part = members[full].part if full in members else ""
+        if json:
+            typer.echo(dumps({"task": full, "capability": tasks[full].capability, "part": part, **asdict(one)}))
+        speed = "" if one.questions_per_s is None else f"{one.questions_per_s:.0f}"
+        check = "" if one.check_ms is None else f"{one.check_ms:.3f}"
+        count = "" if one.questions_per_s is None else one.questions_text
+        rows.append((*full.split("/"), tasks[full].capability, part, count, speed, check, one.problem))
+    if json:
+        return
+    if not sys.stdout.isatty():
+        for row in (heads, *rows):
+            typer.echo("\t".join(row))
+        return
+    shown = Table(*heads[:4], box=None, pad_edge=False)
+    for head in heads[4:7]:
+        shown.add_column(head, justify="right")
+    shown.add_column(heads[7])
+    for row in rows:
+        shown.add_row(*map(Text, row))
+    Console().print(shown)
 
 
 def _print(question: Question) -> None:

@@ -6,16 +6,11 @@ made in any process and selected in their order.
 
 from __future__ import annotations
 
-import multiprocessing
-import os
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
-from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, wait
 from dataclasses import dataclass
 
-from r1ci_plugins.errors import TaskError
-from r1ci_plugins.plugins import load_packs, load_plugins
+from r1ci_plugins.tasks.pack_processes import default_jobs, loaded_pack, pack_processes
 from r1ci_plugins.tasks.question_cache import QuestionCache, cache_folder
 from r1ci_plugins.tasks.splits import SHARES, Selection, own_candidate
 from r1ci_plugins.tasks.task import Question, Task, TaskPack
@@ -36,11 +31,6 @@ class Draw:
     seed: int
     count: int
     difficulty: int | None = None
-
-
-def default_jobs() -> int:
-    """One process per core that this process may use; at most 16, for a pack's process may need 300 MB."""
-    return min(len(os.sched_getaffinity(0)), 16)
 
 
 def draw_all(
@@ -67,7 +57,7 @@ def draw_all(
     caches = {name: QuestionCache(pack, cache_folder()) for name, pack in packs.items()}
     streams = [_Stream(draw, packs[draw.pack][draw.task], caches[draw.pack]) for draw in draws]
     running: dict[Future[Candidates], tuple[_Stream, int]] = {}
-    with _pool(jobs, sorted(packs), plugins) as pool:
+    with pack_processes(jobs, sorted(packs), plugins) as pool:
         while unfinished := [stream for stream in streams if not stream.complete]:
             for stream in unfinished:
                 while len(running) < 2 * jobs and (block := stream.next_block()) is not None:
@@ -136,32 +126,5 @@ def _make(task: Task, draw: Draw, block: int) -> Candidates:
     ]
 
 
-# -- worker processes -------------------------------------------------------------------------------------------------
-
-_packs: Mapping[str, TaskPack] = {}
-
-
-@contextmanager
-def _pool(jobs: int, packs: Collection[str], plugins: Sequence[str]) -> Iterator[ProcessPoolExecutor]:
-    """Processes that have loaded the packs. They start with the first task, so none does if all is cached."""
-    # Spawned, not forked: this process may have threads of torch or of a tokenizer.
-    context = multiprocessing.get_context("spawn")
-    pool = ProcessPoolExecutor(jobs, context, initializer=_load, initargs=(packs, plugins))
-    try:
-        yield pool
-    except BrokenProcessPool as error:
-        raise TaskError(
-            "a process that generates questions died, or could not load the task packs",
-            fix="its output is above; if it is the memory, use fewer processes",
-        ) from error
-    finally:
-        pool.shutdown(cancel_futures=True)
-
-
-def _load(packs: Collection[str], plugins: Sequence[str]) -> None:
-    global _packs
-    _packs = load_packs(packs, plugins=load_plugins(plugins) if plugins else None)
-
-
 def _make_in_worker(draw: Draw, block: int) -> Candidates:
-    return _make(_packs[draw.pack][draw.task], draw, block)
+    return _make(loaded_pack(draw.pack)[draw.task], draw, block)

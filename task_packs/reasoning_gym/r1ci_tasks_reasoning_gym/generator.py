@@ -73,6 +73,9 @@ class Generator:
             line = child.stdout.readline()
         except (BrokenPipeError, ConnectionResetError):
             line = ""
+        except BaseException:  # interrupted: a late reply would be taken for that to the next request
+            self.close()
+            raise
         if not line.endswith("\n"):
             self.close()
             return ""
