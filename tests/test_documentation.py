@@ -3,6 +3,11 @@
 from __future__ import annotations
 
 import re
+import shutil
+import subprocess
+import sys
+import sysconfig
+import venv
 from pathlib import Path
 
 import pytest
@@ -44,6 +49,26 @@ def test_the_pack_of_contributing_works(install):
     for question in draw("my_tasks", task, "rl", 7, 20, 2):
         assert ask_task(task, question, f" {question.answer}. ").correct
         assert not ask_task(task, question, question.answer + "1").correct
+
+
+def test_the_pack_of_contributing_is_short_and_passes_outside_the_repository(tmp_path):
+    files = {"my_tasks.py": blocks(CONTRIBUTING, "python")[0], "pyproject.toml": blocks(CONTRIBUTING, "toml")[0]}
+    assert sum(len(text.splitlines()) for text in files.values()) < 40
+    folder, environment = tmp_path / "pack", tmp_path / "environment"
+    folder.mkdir()
+    for name, text in files.items():
+        (folder / name).write_text(text)
+    # A fresh environment, with what is installed here in reach: a third party would have got that from an index.
+    venv.create(environment)
+    (library,) = environment.glob("lib/python*/site-packages")
+    (library / "installed.pth").write_text(f"import site; site.addsitedir({sysconfig.get_path('purelib')!r})\n")
+    python = str(environment / "bin" / "python")
+    pip = [sys.executable, "-m", "pip", "--python", python, "install", "--quiet", "--no-deps", "--no-build-isolation"]
+    subprocess.run([*pip, str(folder)], check=True, cwd=tmp_path)
+    shutil.rmtree(folder)  # what is validated is what was installed
+    r1ci = [python, "-c", "from r1ci_plugins.cli.main import main; main()"]
+    shown = subprocess.run([*r1ci, "validate", "my_tasks"], cwd=tmp_path, capture_output=True, text=True)
+    assert shown.returncode == 0 and "1 passed, 0 failed" in shown.stdout, shown.stdout + shown.stderr
 
 
 def test_the_plugin_of_contributing_works(install):
