@@ -28,7 +28,7 @@ def test_other_symbols_are_wrong(answer):
     assert not TASK.check(question(TEXT, ["3", "5", "B", "C"]), answer)
 
 
-@pytest.mark.parametrize("answer", ["39BC", "15BC", "35KC", "53BC"])
+@pytest.mark.parametrize("answer", ["39BC", "15BC", "35KC", "53BC", "59BC"])
 def test_a_reference_that_contradicts_the_feedback_is_wrong(answer):
     assert not TASK.check(question(TEXT, list(answer)), answer)
 

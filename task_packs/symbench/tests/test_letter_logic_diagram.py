@@ -33,6 +33,7 @@ def test_given_letters_stay():
     "square",
     [
         [[LETTERS[(c - r) % 7] for c in range(7)] for r in range(7)],  # Latin, but all letters on the anti-diagonal
+        [[*"abcdef"[: 6 - r], "g", *"abcdef"[6 - r :]] for r in range(7)],  # only the rows are right
         CYCLIC[:6],
         [*CYCLIC[:6], CYCLIC[6][:6]],
         [*CYCLIC[:6], CYCLIC[5]],

@@ -27,7 +27,7 @@ def test_every_choice_within_the_bound_is_right(answer):
     [
         "0 2, 0 0, 1 0, 1 0",  # a cell twice
         "0 2, 0 0, 1 0, 1 1",  # a number twice
-        "0 0, 0 1, 1 0, 2 1",  # without the top right cell
+        "0 0, 1 0, 1 2, 2 1",  # without the top right cell
         "0 2, 0 1, 0 0, 2 1",  # a column sum of 7
         "0 2, 0 0, 1 0",
         "0 2, 0 0, 1 0, 1 2, 0 1",

@@ -38,6 +38,7 @@ def test_draws_stay_and_discards_go():
     assert TASK.check(question(hand, [("A", "A"), ("A", "A")]), "0")
     assert TASK.check(question(hand, [("B", "A"), ("D", "D")]), "2")
     assert TASK.check(question(hand, [("B", "C"), ("D", "D")]), "0")
+    assert TASK.check(question("AABEGIKMOQSUW", [("Y", "A"), ("C", "C")]), "2")  # one of two is discarded
 
 
 def test_a_text_without_chi_has_none():

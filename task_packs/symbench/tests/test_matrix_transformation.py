@@ -11,7 +11,15 @@ def question(*rows):
 
 
 @pytest.mark.parametrize(
-    "answer", ["D,A,E,B,F,C", "[D, A, E, B, F, C]", "[['D','A'],['E','B'],['F','C']]", "d a\ne b\nf c"]
+    "answer",
+    [
+        "D,A,E,B,F,C",
+        "[D, A, E, B, F, C]",
+        "[['D','A'],['E','B'],['F','C']]",
+        "**D,A,E,B,F,C**",
+        "D,A,E,B,F,C.",
+        "d a\ne b\nf c",
+    ],
 )
 def test_the_rotated_rows_are_read_in_any_form(answer):
     assert TASK.check(question("A B C", "D E F"), answer)
@@ -24,7 +32,7 @@ def test_other_turns_are_wrong(answer):
     assert not TASK.check(question("A B C", "D E F"), answer)
 
 
-@pytest.mark.parametrize("rows", [("$ *", "$ $"), ("* ^", "* *"), ("# $", "* ."), (". &", "! .")])
+@pytest.mark.parametrize("rows", [("$ *", "$ $"), ("* ^", "* *"), ("# $", "$ %"), ("# .", "& !")])
 def test_entries_that_look_like_markup_are_entries(rows):
     q = question(*rows)
     assert TASK.check(q, q.answer)
