@@ -280,6 +280,14 @@ def test_bracket_sequences_are_compared_whatever_stands_between(sequence: str, s
     assert not correct(task, question, question.example)
 
 
+@given(st.permutations(["fig", "apple", "plum", "it&t", "pear"]), st.sampled_from([" ", ", ", "\n", "; "]))
+def test_words_are_compared_in_order_whatever_stands_between(words: list[str], separator: str) -> None:
+    task = PACK["word_sorting"]
+    question = task.ask(Problem("", "apple fig it&t pear plum"), "test")  # type: ignore[attr-defined]
+    assert correct(task, question, separator.join(words)) is (words == sorted(words))
+    assert not correct(task, question, separator.join(sorted(words)[1:]))
+
+
 @given(st.text(max_size=60))
 def test_no_text_makes_a_checker_raise(answer: str) -> None:
     for task in TASKS:
