@@ -112,15 +112,20 @@ def measure(pack: str, task: Task, seconds: float) -> Measurement:
 def at_least(drawn: int, different: int) -> int:
     """How many different questions there are at least, at 95 % confidence, if so many of some draws differ.
 
-    The birthday problem: of ``n`` draws from ``N`` about ``n**2 / 2N`` repeat an earlier one. The repeats are close
-    to Poisson, whose upper limit is taken (Wilson and Hilferty's approximation). Questions that are not equally likely
-    only repeat more often, so the bound holds for them too.
+    Of ``n`` draws from ``N`` equally likely questions, about ``n - N (1 - exp(-n/N))`` repeat an earlier one. The
+    number of repeats is close to Poisson; its upper limit is taken (Wilson and Hilferty's approximation) and the
+    formula inverted. Questions that are not equally likely only repeat more often, so the bound holds for them too.
     """
-    if drawn == 0:
-        return 0
     one_more = drawn - different + 1
     repeats = one_more * (1 - 1 / (9 * one_more) + 1.645 / (3 * math.sqrt(one_more))) ** 3
-    return max(different, int(drawn * (drawn - 1) / (2 * repeats)))
+    low, high = different, max(different, drawn * drawn)
+    while high - low > 1:
+        middle = (low + high) // 2
+        if drawn + middle * math.expm1(-drawn / middle) > repeats:
+            low = middle
+        else:
+            high = middle
+    return low
 
 
 @dataclass
