@@ -73,15 +73,20 @@ def test_list_of_one_pack(packs):
     assert {line.split("\t")[0] for line in run("list", "--pack", "cli_other").splitlines()} == {"cli_other"}
 
 
-def test_list_is_a_table_on_a_terminal(packs):
+def on_a_terminal(code: str, packs: Path) -> str:
+    """What a program shows on a terminal of 120 columns, its standard output only."""
     ours, theirs = pty.openpty()
-    code = "from r1ci_plugins.cli.tasks import app; app(['list', '--pack', 'cli_demo'])"
     environment = os.environ | {"PYTHONPATH": str(packs), "COLUMNS": "120", "TERM": "dumb"}
     with subprocess.Popen([sys.executable, "-c", code], stdout=theirs, env=environment) as process:
         assert process.wait() == 0
     os.close(theirs)
     shown = os.read(ours, 65536).decode()
     os.close(ours)
+    return shown
+
+
+def test_list_is_a_table_on_a_terminal(packs):
+    shown = on_a_terminal("from r1ci_plugins.cli.tasks import app; app(['list', '--pack', 'cli_demo'])", packs)
     assert re.search(r"pack +task +levels +asks", shown) and "\t" not in shown
     assert "Double an integer [of any size]." in shown  # brackets are text here, not markup
 
@@ -127,6 +132,26 @@ def test_sample_as_json_can_be_read_back(packs):
 def test_mistakes_are_named_and_the_nearest_right_name_suggested(packs, arguments, error, message):
     with pytest.raises(error, match=re.escape(message)):
         CliRunner().invoke(app, arguments, catch_exceptions=False)
+
+
+def test_table_measures_each_task_and_names_its_place_in_the_default_suite(packs):
+    heads, *rows = [line.split("\t") for line in run("table", "--pack", "cli_demo", "--seconds", "5").splitlines()]
+    assert heads[:6] == ["pack", "task", "class", "part", "questions", "questions/s"]
+    assert [row[:2] for row in rows] == [["cli_demo", "doubling"], ["cli_demo", "halving"]]
+    for row in rows:
+        assert row[2:5] == ["", "", ">2000"] and int(row[5]) > 0 and float(row[6]) >= 0 and row[7] == ""
+
+
+def test_table_as_json(packs):
+    lines = [json.loads(line) for line in run("table", "--pack", "cli_other", "--seconds", "5", "--json").splitlines()]
+    assert [(one["task"], one["questions"], one["counted"]) for one in lines] == [("cli_other/halving", 2000, False)]
+    assert lines[0]["questions_per_s"] > 0 and lines[0]["problem"] == ""
+
+
+def test_table_is_a_table_on_a_terminal(packs):
+    code = "from r1ci_plugins.cli.tasks import app; app(['table', '--pack', 'cli_demo', '--seconds', '0.2'])"
+    shown = on_a_terminal(code, packs)
+    assert re.search(r"pack +task +class +part +questions", shown) and "\t" not in shown
 
 
 def test_the_reasoning_gym_pack_is_listed_when_installed():
