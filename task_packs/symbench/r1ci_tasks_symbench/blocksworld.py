@@ -12,6 +12,7 @@ from typing import Any
 
 from r1ci_plugins import Program, Question, Task
 from r1ci_plugins.tasks import answers
+from r1ci_tasks_symbench.wording import in_upstream_words
 
 _LEVELS = (  # numbers of blocks, numbers of stacks
     ((2, 3), (3, 5)),
@@ -271,4 +272,4 @@ def published(record: Mapping[str, Any]) -> Question:
         source, block = next((name, stack[-1]) for name, stack in initial.items() if stack)
         spare = next(name for name in initial if name != source)
         answer = f"Move {block} from {source} to {spare}\nMove {block} from {spare} to {source}"
-    return replace(ours, text=record["question"] or ours.text, answer=answer)
+    return in_upstream_words(replace(ours, answer=answer), record["question"])

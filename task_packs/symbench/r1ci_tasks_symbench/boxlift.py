@@ -12,6 +12,7 @@ from typing import Any
 
 from r1ci_plugins import Program, Question, Task
 from r1ci_plugins.tasks import answers
+from r1ci_tasks_symbench.wording import in_upstream_words
 
 _LEVELS = (  # numbers of boxes, numbers of lifters
     ((8, 10), (3, 4)),
@@ -237,4 +238,4 @@ def published(record: Mapping[str, Any]) -> Question:
     params = record["params"]
     plan = _heaviest_first(params["boxes"], params["lifters"])
     ours = _question(params["boxes"], params["lifters"], plan, params.get("max_steps", len(plan)))
-    return replace(ours, text=record["question"] or ours.text, answer=record["solution"] or ours.answer)
+    return in_upstream_words(replace(ours, answer=record["solution"] or ours.answer), record["question"])

@@ -15,6 +15,7 @@ from r1ci_plugins import Program, Question, Task
 from r1ci_plugins.tasks import answers
 from r1ci_tasks_symbench import boxnet1
 from r1ci_tasks_symbench.cells import Cell, adjacent, cell, names
+from r1ci_tasks_symbench.wording import in_upstream_words
 
 _LEVELS = (  # rows, columns, numbers of boxes
     (2, 6, (3, 5)),
@@ -225,4 +226,4 @@ def published(record: Mapping[str, Any]) -> Question:
             raise ValueError("not every box has a start and a goal")
         ours = _question(params["rows"], params["cols"], start, goal)
         ours = replace(ours, answer=json.dumps(solution) if solution else ours.answer)
-    return replace(ours, text=record["question"] or ours.text)
+    return in_upstream_words(ours, record["question"])

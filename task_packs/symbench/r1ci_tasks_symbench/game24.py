@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import replace
 from fractions import Fraction
 from itertools import combinations
 from typing import Any
 
 from r1ci_plugins import Program, Question, Task
 from r1ci_plugins.tasks import answers
+from r1ci_tasks_symbench.wording import in_upstream_words
 
 _TARGET = 24
 _LARGEST = (9, 13, 25)  # by level
@@ -223,4 +223,4 @@ def published(record: Mapping[str, Any]) -> Question:
     if answer is None:
         raise ValueError(f"no way is known to make {target} from {numbers}")
     ours = _question(numbers, answer, target)
-    return replace(ours, text=record["question"] or ours.text)
+    return in_upstream_words(ours, record["question"])

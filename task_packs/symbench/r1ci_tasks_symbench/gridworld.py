@@ -7,12 +7,12 @@ import random
 import re
 from collections import deque
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import replace
 from typing import Any
 
 from r1ci_plugins import Program, Question, Task
 from r1ci_plugins.tasks import answers
 from r1ci_tasks_symbench.cells import Cell, adjacent, cell, names, neighbours
+from r1ci_tasks_symbench.wording import in_upstream_words
 
 _LEVELS = (  # rows, columns, numbers of goals, numbers of obstacles
     (4, 4, (4, 4), (5, 5)),
@@ -244,4 +244,4 @@ def published(record: Mapping[str, Any]) -> Question:
     if walk is None:
         raise ValueError("a goal cannot be reached")
     ours = _question(*grid, start, goals, obstacles, walk)
-    return replace(ours, text=record["question"] or ours.text)
+    return in_upstream_words(ours, record["question"])

@@ -11,6 +11,7 @@ from typing import Any
 
 from r1ci_plugins import Program, Question, Task
 from r1ci_plugins.tasks import answers
+from r1ci_tasks_symbench.wording import in_upstream_words
 
 _LENGTHS = ((10, 15), (15, 20), (20, 25))
 _FREQUENCIES = (1, 5)
@@ -126,4 +127,4 @@ def published(record: Mapping[str, Any]) -> Question:
     """One upstream record: ``params`` has ``word`` and ``letter``, ``solution`` has ``count`` and ``positions``."""
     ours = _question(record["params"]["word"], record["params"]["letter"])
     answer = "Count: {count}, Positions: {positions}".format_map(record["solution"])
-    return replace(ours, text=record["question"] or ours.text, answer=answer)
+    return in_upstream_words(replace(ours, answer=answer), record["question"])

@@ -10,6 +10,7 @@ from typing import Any
 
 from r1ci_plugins import Program, Question, Task
 from r1ci_plugins.tasks import answers
+from r1ci_tasks_symbench.wording import in_upstream_words
 
 _LEVELS = (  # numbers of factors, numbers of digits of each factor
     ((2, 2), (1, 3)),
@@ -116,4 +117,4 @@ def published(record: Mapping[str, Any]) -> Question:
         ValueError: If the values are no integers.
     """
     ours = _question([int(value) for value in record["params"]["values"]])
-    return replace(ours, text=record["question"] or ours.text, answer=str(record["solution"]))
+    return in_upstream_words(replace(ours, answer=str(record["solution"])), record["question"])

@@ -9,6 +9,7 @@ from typing import Any
 
 from r1ci_plugins import Program, Question, Task
 from r1ci_plugins.tasks import answers
+from r1ci_tasks_symbench.wording import in_upstream_words
 
 _LEVELS = ((2, (2, 3)), (3, (2, 4)), (4, (3, 5)), (5, (4, 6)))  # side of the board, numbers of moves
 _TILES = (2, 4, 8, 16, 32)
@@ -154,4 +155,4 @@ def published(record: Mapping[str, Any]) -> Question:
     if any(len(row) != len(board) for row in board) or not set(moves) <= set(_STEPS):
         raise ValueError(f"no square board and moves out of u, d, l, r: {board!r}, {moves!r}")
     ours = _question(board, record["params"]["start_pos"], moves)
-    return replace(ours, text=record["question"] or ours.text, answer=record["solution"])
+    return in_upstream_words(replace(ours, answer=record["solution"]), record["question"])
