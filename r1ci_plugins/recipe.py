@@ -295,6 +295,12 @@ def resolve_tasks(group: TaskGroup, packs: Mapping[str, TaskPack]) -> list[tuple
         if slash and pack not in packs and not set("*?[") & set(pack):
             raise missing_pack(pack, packs)
         matches = [pattern] if pattern in everything else [n for n in everything if fnmatchcase(n, pattern)]
+        if not matches and group.suite is not None:
+            raise RecipeError(
+                f"the suite {group.suite!r} names {pattern}, which the installed pack {pack!r} does not have",
+                where="recipe key tasks, suite",
+                fix=f"install the pack's version that has it, or leave it out by without: [{pattern}]",
+            )
         if not slash or not matches:
             same_name = [name for name in everything if name.endswith(f"/{pattern}")]
             in_pack = [name for name in everything if name.startswith(f"{pack}/")] or list(everything)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import signal
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
@@ -35,16 +36,22 @@ def pack_processes(jobs: int, packs: Collection[str], plugins: Sequence[str] = (
     """
     # Spawned, not forked: this process may have threads of torch or of a tokenizer.
     context = multiprocessing.get_context("spawn")
+    others = multiprocessing.active_children()
     pool = ProcessPoolExecutor(jobs, context, initializer=_load, initargs=(packs, plugins))
     try:
         yield pool
-    except BrokenProcessPool as error:
-        raise TaskError(
-            "a process that generates questions died, or could not load the task packs",
-            fix="its output is above; if it is the memory, use fewer processes",
-        ) from error
-    finally:
-        pool.shutdown(cancel_futures=True)
+    except BaseException as error:
+        pool.shutdown(wait=False, cancel_futures=True)
+        for child in multiprocessing.active_children():
+            if child not in others:
+                child.terminate()  # what it is making may take minutes, and nobody waits for it any more
+        if isinstance(error, BrokenProcessPool):
+            raise TaskError(
+                "a process that generates questions died, or could not load the task packs",
+                fix="its output is above; if it is the memory, use fewer processes",
+            ) from error
+        raise
+    pool.shutdown()
 
 
 def loaded_pack(name: str) -> TaskPack:
@@ -54,4 +61,5 @@ def loaded_pack(name: str) -> TaskPack:
 
 def _load(packs: Collection[str], plugins: Sequence[str]) -> None:
     global _packs
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's business, which ends its processes
     _packs = load_packs(packs, plugins=load_plugins(plugins) if plugins else None)

@@ -9,6 +9,7 @@ from r1ci_plugins.errors import RecipeError
 from r1ci_plugins.plugins import load_packs
 from r1ci_plugins.recipe import TaskGroup, load_recipe, resolve_tasks
 from r1ci_plugins.tasks.suite import load_suite
+from r1ci_plugins.tasks.task import Question, Task, TaskPack
 
 SIZES = {"symbench": 33, "bbh": 27, "reasoning_gym": 84}
 ONE = "  p/{}: {{capability: planning, part: {}}}\n"
@@ -135,3 +136,22 @@ def test_a_suite_resolves_to_the_tasks_of_the_packs(tmp_path):
     group = TaskGroup(suite="default", part="test", without=["symbench", "reasoning_gym"], count=1)
     names = load_suite("default").tasks("test", ["symbench", "reasoning_gym"])
     assert [f"{pack.name}/{task.name}" for pack, task in resolve_tasks(group, load_packs(["bbh"]))] == names
+
+
+def test_a_task_that_the_installed_pack_lacks_is_named_with_what_to_do(tmp_path):
+    file = tmp_path / "mine.yaml"
+    file.write_text("tasks:\n" + ONE.format("a", "train") + ONE.format("b", "train"))
+    pack = TaskPack("p", [Asks()])
+    with pytest.raises(RecipeError, match="names p/b, which the installed pack 'p' does not have") as caught:
+        resolve_tasks(TaskGroup(suite=str(file), part="train", count=1), {"p": pack})
+    assert "without: [p/b]" in str(caught.value)
+
+
+class Asks(Task):
+    name = "a"
+
+    def generate(self, rng, difficulty):
+        return Question("?", "!")
+
+    def check(self, question, answer):
+        return answer == "!"
