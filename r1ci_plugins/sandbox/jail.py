@@ -72,3 +72,28 @@ class Jail:
     def contained(self) -> bool:
         """Whether the jail has process ids of its own, so that everything in it can be killed at once."""
         return "pid" in self.separate
+
+    @property
+    def claims(self) -> frozenset[str]:
+        """What a sandbox with this jail claims, by the names of ``conformance.CLAIMS``."""
+        counted = {"process-limit"} if self.other_processes is not None else set()
+        watched = {"file-budget"} if self.wiped else set()
+        return self.checks | counted | watched
+
+    @property
+    def enforcers(self) -> Mapping[str, str]:
+        """What holds each claim, in words, for people."""
+        jail = f"the jail ({self.isolation})"
+        user = "a user id of its own for each slot" if self.own_user else f"{jail}; programs run as this user"
+        held = {
+            "seccomp": f"our filter{f', and one of {jail}' if self.filtered else ''}",
+            "no-new-privileges": f"{jail}, the zygote" if self.filtered else "the zygote (prctl)",
+            "capabilities": user,
+            "unprivileged-user": user,
+            **dict.fromkeys(("namespaces", "network", "route-out", "processes", "hidden-files", "read-only"), jail),
+            "environment": "an allow-list",
+            "scratch": "the zygote, which makes it anew for each program",
+            "process-limit": "the kernel (RLIMIT_NPROC)",
+            "file-budget": "the watchdog, 20 ms after the start and then every 50 ms",
+        }
+        return {name: by for name, by in held.items() if name in self.claims}

@@ -15,7 +15,7 @@ import os
 import sys
 import tempfile
 import time
-from collections.abc import Coroutine, Iterator
+from collections.abc import Coroutine, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from r1ci_plugins.errors import InfrastructureFault, R1CIError, SandboxUnavailable
@@ -170,6 +170,32 @@ class SlotPool:
     def metrics(self) -> dict[str, float]:
         """Counts since the start, and quantiles over the last ``REMEMBERED`` programs, in seconds."""
         return self._metrics.summary()
+
+    @property
+    def jail(self) -> Jail:
+        """The jail of the slots.
+
+        Raises:
+            InfrastructureFault: The sandbox is not started.
+        """
+        if self._jail is None:
+            raise InfrastructureFault("the sandbox is not running", fix="await its start() first, close() last")
+        return self._jail
+
+    @property
+    def claims(self) -> frozenset[str]:
+        """What it claims, by the names of ``conformance.CLAIMS``."""
+        return self.jail.claims
+
+    @property
+    def enforcers(self) -> Mapping[str, str]:
+        """What holds each claim, in words."""
+        return self.jail.enforcers
+
+    @property
+    def not_covered(self) -> Sequence[str]:
+        """What it does not protect from, in words."""
+        return self.jail.not_covered
 
     @property
     def free(self) -> int:

@@ -93,6 +93,7 @@ def serve(settings: dict[str, Any]) -> None:
     if settings["uid"] is not None:
         os.setgroups([])
     libraries = prepare_interpreter(settings, scratch.path)
+    scratch.wipe()  # matplotlib makes folders in its home as it is imported
     install_filter(settings["static_filter"])
     zygote = Zygote(settings, control, scratch)
     zygote.say(" ".join(["ready", str(own_memory()), *libraries]))
