@@ -151,13 +151,12 @@ PROMISES: list[Promise] = []
 """All of them, in the order in which they are tried."""
 
 
-def promise(meaning: str, *needs: str, options: Collection[str] = ()) -> Callable:
-    """Register a check under its function's name."""
+def promise(*needs: str, options: Collection[str] = ()) -> Callable:
+    """Register a check under its function's name; its docstring is what it means."""
 
     def register(check: Callable[[Bench], Awaitable[None]]) -> Callable[[Bench], Awaitable[None]]:
-        PROMISES.append(
-            Promise(check.__name__.replace("_", "-"), meaning, check, frozenset(needs), frozenset(options))
-        )
+        name = check.__name__.replace("_", "-")
+        PROMISES.append(Promise(name, check.__doc__ or "", check, frozenset(needs), frozenset(options)))
         return check
 
     return register
@@ -183,8 +182,9 @@ def processes_named(name: str) -> list[int]:
 # What a result says.
 
 
-@promise("A program's output, end and cost are told, and what isolated it.")
+@promise()
 async def results_are_complete(bench: Bench) -> None:
+    """A program's output, end and cost are told, and what isolated it."""
     expect(isinstance(bench.sandbox, Sandbox), "it lacks a method or attribute of the Sandbox protocol")
     result = await bench.run("print(6 * 7)")
     expect((result.stdout, result.stderr, result.status, result.exit_code) == ("42\n", "", OK, 0), result)
@@ -192,26 +192,30 @@ async def results_are_complete(bench: Bench) -> None:
     expect(0 < result.wall_s < 20 and 0 < result.cpu_s < 20 and result.queue_s >= 0 and result.attempts >= 1, result)
 
 
-@promise("stdout and stderr are kept apart, and standard input is empty.")
+@promise()
 async def streams_are_apart(bench: Bench) -> None:
+    """Stdout and stderr are kept apart, and standard input is empty."""
     code = "import sys; print(repr(sys.stdin.read()), repr(sys.stdin.buffer.read())); print('e', file=sys.stderr)"
     result = await bench.run(code)
     expect((result.stdout, result.stderr) == ("'' b''\n", "e\n"), result)
     expect("EOFError" in (await bench.run("input()")).stderr, "input() did not end with EOFError")
 
 
-@promise("`output` holds both streams in the order in which they were written.")
+@promise()
 async def output_is_in_order(bench: Bench) -> None:
+    """`output` holds both streams in the order in which they were written."""
     lines = "".join(f"o{i}\n{'x' * i}e{i}\n" for i in range(30))
-    code = "import sys\nfor i in range(30):\n  print(f'o{i}')\n  print('x' * i, end='')\n  print(f'e{i}', file=sys.stderr)"
+    each = "print(f'o{i}'); print('x' * i, end=''); print(f'e{i}', file=sys.stderr)"
+    code = f"import sys\nfor i in range(30): {each}"
     result = await bench.run(code)
     expect(result.output == lines, result.output)
     result = await bench.run("print('first')\n1/0")
     expect(result.output.startswith("first\nTraceback"), result.output)
 
 
-@promise("Tracebacks name main.py, with the lines and their numbers as the program has them.")
+@promise()
 async def tracebacks_show_the_program(bench: Bench) -> None:
+    """Tracebacks name main.py, with the lines and their numbers as the program has them."""
     result = await bench.run("def half(x):\n    return x / 0\n\nprint('before')\nhalf(1)\n")
     expect((result.status, result.exit_code, result.stdout) == (ERROR, 1, "before\n"), result)
     first = [
@@ -225,8 +229,9 @@ async def tracebacks_show_the_program(bench: Bench) -> None:
     expect(result.stderr.endswith("ZeroDivisionError: division by zero\n"), result.stderr)
 
 
-@promise("A program can print its own tracebacks and read its own source.")
+@promise()
 async def source_can_be_inspected(bench: Bench) -> None:
+    """A program can print its own tracebacks and read its own source."""
     code = (
         "import inspect, traceback\ndef f():\n    raise ValueError('mine')\n"
         "try:\n    f()\nexcept ValueError:\n    print(traceback.format_exc())\nprint(inspect.getsource(f))\n"
@@ -235,8 +240,9 @@ async def source_can_be_inspected(bench: Bench) -> None:
     expect(result.status is OK and result.stdout.count("raise ValueError('mine')") == 2, result)
 
 
-@promise("A syntax error shows the line.")
+@promise()
 async def syntax_errors_show_the_line(bench: Bench) -> None:
+    """A syntax error shows the line."""
     result = await bench.run("x = 1\ny = (2\n")
     expect(result.status is ERROR, result)
     expect(all(part in result.stderr for part in ('File "main.py", line 2', "y = (2", "SyntaxError")), result.stderr)
@@ -272,14 +278,16 @@ for _name, _end in ENDS.items():
     _ends(_name, *_end)
 
 
-@promise("Invalid UTF-8 on a stream is replaced, not an error.")
+@promise()
 async def output_that_is_no_utf8_is_replaced(bench: Bench) -> None:
+    """Invalid UTF-8 on a stream is replaced, not an error."""
     result = await bench.run("import os; os.write(1, b'caf\\xe9 \\xff'); os.write(2, b'\\x80')")
     expect((result.stdout, result.stderr, result.status) == ("caf\ufffd \ufffd", "\ufffd", OK), result)
 
 
-@promise("A megabyte of code runs.")
+@promise()
 async def a_megabyte_of_code_runs(bench: Bench) -> None:
+    """A megabyte of code runs."""
     result = await bench.run("x = 0\nx += 1  # " + "y" * 90 + "\n" + "#" * (1 << 20) + "\nprint(x)\n")
     expect((result.stdout, result.status) == ("1\n", OK), result.stderr)
 
@@ -287,8 +295,9 @@ async def a_megabyte_of_code_runs(bench: Bench) -> None:
 # What a program finds.
 
 
-@promise("The program is an ordinary `__main__`: pickling, threads, atexit and modules beside it work.")
+@promise()
 async def it_is_an_ordinary_main_program(bench: Bench) -> None:
+    """The program is an ordinary `__main__`: pickling, threads, atexit and modules beside it work."""
     code = """
 import atexit, pickle, sys, threading, time
 class Point: pass
@@ -304,8 +313,9 @@ print("end", module.value)
     expect(result.stdout == "end 5\nthread joined\natexit ran\n", result)
 
 
-@promise("multiprocessing, subprocess and sys.executable work within the limits.")
+@promise()
 async def processes_and_pools_work(bench: Bench) -> None:
+    """multiprocessing, subprocess and sys.executable work within the limits."""
     code = (
         "import multiprocessing, subprocess, sys\ndef square(x):\n    return x * x\n"
         "with multiprocessing.Pool(2) as pool:\n    print(pool.map(square, range(4)))\n"
@@ -316,8 +326,9 @@ async def processes_and_pools_work(bench: Bench) -> None:
     expect(result.stdout == "[0, 1, 4, 9]\nhi\n\n5\n\n", result)
 
 
-@promise("Libraries of the environment can be imported.")
+@promise()
 async def libraries_can_be_imported(bench: Bench) -> None:
+    """Libraries of the environment can be imported."""
     code = """
 try:
     import numpy, sympy
@@ -330,8 +341,9 @@ else:
     expect(result.stdout in ("absent\n", "(x - 1)*(x + 1) 3\n"), result)
 
 
-@promise("matplotlib, where installed, draws without a display.")
+@promise()
 async def matplotlib_draws(bench: Bench) -> None:
+    """matplotlib, where installed, draws without a display."""
     code = """
 try:
     import matplotlib.pyplot as plt
@@ -345,8 +357,9 @@ else:
     expect(result.stdout in ("absent\n", "b'\\x89PNG'\n"), result)
 
 
-@promise("The environment of the host stays outside, also where /proc tells it.", "environment")
+@promise("environment")
 async def the_environment_of_the_host_is_hidden(bench: Bench) -> None:
+    """The environment of the host stays outside, also where /proc tells it."""
     name, value = "R1CI_CHECK_SECRET", secrets.token_hex(8)
     os.environ[name] = value
     try:
@@ -365,16 +378,18 @@ _FIXED = (
 )
 
 
-@promise("The same code gives the same answer: hash seed, random numbers, time zone and locale are fixed.")
+@promise()
 async def answers_repeat(bench: Bench) -> None:
+    """The same code gives the same answer: hash seed, random numbers, time zone and locale are fixed."""
     seen = {result.stdout for result in await bench.run_all(*[_FIXED] * 4)}
     expect(len(seen) == 1 and "" not in seen, seen)
     (text,) = seen
     expect("('UTC', 'UTC') (1970, 1, 1, 0, 0)" in text, text)
 
 
-@promise("The same answer whatever libraries are imported in advance.", options=("preload",))
+@promise(options=("preload",))
 async def answers_do_not_depend_on_preloading(bench: Bench) -> None:
+    """The same answer whatever libraries are imported in advance."""
     seen = {(await bench.run(_FIXED)).stdout}
     for profile in PROFILES:
         async with bench.another(concurrency=1, preload=profile) as other:
@@ -382,11 +397,9 @@ async def answers_do_not_depend_on_preloading(bench: Bench) -> None:
     expect(len(seen) == 1, seen)
 
 
-@promise(
-    "With `show_last_expression` the value of a last expression is printed as a notebook would, without it not.",
-    options=("show_last_expression",),
-)
+@promise(options=("show_last_expression",))
 async def the_last_expression_is_shown_on_request(bench: Bench) -> None:
+    """With `show_last_expression` the value of a last expression is printed as a notebook would, without it not."""
     expect((await bench.run("x = 20\nx + 1")).stdout == "", "it was shown without being asked for")
     async with bench.another(concurrency=1, show_last_expression=True) as other:
         for code, shown in {
@@ -406,23 +419,26 @@ async def the_last_expression_is_shown_on_request(bench: Bench) -> None:
 # Limits.
 
 
-@promise("Output beyond the limit is dropped and counted.")
+@promise()
 async def output_is_capped_and_the_rest_counted(bench: Bench) -> None:
+    """Output beyond the limit is dropped and counted."""
     result = await bench.run("import sys\nprint('a' * 3000)\nsys.stderr.write('b' * 1500)", output_bytes=1000)
     expect((result.stdout, result.stderr) == ("a" * 1000, "b" * 1000), result)
     expect((result.truncated, result.status) == (2001 + 500, OK), result)
 
 
-@promise("A flood of output ends the program.")
+@promise()
 async def an_output_flood_ends_the_program(bench: Bench) -> None:
+    """A flood of output ends the program."""
     began = time.monotonic()
     result = await bench.run("while True: print('x' * 10000)", wall_s=60, output_bytes=100_000)
     expect(result.status is OUTPUT and time.monotonic() - began < 50, result.status)
     expect(len(result.stdout) == 100_000 and result.truncated > 1_000_000, result.truncated)
 
 
-@promise("What was written before the deadline is kept.")
+@promise()
 async def output_before_a_timeout_is_kept(bench: Bench) -> None:
+    """What was written before the deadline is kept."""
     result = await bench.run("import time\nprint('so far')\ntime.sleep(60)", wall_s=0.5)
     expect((result.status, result.stdout) == (TIMEOUT, "so far\n") and result.wall_s >= 0.5 > result.cpu_s, result)
 
@@ -452,8 +468,9 @@ for _name, _code in ENDLESS.items():
     _endless(_name, _code)
 
 
-@promise("The CPU limit ends a program, also one that ignores SIGXCPU.")
+@promise()
 async def the_cpu_limit_ends_it(bench: Bench) -> None:
+    """The CPU limit ends a program, also one that ignores SIGXCPU."""
     busy = "while True: pass"
     results = await bench.run_all(
         busy, f"import signal; signal.signal(signal.SIGXCPU, signal.SIG_IGN)\n{busy}", cpu_s=1, wall_s=60
@@ -462,8 +479,9 @@ async def the_cpu_limit_ends_it(bench: Bench) -> None:
         expect(result.status is TIMEOUT and 0.9 < result.cpu_s < 10, result)
 
 
-@promise("CPU seconds count the program's processes.")
+@promise()
 async def cpu_time_counts_children(bench: Bench) -> None:
+    """CPU seconds count the program's processes."""
     code = "import os\nif os.fork() == 0:\n    sum(range(20_000_000)); os._exit(0)\nos.wait()"
     result = await bench.run(code)
     expect(result.cpu_s > 0.1, result)
@@ -500,28 +518,32 @@ for _name, _bomb_ in BOMBS.items():
     _bomb(_name, *_bomb_)
 
 
-@promise("A limit below what Python itself takes is the program's memory error, not a fault.")
+@promise()
 async def a_tiny_memory_limit_is_the_programs_matter(bench: Bench) -> None:
+    """A limit below what Python itself takes is the program's memory error, not a fault."""
     result = await bench.run("x = bytearray(8 << 20)", memory_mb=1)
     expect(result.status is MEMORY, result)
 
 
-@promise("No file may grow beyond its limit.")
+@promise()
 async def the_file_size_is_limited(bench: Bench) -> None:
+    """No file may grow beyond its limit."""
     code = "f = open('big', 'wb')\nfor _ in range(9): f.write(b'x' * (1 << 20)); f.flush()"
     result = await bench.run(code, file_mb=4)
     expect(result.status is ERROR and "File too large" in result.stderr, result)
 
 
-@promise("A fork bomb meets the process limit.", "process-limit")
+@promise("process-limit")
 async def the_process_limit_stops_a_fork_bomb(bench: Bench) -> None:
+    """A fork bomb meets the process limit."""
     result = await bench.run("import os\nwhile True: os.fork()", processes=20, wall_s=5)
     expect(result.status in (ERROR, TIMEOUT), result)
     expect((await bench.run("print('still works')")).stdout == "still works\n", "nothing ran afterwards")
 
 
-@promise("Limits of zero, below zero and NaN are refused, by name.")
+@promise()
 async def senseless_limits_are_refused(bench: Bench) -> None:
+    """Limits of zero, below zero and NaN are refused, by name."""
     for name in ("wall_s", "cpu_s", "memory_mb", "file_mb", "processes", "output_bytes"):
         for value in (0, -1, math.nan):
             try:
@@ -535,8 +557,9 @@ async def senseless_limits_are_refused(bench: Bench) -> None:
 # Nothing is left behind.
 
 
-@promise("Scratch is empty, writable and gone afterwards.", "scratch")
+@promise("scratch")
 async def scratch_is_fresh(bench: Bench) -> None:
+    """Scratch is empty, writable and gone afterwards."""
     write = """
 import os
 assert os.listdir(".") == []
@@ -564,15 +587,17 @@ except OSError: print([], True)
     expect(before == after and len(after) == 1 and "[] [] True 700" in min(after), (before, after))
 
 
-@promise("Files in shared memory are gone with the program.", "file-budget")
+@promise("file-budget")
 async def shared_memory_is_fresh(bench: Bench) -> None:
+    """Files in shared memory are gone with the program."""
     await bench.run_all(*["open('/dev/shm/left', 'w').write('x')"] * 2)
     for result in await bench.run_all(*["import os; print(os.listdir('/dev/shm'))"] * 2):
         expect(result.stdout == "[]\n", result)
 
 
-@promise("What a program does to builtins and modules, the next does not see.")
+@promise()
 async def patches_do_not_reach_the_next_program(bench: Bench) -> None:
+    """What a program does to builtins and modules, the next does not see."""
     await bench.run("import builtins; builtins.print = None; import json; json.dumps = None")
     result = await bench.run("import json; print(json.dumps([]))")
     expect(result.stdout == "[]\n", result)
@@ -592,8 +617,9 @@ print("done")
 """
 
 
-@promise("Processes that detach themselves are gone when the result is there.")
+@promise()
 async def daemons_are_gone(bench: Bench) -> None:
+    """Processes that detach themselves are gone when the result is there."""
     for daemonise in ("os.setsid()", "os.setpgid(0, 0)"):
         name = f"r1ci-{secrets.token_hex(4)}"
         result = await bench.run(daemon_code(name, daemonise))
@@ -601,16 +627,18 @@ async def daemons_are_gone(bench: Bench) -> None:
         expect(processes_named(name) == [], f"processes {processes_named(name)} are left")
 
 
-@promise("Time in the queue is told apart and does not count towards the deadline.")
+@promise()
 async def queueing_is_not_running(bench: Bench) -> None:
+    """Time in the queue is told apart and does not count towards the deadline."""
     results = await bench.run_all(*["import time; time.sleep(0.4)"] * 6, wall_s=2)
     expect([result.status for result in results] == [OK] * 6, results)
     expect(max(result.wall_s for result in results) < 2, results)
     expect(max(result.queue_s for result in results) > 0.3, "none of six programs waited, of which two run at a time")
 
 
-@promise("Programs that run at the same time do not see each other.", "processes")
+@promise("processes")
 async def programs_do_not_see_each_other(bench: Bench) -> None:
+    """Programs that run at the same time do not see each other."""
     other = "import os, time; open('here', 'w').close(); time.sleep(1)"
     look = "import os, time; time.sleep(0.5); print(os.listdir('.'), sum(e.isdigit() for e in os.listdir('/proc')))"
     _, result = await bench.run_all(other, look)
@@ -618,14 +646,16 @@ async def programs_do_not_see_each_other(bench: Bench) -> None:
     expect(listing == "[]" and int(count) <= 4, result.stdout)
 
 
-@promise("Distinct programs at once each get their own answer.")
+@promise()
 async def results_are_not_mixed_up(bench: Bench) -> None:
+    """Distinct programs at once each get their own answer."""
     results = await bench.run_all(*[f"print({number})" for number in range(60)])
     expect([result.stdout for result in results] == [f"{number}\n" for number in range(60)], results)
 
 
-@promise("Cancelling a run kills its program and frees its place.")
+@promise()
 async def cancellation_kills_the_program(bench: Bench) -> None:
+    """Cancelling a run kills its program and frees its place."""
     name = f"r1ci-{secrets.token_hex(4)}"
     code = f"import os\nopen('/proc/self/comm', 'w').write({name!r})\nos.fork()\nwhile True: pass"
     task = asyncio.create_task(bench.run(code))
@@ -647,8 +677,9 @@ async def cancellation_kills_the_program(bench: Bench) -> None:
     expect([result.stdout for result in results] == ["1\n"] * 2, results)
 
 
-@promise("start and close can be repeated; outside them nothing runs, and what runs at close is a fault.")
+@promise()
 async def start_and_close_can_be_repeated(bench: Bench) -> None:
+    """Start and close can be repeated; outside them nothing runs, and what runs at close is a fault."""
     sandbox = bench.make(concurrency=1)
     one = Limits(wall_s=20)
 
