@@ -36,6 +36,7 @@ _ODD_QUESTIONS = 2
 _LEAK_CHARS = 6
 _ENOUGH = 8  # trials after which "never" is a finding where a single one is not
 _MEGABYTE = 1_000_000
+_PATIENCE = 3
 
 
 @dataclass(frozen=True)
@@ -100,7 +101,12 @@ class Examination:
         return candidate(self.pack, self.task, "rl", index, 0, difficulty)
 
     def score(self, rule: str, question: Question, answer: str, *, watched: bool = True) -> float:
-        """The checker's verdict. A breach of what holds for every call is recorded, and counts as NaN."""
+        """The checker's verdict. A breach of what holds for every call is recorded, and counts as NaN.
+
+        A checker that is too slow three times is not asked again, lest an examination take hours.
+        """
+        if sum(failure.rule == "answers in time" for failure in self.failures) >= _PATIENCE:
+            return float("nan")
         self.doing(f"{rule}: checking {excerpt(answer)!r} for {question.key}")
         started = time.process_time()
         try:
