@@ -5,10 +5,10 @@ SMOLLM2 := models/smollm2-135m-instruct
 TINY := models/tiny-random
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: help setup demo test smoke lint bench firejail clean
+.PHONY: help setup demo test smoke lint bench bench-sandbox firejail clean
 
 help:  ## list the targets
-	@grep -E '^[a-z]+:.*##' Makefile | sed -E 's/^([a-z]+):.*## /  make \1	/'
+	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/^([a-z-]+):.*## /  make \1	/'
 
 setup: .venv/.ready $(SMOLLM2)/r1ci_model.json $(TINY)/r1ci_model.json firejail  ## CPU stack, firejail and the two small models (3 minutes, once)
 
@@ -31,6 +31,9 @@ lint: .venv/.ready  ## ruff and mypy
 
 bench: setup  ## overhead of our rollout loop, import time, trajectory files
 	$(BIN)/python tests/benchmarks/rollout.py
+
+bench-sandbox: setup  ## executions per second and CPU time each, against raw Python, cold firejail and bubblewrap
+	$(BIN)/python tests/benchmarks/sandbox.py
 
 .venv/.ready: .ci/cpu-stack.txt .ci/cpu-stack-no-deps.txt pyproject.toml $(wildcard task_packs/*/pyproject.toml)
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \

@@ -12,6 +12,7 @@ import asyncio
 import contextlib
 import logging
 import os
+import signal
 import sys
 import tempfile
 import time
@@ -30,7 +31,7 @@ from r1ci_plugins.suggestion import suggest
 
 log = logging.getLogger(__name__)
 
-ATTEMPTS = 3
+ATTEMPTS = 5
 RECYCLE_AFTER = 20_000  # jobs; a fork server does not age, but nobody should have to rely on that
 STARTED_AT_ONCE = ("light", "numeric")
 
@@ -147,6 +148,10 @@ class SlotPool:
                 try:
                     slot = await self._take(profile)
                     result = await self._use(slot, profile, code, limits, queued, attempt)
+                    if attempt == 1 and result.exit_code == -signal.SIGKILL and result.status is ExecutionStatus.ERROR:
+                        # Its own doing, or that of a machine out of memory: the second time it is its own.
+                        self._metrics.outcomes["killed"] += 1
+                        continue
                     self._metrics.add(result)
                     return result
                 except InfrastructureFault as error:

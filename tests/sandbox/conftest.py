@@ -25,6 +25,9 @@ BACKENDS: dict[str, Callable[..., Sandbox]] = {
 }
 
 
+needs_firejail = pytest.mark.skipif(shutil.which("firejail") is None, reason="firejail is not installed")
+
+
 def backend_parameters() -> list:
     def absent(name: str) -> bool:
         return shutil.which({"rlimits": "/usr/bin/python3"}.get(name, name)) is None
