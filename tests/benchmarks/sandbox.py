@@ -5,8 +5,8 @@
 
 Every way runs the same programs, as many at a time as there are slots (one per core), called by 1, 8 and 64 callers at
 once. Latency counts from the call, so with more callers than slots it is mostly waiting. CPU time is that of all
-processes involved, host included, per execution: the figure that other load on the machine disturbs least. Bubblewrap does not
-wait for its jail, so Python's own time is added to its; an endpoint runs in processes whose time is not known.
+processes involved, host included, per execution: the figure that other load on the machine disturbs least. Bubblewrap
+does not wait for its jail, so Python's own time is added to its; an endpoint's processes are not ours to look at.
 """
 
 from __future__ import annotations
