@@ -222,7 +222,7 @@ DATASETS: dict[str, Dataset] = {
         range(4),
         keys=("candidates", "solution"),
     ),
-    "number_sequence": Dataset("reasoning", "Continue a number sequence.", checks.number, range(1)),
+    "number_sequence": Dataset("reasoning", "Continue a number sequence.", checks.number, range(4), mixed=True),
     "number_sorting": Dataset(
         "execution",
         "Sort numbers in ascending or descending order.",

@@ -17,6 +17,7 @@ import threading
 import time
 from collections.abc import Sequence
 from fractions import Fraction
+from functools import cache
 from typing import Any
 
 from r1ci_plugins.tasks.expressions import evaluate
@@ -53,6 +54,7 @@ def item(name: str, level: int | None, seed: int, reuse: bool = True) -> dict[st
     import numpy
     from reasoning_gym import factory
 
+    bound_number_sequences()
     # A few generators draw from the global streams, or change the decimal context and leave it changed.
     random.seed(seed)
     numpy.random.seed(seed)
@@ -71,6 +73,26 @@ def item(name: str, level: int | None, seed: int, reuse: bool = True) -> dict[st
                 _reused[name, level] = dataset
         dataset.seed = dataset.config.seed = seed
         return repaired(name, dataset[0])
+
+
+@cache
+def bound_number_sequences() -> None:
+    """Have the library give up a number sequence that squares itself beyond all bounds; it computes on for minutes.
+
+    It would reject the sequence afterwards for any term above 1000, and no step leads back there from this far. The
+    exception is one that it expects, so that all other questions stay as they are.
+    """
+    from reasoning_gym.cognition.number_sequences import PatternRule
+
+    apply = PatternRule.apply
+
+    def bounded(rule: Any, sequence: list[int], position: int) -> int:
+        result: int = apply(rule, sequence, position)
+        if abs(result) > 10**200:
+            raise OverflowError
+        return result
+
+    PatternRule.apply = bounded
 
 
 def repaired(name: str, entry: dict[str, Any]) -> dict[str, Any]:

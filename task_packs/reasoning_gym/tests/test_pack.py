@@ -104,6 +104,21 @@ def test_the_example_of_the_format_is_shown_and_never_right(pack, questions):
         assert value(pack, question, example) == 0.0, question.text  # "for 12 the answer would be": 12 is not asked
 
 
+def test_number_sequences_do_not_hang_and_are_the_librarys(pack):
+    for level in (None, *range(4)):
+        drawn = [candidate("p", pack["number_sequence"], "rl", i, 9, level) for i in range(500)]
+        assert len({question.text for question in drawn}) > 200
+    code = """
+from reasoning_gym import create_dataset
+from r1ci_tasks_reasoning_gym import worker
+seeds = range(60)
+plain = {s: create_dataset("number_sequence", seed=s, size=1, max_complexity=1)[0]["question"] for s in seeds}
+worker.bound_number_sequences()
+assert plain == {s: create_dataset("number_sequence", seed=s, size=1, max_complexity=1)[0]["question"] for s in seeds}
+"""
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
 def test_tower_of_hanoi_mixes_levels_and_asks_for_no_endless_answer(pack):
     drawn = [candidate("p", pack["tower_of_hanoi"], "rl", i, 1, None) for i in range(600)]
     assert len({question.text for question in drawn}) >= 200
