@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
 
 import r1ci_plugins.openrlhf_bridge
+from r1ci_plugins.errors import RecipeError
 from r1ci_plugins.hookspecs import hookimpl
 from r1ci_plugins.protocol.answer_format import AnswerFormat, NaturalFormat
 from r1ci_plugins.rewards.terms import Correctness, Efficiency, Format, RewardTerm
@@ -17,6 +19,7 @@ from r1ci_plugins.sandbox.bwrap import BubblewrapSandbox
 from r1ci_plugins.sandbox.contract import Sandbox
 from r1ci_plugins.sandbox.firejail import FirejailSandbox
 from r1ci_plugins.sandbox.rlimits import RlimitsSandbox
+from r1ci_plugins.suggestion import suggest
 
 if TYPE_CHECKING:
     from r1ci_plugins.recipe import Recipe
@@ -28,10 +31,43 @@ def r1ci_answer_formats() -> Mapping[str, Callable[..., AnswerFormat]]:
     return {"natural": NaturalFormat}
 
 
+# Firejail; bubblewrap and bare resource limits for who asks for them by name.
+_SANDBOXES: Mapping[str, Callable[..., Sandbox]] = {
+    "firejail": FirejailSandbox,
+    "bwrap": BubblewrapSandbox,
+    "rlimits": RlimitsSandbox,
+}
+
+
 @hookimpl
 def r1ci_sandboxes() -> Mapping[str, Callable[..., Sandbox]]:
-    """Firejail; bubblewrap and bare resource limits for who asks for them by name."""
-    return {"firejail": FirejailSandbox, "bwrap": BubblewrapSandbox, "rlimits": RlimitsSandbox}
+    """Those of one machine, and ``ray``: one of them on several."""
+    return {**_SANDBOXES, "ray": _ray_sandbox}
+
+
+def _ray_sandbox(
+    *,
+    concurrency: int | None = None,
+    python: str | None = None,
+    backend: str = "firejail",
+    options: Mapping[str, Any] = MappingProxyType({}),
+    resource: str = "r1ci_sandbox",
+    local: bool = True,
+) -> Sandbox:
+    """See ``RaySandbox``; ``backend`` and ``options`` are those of each pool."""
+    from r1ci_plugins.openrlhf_bridge.ray_sandbox import RaySandbox
+    from r1ci_plugins.recipe import checked_options
+
+    where = "recipe key sandbox.options"
+    if backend not in _SANDBOXES:
+        raise RecipeError(
+            f"there is no sandbox {backend!r} to run on Ray",
+            where=f"{where}.backend",
+            fix=suggest(backend, _SANDBOXES),
+        )
+    make = _SANDBOXES[backend]
+    checked = checked_options(make, options, what=f"sandbox {backend!r}", where=f"{where}.options")
+    return RaySandbox(make, checked, concurrency=concurrency, python=python, resource=resource, local=local)
 
 
 @hookimpl
