@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import r1ci_plugins.openrlhf_bridge
 from r1ci_plugins.errors import RecipeError
 from r1ci_plugins.hookspecs import hookimpl
-from r1ci_plugins.protocol.answer_format import AnswerFormat, NaturalFormat
+from r1ci_plugins.protocol.answer_format import AnswerFormat, BoxedFormat, NaturalFormat, TagsFormat
 from r1ci_plugins.rewards.terms import Correctness, Efficiency, Format, RewardTerm
 from r1ci_plugins.rewards.verifier import Verifier, ask_task
 from r1ci_plugins.rollout.loss_mask import LossMask, masked, unmasked
@@ -27,8 +27,8 @@ if TYPE_CHECKING:
 
 @hookimpl
 def r1ci_answer_formats() -> Mapping[str, Callable[..., AnswerFormat]]:
-    """The paper's natural format."""
-    return {"natural": NaturalFormat}
+    """The paper's natural format, and those it is compared with."""
+    return {"natural": NaturalFormat, "tags": TagsFormat, "boxed": BoxedFormat}
 
 
 # Firejail; bubblewrap and bare resource limits for who asks for them by name.

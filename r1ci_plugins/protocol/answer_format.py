@@ -1,16 +1,21 @@
-"""Answer formats: what a model turn means. The natural format of the paper (section on the protocol).
+"""Answer formats: what a model turn means. ``natural`` is the paper's; ``tags`` and ``boxed`` are its v1 ablation.
 
 A turn is read left to right; the first thing that completes decides:
 
-1. A closed Python block is a code call. Whatever else the turn says (an answer marker before the block included)
-   does not count: code the model wants to run comes first.
-2. Otherwise the last final-answer marker outside any fenced block is the answer.
+1. A closed program is a code call. Whatever else the turn says (an answer before the program included) does not
+   count: code the model wants to run comes first.
+2. Otherwise the last final answer outside any code block and any thinking section is the answer.
 3. Otherwise the turn is void.
+
+A thinking section of a reasoning model goes from ``<think>`` to ``</think>``, or to the end of a turn that does not
+close it. Whether a program in it runs is the format's option ``code_in_thinking``. If not, the section is opaque: not
+even a code block that it leaves open reaches beyond it. Tags inside a program are the program's text.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol, runtime_checkable
@@ -31,7 +36,7 @@ class Action:
     Attributes:
         kind: What the turn asks for.
         content: The program, or the answer; empty when void.
-        end: Character offset in the turn's text just after a code action's closing fence, else the text's length.
+        end: Character offset in the turn's text just after a code action's closing fence or tag, else its length.
     """
 
     kind: ActionKind
@@ -59,9 +64,13 @@ class AnswerFormat(Protocol):
         ...
 
 
-# A fence opens a block with ``` or more at a line's start (at most three spaces before it) and closes it likewise.
-_FENCE = re.compile(r"^ {0,3}(`{3,})[ \t]*([^\n`]*)$", re.MULTILINE)
 _PYTHON = frozenset({"python", "py", "python3"})
+# A fence opens a block with ``` or more at a line's start (at most three spaces before it) and closes it likewise.
+_FENCE = re.compile(r"^ {0,3}(`{3,}+)([^\n`]*+)$", re.MULTILINE)
+_FENCE_OR_THINKING = re.compile(rf"{_FENCE.pattern}|(</?think>)", re.MULTILINE)
+_TAG = re.compile(r"<code>|</?think>")
+_BRACE = re.compile(r"\\boxed\s*\{|\\[{}\\]|[{}]")
+_LATEX_TEXT = re.compile(r"\\(?:text|textbf|mathrm|mathbf)\s*\{([^{}]*)\}")
 
 
 @dataclass(frozen=True)
@@ -75,59 +84,169 @@ class NaturalFormat:
         "reason in text alone when that is enough. Put the final answer between <<< and >>>, like <<<answer>>>."
     )
     stop: tuple[str, ...] = ("\n```\n", "\n``` \n")
+    code_in_thinking: bool = True
 
     def parse(self, text: str) -> Action:
         """Read one turn by the rules of the module docstring."""
-        blocks, prose = _split_fences(text)
-        for block in blocks:
-            if block.language in _PYTHON and block.closed:
-                return Action(ActionKind.CODE, block.body, block.end)
-        answers = _answers(prose)
-        if answers:
-            return Action(ActionKind.ANSWER, answers[-1], len(text))
-        return Action(ActionKind.VOID, "", len(text))
+        blocks, prose = _split_fences(text, self.code_in_thinking)
+        return _decide(text, blocks, [answer for stretch in prose for answer in _marked(stretch, "<<<", ">>>")])
+
+
+@dataclass(frozen=True)
+class TagsFormat:
+    """Explicit tags: ``<think>``, ``<code>`` and ``<answer>``."""
+
+    instructions: str = (
+        "Solve the problem step by step; you may reason between <think> and </think>. When exact computation, search "
+        "or symbolic work helps, write a Python program between <code> and </code> and end your turn: it is executed "
+        "and its output is given back to you after `Code Execution Results:`. Each program starts fresh, so print "
+        "what you need. You may repeat this, or reason in text alone when that is enough. Put the final answer "
+        "between <answer> and </answer>, also where the problem asks for other marks, such as <<< and >>>."
+    )
+    stop: tuple[str, ...] = ("</code>\n",)
+    code_in_thinking: bool = True
+
+    def parse(self, text: str) -> Action:
+        """Read one turn by the rules of the module docstring.
+
+        A program ends at the first ``</code>``; a fence around the whole of it does not belong to it.
+        """
+        blocks, prose = _split_tags(text, self.code_in_thinking)
+        answers = [answer for stretch in prose for answer in _marked(stretch, "<answer>", "</answer>")]
+        return _decide(text, blocks, [_bare(answer) for answer in answers])
+
+
+@dataclass(frozen=True)
+class BoxedFormat:
+    r"""Markdown ```python blocks, and ``\boxed{answer}`` as in mathematical benchmarks."""
+
+    instructions: str = (
+        "Solve the problem step by step. When exact computation, search or symbolic work helps, write a Python "
+        "program in a ```python block and end your turn: it is executed and its output is given back to you after "
+        "`Code Execution Results:`. Each program starts fresh, so print what you need. You may repeat this, or "
+        "reason in text alone when that is enough. Put the final answer into \\boxed{}, like \\boxed{answer}, also "
+        "where the problem asks for other marks, such as <<< and >>>."
+    )
+    stop: tuple[str, ...] = ("\n```\n", "\n``` \n")
+    code_in_thinking: bool = True
+
+    def parse(self, text: str) -> Action:
+        """Read one turn by the rules of the module docstring. Of boxes in one another, the inner one counts."""
+        blocks, prose = _split_fences(text, self.code_in_thinking)
+        return _decide(text, blocks, [_bare(answer) for stretch in prose for answer in _boxed(stretch)])
+
+
+def _decide(text: str, blocks: Sequence[_Block], answers: Sequence[str]) -> Action:
+    for block in blocks:
+        if block.program and block.closed:
+            return Action(ActionKind.CODE, block.body, block.end)
+    if answers:
+        return Action(ActionKind.ANSWER, answers[-1], len(text))
+    return Action(ActionKind.VOID, "", len(text))
+
+
+# -- code blocks, thinking, and the text outside of both --------------------------------------------------------------
 
 
 @dataclass(frozen=True)
 class _Block:
-    language: str
+    program: bool
     body: str
     closed: bool
     end: int
 
 
-def _split_fences(text: str) -> tuple[list[_Block], list[str]]:
-    """Fenced blocks in order, and the stretches of text outside them. Linear in the text's length."""
+def _split_fences(text: str, code_in_thinking: bool) -> tuple[list[_Block], list[str]]:
+    """Fenced blocks in order, and the stretches of text outside blocks and thinking. Linear in the text's length."""
     blocks: list[_Block] = []
     prose: list[str] = []
-    opening: re.Match[str] | None = None
-    position = 0
-    for fence in _FENCE.finditer(text):
-        if opening is None:
-            prose.append(text[position : fence.start()])
-            opening = fence
-        elif len(fence[1]) >= len(opening[1]) and not fence[2].strip():
-            body = text[opening.end() + 1 : fence.start()]
-            blocks.append(_Block(opening[2].strip().lower(), body.removesuffix("\n"), True, fence.end()))
-            opening, position = None, fence.end()
-    if opening is None:
+    position, thinking = 0, False
+    while mark := _FENCE_OR_THINKING.search(text, position):
+        if not thinking:
+            prose.append(text[position : mark.start()])
+        if mark[3]:
+            thinking, position = mark[3] == "<think>", mark.end()
+            if thinking and not code_in_thinking:
+                thinking, position = False, _end_of_thinking(text, position)
+            continue
+        closing = mark.end()
+        while (fence := _FENCE.search(text, closing)) and (len(fence[1]) < len(mark[1]) or fence[2].strip()):
+            closing = fence.end()
+        body = text[mark.end() + 1 : fence.start() if fence else len(text)]
+        position = fence.end() if fence else len(text)
+        program = mark[2].strip().lower() in _PYTHON
+        blocks.append(_Block(program, body.removesuffix("\n") if fence else body, fence is not None, position))
+    if not thinking:
         prose.append(text[position:])
-    else:
-        blocks.append(_Block(opening[2].strip().lower(), text[opening.end() + 1 :], False, len(text)))
     return blocks, prose
 
 
-def _answers(prose: list[str]) -> list[str]:
-    """Contents of every <<<...>>> in the given stretches, innermost opening first, without backtracking."""
+def _split_tags(text: str, code_in_thinking: bool) -> tuple[list[_Block], list[str]]:
+    """The same for ``<code>`` in place of fences."""
+    blocks: list[_Block] = []
+    prose: list[str] = []
+    position, thinking = 0, False
+    while mark := _TAG.search(text, position):
+        if not thinking:
+            prose.append(text[position : mark.start()])
+        position = mark.end()
+        if mark[0] != "<code>":
+            thinking = mark[0] == "<think>"
+            if thinking and not code_in_thinking:
+                thinking, position = False, _end_of_thinking(text, position)
+            continue
+        end = text.find("</code>", position)
+        body = text[position : end if end != -1 else len(text)]
+        position = end + len("</code>") if end != -1 else len(text)
+        fenced, around = _split_fences(body, code_in_thinking=True)
+        if len(fenced) == 1 and fenced[0].closed and not "".join(around).strip():
+            body = fenced[0].body
+        blocks.append(_Block(True, body.removeprefix("\n").removesuffix("\n"), end != -1, position))
+    if not thinking:
+        prose.append(text[position:])
+    return blocks, prose
+
+
+def _end_of_thinking(text: str, position: int) -> int:
+    end = text.find("</think>", position)
+    return end + len("</think>") if end != -1 else len(text)
+
+
+# -- answers ----------------------------------------------------------------------------------------------------------
+
+
+def _marked(stretch: str, left: str, right: str) -> list[str]:
+    """Contents of every ``left...right``, innermost opening first, without backtracking."""
     found = []
-    for stretch in prose:
-        position = 0
-        while (close := stretch.find(">>>", position)) != -1:
-            opening = stretch.rfind("<<<", position, close)
-            if opening != -1:
-                # In <<<a>>>> the extra > belongs to the answer's text, as in <<<a>b>>>.
-                while stretch.startswith(">>>", close + 1):
-                    close += 1
-                found.append(stretch[opening + 3 : close].strip())
-            position = close + 3
+    position = 0
+    while (close := stretch.find(right, position)) != -1:
+        opening = stretch.rfind(left, position, close)
+        if opening != -1:
+            # In <<<a>>>> the extra > belongs to the answer's text, as in <<<a>b>>>.
+            while stretch.startswith(right, close + 1):
+                close += 1
+            found.append(stretch[opening + len(left) : close].strip())
+        position = close + len(right)
     return found
+
+
+def _boxed(stretch: str) -> list[str]:
+    r"""Contents of the closed ``\boxed{...}`` that opens last, or nothing; braces in it must balance."""
+    opened: list[tuple[int, bool]] = []  # start of the contents, whether it is a box
+    last: tuple[int, int] | None = None
+    for brace in _BRACE.finditer(stretch):
+        if brace[0] == "}":
+            start, box = opened.pop() if opened else (0, False)
+            if box and (last is None or start > last[0]):
+                last = (start, brace.start())
+        elif brace[0] == "{" or brace[0].startswith(r"\boxed"):
+            opened.append((brace.end(), brace[0] != "{"))
+    return [stretch[slice(*last)].strip()] if last else []
+
+
+def _bare(answer: str) -> str:
+    r"""The answer without ``<<<...>>>`` or ``\text{...}`` around the whole of it."""
+    if answer.startswith("<<<") and answer.endswith(">>>") and len(answer) >= 6:
+        answer = answer[3:-3].strip()
+    inner = _LATEX_TEXT.fullmatch(answer)
+    return inner[1].strip() if inner else answer
