@@ -12,6 +12,12 @@ from r1ci_plugins.tasks import validation
 from r1ci_plugins.tasks.validation import chosen, validate
 
 
+def workers():
+    """Worker processes of validations by this process."""
+    children = psutil.Process().children(recursive=True)
+    return [child for child in children if any(validation.__name__ in part for part in child.cmdline())]
+
+
 def reports(pack, *tasks, jobs=2):
     return {report.task: report for report in validate(str(pack), tasks, jobs)}
 
@@ -38,14 +44,15 @@ def test_every_task_gets_a_report_whatever_the_others_do(odd_pack, monkeypatch):
     assert "nothing happened for 3 s" in said["hangs"] and "'<b>" in said["hangs"]
     assert "no question today" in said["fails"] and "no such method" in said["solves"]
     assert "odd/unordered" in said["unordered"] and "sort what comes out of a set" in said["unordered"]
-    assert not psutil.Process().children(recursive=True)
+    assert not workers()
 
 
 def test_reports_come_one_by_one_and_breaking_off_leaves_no_process(odd_pack):
     coming = validate(str(odd_pack), ["doubling", "solves"], 1)
     assert next(coming).task in ("doubling", "solves")
+    assert workers()
     coming.close()
-    assert not psutil.Process().children(recursive=True)
+    assert not workers()
 
 
 def test_a_pack_that_does_not_load_in_a_worker_is_a_readable_error(tmp_path):
