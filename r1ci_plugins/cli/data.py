@@ -42,7 +42,7 @@ def build(
     from r1ci_plugins.tasks.dataset import Provenance, is_built, require_datasets, write_dataset
     from r1ci_plugins.tasks.question_cache import pack_source
 
-    names = plugin or ["r1ci"]
+    names, out = plugin or ["r1ci"], out.absolute()
     recipe = load_recipe(recipe_file, overrides or [])
     plugins = load_plugins(names)
     packs = load_packs(recipe.pack_names(), plugins=plugins)
