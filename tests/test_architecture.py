@@ -37,7 +37,7 @@ def test_import_rules(file):
     if package in MIDDLE:
         assert not ours & {"cli", "openrlhf_bridge"}
     if package == "sandbox":
-        assert ours <= {"errors", "sandbox"}
+        assert ours <= {"errors", "sandbox", "suggestion"}
     assert "None" not in imports, "relative imports hide where a name comes from"
 
 
