@@ -277,17 +277,26 @@ class Scratch:
 
 
 def remove(path: str) -> None:
-    """Remove a file or a whole folder, whatever modes it has."""
+    """Remove a file or a whole folder, whatever modes it has and however deep it is.
 
-    def retry(function: Any, name: str, error: Any) -> None:
-        os.chmod(os.path.dirname(name), 0o700)
-        os.chmod(name, 0o700, follow_symlinks=False) if not os.path.islink(name) else None
-        function(name) if function in (os.unlink, os.rmdir, os.remove) else shutil.rmtree(name)
-
-    if os.path.isdir(path) and not os.path.islink(path):
-        shutil.rmtree(path, onerror=retry)
-    else:
+    Folders in it are first moved up beside it, so that no path gets too long and no recursion too deep.
+    """
+    if os.path.islink(path) or not os.path.isdir(path):
         os.unlink(path)
+        return
+    folders = [path]
+    while folders:
+        folder = folders.pop()
+        os.chmod(folder, 0o700)
+        with os.scandir(folder) as entries:
+            for entry in list(entries):
+                if entry.is_dir(follow_symlinks=False):
+                    os.chmod(entry.path, 0o700)  # or it could not be moved
+                    folders.append(os.path.join(os.path.dirname(path), f"r1ci-removed-{time.monotonic_ns()}"))
+                    os.rename(entry.path, folders[-1])
+                else:
+                    os.unlink(entry.path)
+        os.rmdir(folder)
 
 
 def bytes_in(path: str) -> int:
