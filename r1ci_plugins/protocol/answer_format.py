@@ -64,6 +64,19 @@ class AnswerFormat(Protocol):
         ...
 
 
+@runtime_checkable
+class WritableFormat(AnswerFormat, Protocol):
+    """A format that turns can be written in, as synthesis without a teacher does. ``parse`` reads them back."""
+
+    def code_turn(self, text: str, code: str) -> str:
+        """A turn that says some text, which may be empty, and ends with a program."""
+        ...
+
+    def answer_turn(self, text: str, answer: str) -> str:
+        """A turn that says some text and ends with the final answer."""
+        ...
+
+
 _PYTHON = frozenset({"python", "py", "python3"})
 # A fence opens a block with ``` or more at a line's start (at most three spaces before it) and closes it likewise.
 _FENCE = re.compile(r"^ {0,3}(`{3,}+)([^\n`]*+)$", re.MULTILINE)
@@ -91,6 +104,14 @@ class NaturalFormat:
         blocks, prose = _split_fences(text, self.code_in_thinking)
         return _decide(text, blocks, [answer for stretch in prose for answer in _marked(stretch, "<<<", ">>>")])
 
+    def code_turn(self, text: str, code: str) -> str:
+        """Text, then a ```python block."""
+        return _fenced(text, code)
+
+    def answer_turn(self, text: str, answer: str) -> str:
+        """Text, then ``<<<answer>>>``."""
+        return f"{text} <<<{answer}>>>".lstrip()
+
 
 @dataclass(frozen=True)
 class TagsFormat:
@@ -115,6 +136,14 @@ class TagsFormat:
         answers = [answer for stretch in prose for answer in _marked(stretch, "<answer>", "</answer>")]
         return _decide(text, blocks, [_bare(answer) for answer in answers])
 
+    def code_turn(self, text: str, code: str) -> str:
+        """``<think>text</think>``, then ``<code>``."""
+        return f"{_thought(text)}<code>\n{code.rstrip()}\n</code>"
+
+    def answer_turn(self, text: str, answer: str) -> str:
+        """``<think>text</think>``, then ``<answer>``."""
+        return f"{_thought(text)}<answer>{answer}</answer>"
+
 
 @dataclass(frozen=True)
 class BoxedFormat:
@@ -134,6 +163,23 @@ class BoxedFormat:
         """Read one turn by the rules of the module docstring. Of boxes in one another, the inner one counts."""
         blocks, prose = _split_fences(text, self.code_in_thinking)
         return _decide(text, blocks, [_bare(answer) for stretch in prose for answer in _boxed(stretch)])
+
+    def code_turn(self, text: str, code: str) -> str:
+        """Text, then a ```python block."""
+        return _fenced(text, code)
+
+    def answer_turn(self, text: str, answer: str) -> str:
+        r"""Text, then ``\boxed{answer}``."""
+        return f"{text} \\boxed{{{answer}}}".lstrip()
+
+
+def _fenced(text: str, code: str) -> str:
+    fence = "`" * max([3, *(len(run) + 1 for run in re.findall("`{3,}", code))])
+    return f"{text}\n{fence}python\n{code.rstrip()}\n{fence}".lstrip()
+
+
+def _thought(text: str) -> str:
+    return f"<think>{text}</think>\n" if text else ""
 
 
 def _decide(text: str, blocks: Sequence[_Block], answers: Sequence[str]) -> Action:

@@ -75,6 +75,7 @@ class Trajectory:
         wall_s: Seconds from first to last token, tools included.
         generation_s: Seconds spent waiting for the engine.
         step: Rollout batch it belongs to (the trainer's global step before the update), -1 outside training.
+        origin: Of a synthesised trajectory: teacher, variant, style and attempt. Empty otherwise.
         version: Format version of the record.
     """
 
@@ -90,6 +91,7 @@ class Trajectory:
     wall_s: float = 0.0
     generation_s: float = 0.0
     step: int = -1
+    origin: Mapping[str, Any] = field(default_factory=dict)
     version: int = VERSION
 
     @property
