@@ -18,6 +18,7 @@ import pytest
 
 from r1ci_plugins.errors import InfrastructureFault, RecipeError, SandboxUnavailable
 from r1ci_plugins.plugins import load_plugins
+from r1ci_plugins.sandbox import conformance
 from r1ci_plugins.sandbox.contract import ExecutionStatus, Limits
 from r1ci_plugins.sandbox.firejail import FirejailSandbox
 
@@ -54,8 +55,8 @@ def cluster():
     cluster, handler = Cluster(), signal.getsignal(signal.SIGTERM)
     try:
         cluster.add_node(num_cpus=1, object_store_memory=STORE, include_dashboard=False)
-        for _ in range(2):
-            add_node(cluster)
+        add_node(cluster, alone=1)
+        add_node(cluster)
         ray.init(address=cluster.address, log_to_driver=False)
         ray.cloudpickle.register_pickle_by_value(sys.modules[__name__])  # the nodes cannot import a test
         yield cluster
@@ -65,8 +66,8 @@ def cluster():
         signal.signal(signal.SIGTERM, handler)  # every node of it has set its own
 
 
-def add_node(cluster):
-    return cluster.add_node(num_cpus=0, object_store_memory=STORE, resources={LABEL: 1})
+def add_node(cluster, **labels):
+    return cluster.add_node(num_cpus=0, object_store_memory=STORE, resources={LABEL: 1, **labels})
 
 
 def sandbox(make=FirejailSandbox, **options) -> RaySandbox:
@@ -150,6 +151,37 @@ def test_a_recipe_names_it_and_registering_it_imports_no_ray():
 
 
 # -- on a cluster -----------------------------------------------------------------------------------------------------
+
+
+# Those that the way over Ray could break; what happens inside a jail is that of the pool.
+OVER_RAY = (
+    "results are complete",
+    "streams are apart",
+    "output that is no utf8 is replaced",
+    "a megabyte of code runs",
+    "output is capped and the rest counted",
+    "output before a timeout is kept",
+    "senseless limits are refused",
+    "patches do not reach the next program",
+    "queueing is not running",
+    "results are not mixed up",
+    "cancellation kills the program",
+    "start and close can be repeated",
+)
+
+
+def test_the_contract_holds_on_nodes(cluster):
+    def make(concurrency):
+        return sandbox(local=False, resource={1: "alone", 2: LABEL}[concurrency])  # one place on each node
+
+    async def scenario():
+        async with conformance.opened(make, concurrency=2) as bench:
+            chosen = [promise for promise in conformance.PROMISES if promise.name.replace("-", " ") in OVER_RAY]
+            assert len(chosen) == len(OVER_RAY)
+            seen = [await promise.examine(bench) for promise in chosen]
+        assert [outcome for outcome in seen if outcome.verdict is not conformance.Verdict.HELD] == []
+
+    asyncio.run(scenario())
 
 
 def test_local_first_then_the_nodes(cluster):
