@@ -202,11 +202,6 @@ class SlotPool:
         """What it does not protect from, in words."""
         return self.jail.not_covered
 
-    @property
-    def free(self) -> int:
-        """Programs that could start at once."""
-        return 0 if self._places.locked() else self._places._value
-
     async def _take(self, profile: str) -> Slot:
         while True:
             slot = await self._idle[profile].get()
