@@ -31,7 +31,7 @@ class Measurement:
     Attributes:
         questions: Different questions at the default difficulty; a lower bound unless ``counted``.
         counted: Whether the task has no more than ``questions``.
-        questions_per_s: Median speed of generation; None where there was no question.
+        questions_per_s: Speed of generation, mean; None where there was no question.
         check_ms: Median milliseconds of a check, over right and wrong answers; None likewise.
         check_p99_ms: The 99th percentile.
         problem: Why the task could not be measured; empty if it could.
@@ -102,7 +102,7 @@ def measure(pack: str, task: Task, seconds: float) -> Measurement:
     return Measurement(
         questions=number,
         counted=counted,
-        questions_per_s=1 / max(statistics.median(made.times), 1e-9),
+        questions_per_s=len(made.questions) / made.seconds,
         check_ms=1000 * statistics.median(checks) if checks else None,
         check_p99_ms=1000 * sorted(checks)[math.ceil(0.99 * len(checks)) - 1] if checks else None,
         problem=made.problem,
@@ -130,24 +130,23 @@ def at_least(drawn: int, different: int) -> int:
 
 @dataclass
 class _Made:
-    """Candidates of a task, the seconds each took, whether there are no others, and what went wrong."""
+    """Candidates of a task, the seconds they took, whether there are no others, and what went wrong."""
 
     questions: list[Question]
-    times: list[float]
+    seconds: float = 0.0
     exhausted: bool = False
     problem: str = ""
 
 
 def _generate(pack: str, task: Task, seconds: float) -> _Made:
-    made = _Made([], [])
+    made = _Made([])
     different: set[str] = set()
     barren = 0
+    start = time.perf_counter()
     try:
         with _deadline(seconds):
             while len(different) <= MANY and not made.exhausted:
-                start = time.perf_counter()
                 question = candidate(pack, task, "rl", len(made.questions), 0, None)
-                made.times.append(time.perf_counter() - start)
                 made.questions.append(question)
                 text = normalised(question.text)
                 barren = barren + 1 if text in different else 0
@@ -158,6 +157,7 @@ def _generate(pack: str, task: Task, seconds: float) -> _Made:
         pass
     except TaskError as error:
         made.problem = error.what
+    made.seconds = time.perf_counter() - start
     return made
 
 
