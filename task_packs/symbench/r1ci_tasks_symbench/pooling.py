@@ -21,8 +21,8 @@ _VALUES = (-10, 20)
 _EXAMPLE = "99, 99, 99"  # beyond all values
 
 _TEXT = """\
-A window of {window} x {window} slides over this {side} x {side} matrix, one step at a time, at all positions where it lies \
-wholly inside:
+A window of {window} x {window} slides over this {side} x {side} matrix, one step at a time, at all positions where \
+it lies wholly inside:
 
 {matrix}
 
