@@ -5,7 +5,7 @@ SMOLLM2 := models/smollm2-135m-instruct
 TINY := models/tiny-random
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: help setup demo test smoke lint bench bench-sandbox firejail clean
+.PHONY: help setup demo test smoke lint validate bench bench-sandbox firejail clean
 
 help:  ## list the targets
 	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/^([a-z-]+):.*## /  make \1	/'
@@ -28,6 +28,11 @@ lint: .venv/.ready  ## ruff and mypy
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+validate: setup  ## the conformance rules for all 144 tasks
+	$(BIN)/r1ci validate symbench
+	$(BIN)/r1ci validate bbh
+	$(BIN)/r1ci validate reasoning_gym
 
 bench: setup  ## overhead of our rollout loop, import time, trajectory files
 	$(BIN)/python tests/benchmarks/rollout.py
