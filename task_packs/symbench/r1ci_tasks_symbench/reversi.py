@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from r1ci_plugins import Question, Task
-from r1ci_plugins.tasks.answers import Unreadable, tidy
+from r1ci_plugins.tasks.answers import tidy
 from r1ci_tasks_symbench.wording import in_upstream_words
 
 LEVELS = ((4, 1), (4, 2), (6, 1), (6, 2), (6, 3))
@@ -20,9 +20,9 @@ Move = tuple[int, int]
 _DIRECTIONS = [(a, b) for a in (-1, 0, 1) for b in (-1, 0, 1) if a or b]
 
 _TEXT = """\
-In Reversi, black (0) and white (1) take turns putting a piece of their colour on an empty cell (*) of the board. From the \
-new piece, look in all eight directions: an unbroken line of the opponent's pieces that has another piece of the mover's \
-colour at its far end is turned to the mover's colour. Nothing else changes.
+In Reversi, black (0) and white (1) take turns putting a piece of their colour on an empty cell (*) of the board. From \
+the new piece, look in all eight directions: an unbroken line of the opponent's pieces that has another piece of the \
+mover's colour at its far end is turned to the mover's colour. Nothing else changes.
 
 The board is now, with {side} rows and columns:
 
@@ -32,15 +32,15 @@ These moves follow (row and column are counted from 1, from the top left):
 
 {moves}
 
-Put the board after these moves between <<< and >>>: all cells, row after row, as one list separated by commas. An empty \
-board would be written <<<{example}>>>"""
+Put the board after these moves between <<< and >>>: all cells, row after row, as one list separated by commas. An \
+empty board would be written <<<{example}>>>"""
 
 
 class Reversi(Task):
     """Play one to three moves on a 4 x 4 or 6 x 6 Reversi board, from the board that the question shows.
 
-    Source: ``reversi`` of SymBench (CodeSteer-v1.0). The answer is unique. Published questions show the board after the
-    moves as the one before them, so that a move goes to a cell that is taken: those have no right answer.
+    Source: ``reversi`` of SymBench (CodeSteer-v1.0). The answer is unique. Published questions show the
+    board after the moves as the one before them; a move to a cell that is taken has no right answer.
     """
 
     name = "reversi"
@@ -91,7 +91,7 @@ class Reversi(Task):
 
 
 def published(record: Mapping[str, Any]) -> Question:
-    """The question of one published record: played on the board that its text shows, or if it has none, on the start."""
+    """The question of one published record: played on the board that its text shows, else on the start."""
     params, text = record["params"], record["question"]
     side = params["board_size"]
     board = _start(side)
@@ -168,7 +168,5 @@ def _after(board: Sequence[str], player: str, moves: Sequence[Sequence[int]]) ->
 
 
 def _cells(text: str) -> str:
-    cells = re.sub(r"""[\s,;\[\]()"'`]""", "", unicodedata.normalize("NFKC", text))
-    if re.search("[^01*]", cells):
-        raise Unreadable("a cell is 0, 1 or *")
-    return cells
+    """The text without what may stand between cells."""
+    return re.sub(r"""[\s,;\[\]()"'`]""", "", unicodedata.normalize("NFKC", text))

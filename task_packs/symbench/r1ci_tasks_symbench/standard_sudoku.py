@@ -18,8 +18,8 @@ Grid = Sequence[Sequence[int]]
 _EXAMPLE = "[[1, 2, ...], [3, 4, ...], ...]"
 
 _TEXT = """\
-Fill in this Sudoku: each row, each column and each of the nine 3 x 3 blocks must hold each of the digits 1 to 9 once. \
-Given digits stay as they are; 0 marks an empty cell.
+Fill in this Sudoku: each row, each column and each of the nine 3 x 3 blocks must hold each of the digits 1 to 9 \
+once. Given digits stay as they are; 0 marks an empty cell.
 
 {grid}
 
@@ -103,9 +103,10 @@ def _fill(grid: list[list[int]]) -> bool:
     }
     if not candidates:
         return True
-    r, c = min(candidates, key=lambda cell: len(candidates[cell]))
-    for grid[r][c] in candidates[r, c]:
+    row, column = min(candidates, key=lambda cell: len(candidates[cell]))
+    for digit in candidates[row, column]:
+        grid[row][column] = digit
         if _fill(grid):
             return True
-    grid[r][c] = 0
+    grid[row][column] = 0
     return False

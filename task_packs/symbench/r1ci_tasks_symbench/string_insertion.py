@@ -25,8 +25,8 @@ Read this string from left to right:
 
 {rules}
 
-What counts is the string as it stands above: letters that were inserted form no new substrings, and substrings may overlap. \
-What is the string after all insertions? Put it between <<< and >>>, in the form <<<{example}>>>"""
+What counts is the string as it stands above: letters that were inserted form no new substrings, and substrings may \
+overlap. What is the string after all insertions? Put it between <<< and >>>, in the form <<<{example}>>>"""
 
 
 class StringInsertion(Task):

@@ -38,7 +38,8 @@ At each step, the first rule of the list for which there are enough blocks is ap
 through from its beginning again. This goes on until no rule can be applied.
 
 At the start there are {start}, and no other blocks. How many blocks of each kind are there at the end? Put the nine \
-numbers between <<< and >>>, in the order [A], [B], [C], {{A}}, {{B}}, {{C}}, (A), (B), (C) and in the form <<<{example}>>>"""
+numbers between <<< and >>>, in the order [A], [B], [C], {{A}}, {{B}}, {{C}}, (A), (B), (C) and in the form \
+<<<{example}>>>"""
 
 
 class StringSynthesis(Task):

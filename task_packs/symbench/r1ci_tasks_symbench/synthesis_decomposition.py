@@ -20,11 +20,11 @@ A farm grows the crops {crops} and exchanges them for {products}. There are {num
 
 {methods}
 
-The methods take turns in the stated order, again and again. At its turn, a method is carried out once if there is enough \
-for it, and skipped otherwise. This ends when no method is possible any more.
+The methods take turns in the stated order, again and again. At its turn, a method is carried out once if there is \
+enough for it, and skipped otherwise. This ends when no method is possible any more.
 
-At the start there are {start}, and nothing else. How much of {kinds} is there at the end? Put the numbers in this order \
-between <<< and >>>, as a list in the form <<<{example}>>>"""
+At the start there are {start}, and nothing else. How much of {kinds} is there at the end? Put the numbers in this \
+order between <<< and >>>, as a list in the form <<<{example}>>>"""
 
 
 class SynthesisDecomposition(Task):
