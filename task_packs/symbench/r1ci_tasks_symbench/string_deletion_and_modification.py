@@ -15,10 +15,10 @@ LEVELS = ((10, 12, 1), (11, 15, 3), (13, 18, 5), (15, 20, 7))
 """Least and greatest length of the string, and how many steps it takes at least, by level."""
 
 Rule = tuple[str, str, str, int, str, str]
-"""Where it looks, what for, what replaces that, how many characters go from the end, what is prepended, appended.
+"""Where it looks, what for, what replaces that, how many last characters go, what is put before and after.
 
-It looks at the ``prefix``, the ``suffix``, ``inside`` (the first occurrence), ``after 1`` (the first occurrence past the
-first character), ``even`` (an even number of occurrences, at least two; nothing is replaced) or ``long`` (more
+It looks at the ``prefix``, the ``suffix``, ``inside`` (the first occurrence), ``after 1`` (the first occurrence
+past the first character), ``even`` (an even number of occurrences, at least two; nothing is replaced) or ``long`` (more
 characters than the number; the middle one is removed).
 """
 
@@ -107,7 +107,8 @@ class StringDeletionAndModification(Task):
             Program("direct", f"{start}while True:\n{chain}\n    else:\n        break\nprint(s)\n"),
             Program(
                 "table",
-                f"{start}rules = [\n{functions},\n]\nwhile True:\n    new = next((f(s) for test, f in rules if test(s)), None)\n"
+                f"{start}rules = [\n{functions},\n]\nwhile True:\n"
+                "    new = next((f(s) for test, f in rules if test(s)), None)\n"
                 "    if new is None:\n        break\n    s = new\nprint(s)\n",
             ),
             Program("function", f"def step(s):\n{returns}\n    return s\n\n\n{start}print(step(s))\n"),

@@ -40,7 +40,8 @@ The methods take turns in the order 1, 2, 3, 4, 5, 1, 2, and so on. At its turn,
 is enough for it, and skipped otherwise. Work ends when no method is possible any more.
 
 At the start there are {0} machines A, {1} machines B and {2} machines C, and no parts. How many machines A, B, C and \
-parts X, Y, Z are there at the end? Put the six numbers, in this order, between <<< and >>>, in the form <<<{example}>>>"""
+parts X, Y, Z are there at the end? Put the six numbers, in this order, between <<< and >>>, in the form \
+<<<{example}>>>"""
 
 
 class StringSplitting(Task):
