@@ -21,8 +21,8 @@ _DIRECTIONS = [(a, b) for a in (-1, 0, 1) for b in (-1, 0, 1) if a or b]
 
 _TEXT = """\
 In Reversi, black (0) and white (1) take turns putting a piece of their colour on an empty cell (*) of the board. \
-From the new piece, look in all eight directions: an unbroken line of the opponent's pieces that has another piece of the \
-mover's colour at its far end is turned to the mover's colour. Nothing else changes.
+From the new piece, look in all eight directions: an unbroken line of the opponent's pieces that has another piece of \
+the mover's colour at its far end is turned to the mover's colour. Nothing else changes.
 
 The board is now, with {side} rows and columns:
 

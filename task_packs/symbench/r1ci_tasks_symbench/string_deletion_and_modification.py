@@ -17,8 +17,8 @@ LEVELS = ((10, 12, 1), (11, 15, 3), (13, 18, 5), (15, 20, 7))
 Rule = tuple[str, str, str, int, str, str]
 """Where it looks, what for, what replaces that, how many last characters go, what is put before and after.
 
-It looks at the ``prefix``, the ``suffix``, ``inside`` (the first occurrence), ``after 1`` (the first occurrence
-past the first character), ``even`` (an even number of occurrences, at least two; nothing is replaced) or ``long`` (more
+It looks at ``prefix``, ``suffix``, ``inside`` (the first occurrence), ``after 1`` (the first past
+the first character), ``even`` (an even number of occurrences, at least two; nothing is replaced) or ``long`` (more
 characters than the number; the middle one is removed).
 """
 

@@ -36,8 +36,8 @@ A workshop has old machines A, B and C and makes parts X, Y and Z of them. It kn
 4. Join one machine B and one machine C: this gives one machine A.
 5. Join one part X and one part Y: this gives one part Z.
 
-The methods take turns in the order 1, 2, 3, 4, 5, 1, 2, and so on. At its turn, a method is carried out once if there \
-is enough for it, and skipped otherwise. Work ends when no method is possible any more.
+The methods take turns in the order 1, 2, 3, 4, 5, 1, 2, and so on. At its turn, a method is carried out once if \
+there is enough for it, and skipped otherwise. Work ends when no method is possible any more.
 
 At the start there are {0} machines A, {1} machines B and {2} machines C, and no parts. How many machines A, B, C and \
 parts X, Y, Z are there at the end? Put the six numbers, in this order, between <<< and >>>, in the form \
