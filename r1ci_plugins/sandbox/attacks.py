@@ -357,7 +357,7 @@ attack(
     "Leave a file beside scratch for the next program.",
     "read-only mounts, wipe",
     """
-for folder in ("..", "/tmp", "/var/tmp", "/dev/shm", "/run/lock", "/run", "/etc", os.path.expanduser("~"), "/", "/dev",
+for folder in ("..", os.path.dirname(os.path.dirname(sys.executable)), "/tmp", "/var/tmp", "/dev/shm", "/run/lock", "/run", "/etc", os.path.expanduser("~"), "/", "/dev",
                "/dev/mqueue", sys.prefix, os.path.dirname(os.__file__)):
     try: open(os.path.join(folder, "r1ci-left"), "w").write("x")
     except OSError: pass
@@ -941,7 +941,7 @@ for _name, _code, _held, _needs, _limits in (
         "file-budget",
         {},
     ),
-    ("inodes", "for i in range(10**7): open(f'{i}', 'w').close()", ended(MEMORY), "file-budget", {"memory_mb": 80}),
+    ("inodes", "for i in range(10**7): open(f'{i}', 'w').close()", ended(MEMORY), "file-budget", {"memory_mb": 30}),
     (
         "big-file",
         "f = open('big', 'wb')\nwhile True: f.write(b'x' * (1 << 20)); f.flush()",
@@ -959,7 +959,7 @@ for _name, _code, _held, _needs, _limits in (
     ),
     (
         "zip-bomb",
-        "import zlib\ndata = zlib.compress(bytes(100 << 20))\nx = [zlib.decompress(data) for _ in range(20)]",
+        "import zlib\ndata = zlib.compress(bytes(50 << 20))\nx = [zlib.decompress(data) for _ in range(20)]",
         ended(MEMORY),
         "",
         {},
@@ -975,7 +975,7 @@ for _name, _code, _held, _needs, _limits in (
     ("deep-recursion", "sys.setrecursionlimit(10**9)\ndef f(): return f() + 1\nf()", ended(ERROR, MEMORY), "", {}),
     (
         "deep-c-recursion",
-        "import pickle\nsys.setrecursionlimit(10**9)\nx = []\nfor _ in range(10**6): x = [x]\nrepr(x)",
+        "import pickle\nsys.setrecursionlimit(10**9)\nx = []\nfor _ in range(10**5): x = [x]\nrepr(x)",
         ended(ERROR, MEMORY),
         "",
         {},

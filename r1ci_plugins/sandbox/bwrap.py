@@ -28,6 +28,8 @@ def jail_options(interpreter: Interpreter, as_root: bool) -> list[str]:
     """
     options = ["--die-with-parent", "--unshare-ipc", "--unshare-pid", "--unshare-net", "--unshare-uts"]
     options += ["--unshare-cgroup-try", "--hostname", "sandbox", "--cap-drop", "ALL"]
+    # Else bwrap stays as init, which the same user could look into and steer, past our filter.
+    options.append("--as-pid-1")
     if as_root:
         for name in ZYGOTE_CAPABILITIES:
             options += ["--cap-add", f"CAP_{name.upper()}"]
@@ -40,6 +42,7 @@ def jail_options(interpreter: Interpreter, as_root: bool) -> list[str]:
             options += (
                 ["--symlink", os.readlink(path), str(path)] if path.is_symlink() else ["--ro-bind", *[str(path)] * 2]
             )
+    options += ["--perms", "0755", "--dir", "/etc"]
     for shown in SHOWN_OF_ETC:
         options += ["--ro-bind-try", shown, shown]
     options += ["--proc", "/proc", "--dev", "/dev", "--perms", "1777", "--tmpfs", "/dev/shm"]
@@ -53,7 +56,7 @@ def jail_options(interpreter: Interpreter, as_root: bool) -> list[str]:
             options += ["--tmpfs", hidden, "--remount-ro", hidden]
         else:
             options += ["--ro-bind", "/dev/null", hidden]
-    return [*options, "--remount-ro", "/tmp", "--remount-ro", "/", "--chdir", "/"]
+    return [*options, "--remount-ro", "/tmp", "--remount-ro", "/dev", "--remount-ro", "/", "--chdir", "/"]
 
 
 class BubblewrapSandbox(SlotPool):
@@ -86,7 +89,7 @@ class BubblewrapSandbox(SlotPool):
             capabilities=sum(1 << number for number in ZYGOTE_CAPABILITIES.values()) if as_root else 0,
             host_home_device=None,
             wiped=("/dev/shm",),
-            other_processes=0 if as_root else 2,  # the jail's init and the zygote
+            other_processes=0 if as_root else 1,  # the zygote
             checks=frozenset(canary.CHECKS),
             not_covered=(
                 "a second filter of system calls beneath ours, which firejail has",

@@ -476,7 +476,7 @@ async def the_cpu_limit_ends_it(bench: Bench) -> None:
         busy, f"import signal; signal.signal(signal.SIGXCPU, signal.SIG_IGN)\n{busy}", cpu_s=1, wall_s=60
     )
     for result in results:
-        expect(result.status is TIMEOUT and 0.9 < result.cpu_s < 10, result)
+        expect(result.status is TIMEOUT and 0.5 < result.cpu_s < 10, result)  # the kernel counts in ticks
 
 
 @promise()

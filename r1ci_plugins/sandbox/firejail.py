@@ -88,6 +88,8 @@ def jail_options(interpreter: Interpreter, home: Path, as_root: bool) -> list[st
         if len(folder.parts) > 2:
             options.append(f"--whitelist={folder}")
         options.append(f"--read-only={folder}")
+        if folder.is_relative_to(home):  # the folders on the way to it, which firejail makes for this user to write to
+            options.append(f"--read-only={home / folder.relative_to(home).parts[0]}")
     # Firejail keeps everything below / visible that is not named.
     visible = {"bin", "sbin", "usr", "etc", "dev", "proc", "tmp", "var", "run", "root", "home"}
     visible |= {folder.parts[1] for folder in shown}

@@ -242,6 +242,10 @@ class Scratch:
         self.folders = settings["wiped"]
         if self.uid is not None:
             os.chmod(self.home, 0o711)
+        if settings["contained"]:  # firejail puts a .bashrc there, in which a program could leave something
+            for name in os.listdir(self.home):
+                with contextlib.suppress(OSError):  # a folder, on the way to the interpreter
+                    os.unlink(os.path.join(self.home, name))
         self.kept = set(os.listdir(self.home))
         self.wipe()
         self.baseline = [bytes_in(path) for path in self.watched()]

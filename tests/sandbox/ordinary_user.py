@@ -1,0 +1,35 @@
+"""Examines a backend as whoever runs this: prints one JSON line per promise and attack. Needs no package but ours.
+
+Usage: ordinary_user.py BACKEND
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+from dataclasses import asdict
+from functools import partial
+
+from r1ci_plugins.sandbox.attacks import ATTACKS
+from r1ci_plugins.sandbox.bwrap import BubblewrapSandbox
+from r1ci_plugins.sandbox.conformance import PROMISES, opened
+from r1ci_plugins.sandbox.firejail import FirejailSandbox
+from r1ci_plugins.sandbox.rlimits import RlimitsSandbox
+
+BACKENDS = {
+    "firejail": FirejailSandbox,
+    "bwrap": BubblewrapSandbox,
+    "rlimits": partial(RlimitsSandbox, python="/usr/bin/python3"),
+}
+
+
+async def main(backend: str) -> None:
+    for suite, concurrency in ((PROMISES, 2), (ATTACKS, 1)):
+        async with opened(BACKENDS[backend], concurrency=concurrency) as bench:
+            for item in suite:
+                print(json.dumps(asdict(await item.examine(bench))), flush=True)
+
+
+if __name__ == "__main__":
+    asyncio.run(main(sys.argv[1]))
