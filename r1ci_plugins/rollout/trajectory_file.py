@@ -71,17 +71,19 @@ class TrajectoryWriter:
 
 
 def read_trajectories(path: Path) -> Iterator[Trajectory]:
-    """Yield every trajectory of a file; a member torn by a killed process is skipped with a warning.
+    """Yield every trajectory of a file, compressed or plain JSON lines.
+
+    A member torn by a killed process is skipped with a warning.
 
     Raises:
-        TrajectoryFileError: The file is missing or not gzip, or a line is not a trajectory (its number is named).
+        TrajectoryFileError: The file is missing, or a line is not a trajectory (its number is named).
     """
     number = 0
     try:
         with open(path, "rb") as file:
-            if file.read(1) not in (_MAGIC[:1], b""):
-                raise TrajectoryFileError("not a gzip file")
-            lines = (line for member in _members(file, path) for line in member.splitlines())
+            compressed = file.read(1) == _MAGIC[:1]
+            file.seek(0)
+            lines = (line for member in _members(file, path) for line in member.splitlines()) if compressed else file
             for line in lines:
                 number += 1
                 yield Trajectory.from_json(line.decode("utf-8", "surrogatepass"))

@@ -118,7 +118,7 @@ def test_a_corrupt_line_is_named_by_file_and_number(tmp_path, line, expected):
 
 
 def test_a_file_that_is_missing_or_something_else_is_a_clear_error(tmp_path):
-    for name, content in [("missing", None), ("plain", b'{"version": 1}\n')]:
+    for name, content in [("missing", None), ("text", b"hello\n"), ("binary", b"\x00\xff\n")]:
         path = tmp_path / name
         if content:
             path.write_bytes(content)
@@ -127,6 +127,17 @@ def test_a_file_that_is_missing_or_something_else_is_a_clear_error(tmp_path):
         assert str(path) in str(caught.value)
     (tmp_path / "empty").touch()
     assert numbers(tmp_path / "empty") == []
+
+
+def test_plain_json_lines_are_read_too(tmp_path):
+    path = tmp_path / "t.jsonl"
+    path.write_bytes("".join(make(i).to_json() + "\n" for i in range(3)).encode("utf-8", "surrogatepass"))
+    assert numbers(path) == [0, 1, 2]
+    with open(path, "a") as file:
+        file.write(make(3).to_json()[:50])
+    with pytest.raises(TrajectoryFileError) as caught:
+        numbers(path)
+    assert f"{path}, line 4" in str(caught.value)
 
 
 def test_a_write_into_a_device_that_is_full_never_raises(caplog):
