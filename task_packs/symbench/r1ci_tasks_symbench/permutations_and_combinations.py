@@ -133,7 +133,8 @@ def _holds(constraint: Constraint, order: Sequence[str]) -> bool:
 
 def _search(books: Sequence[str], constraints: Sequence[Constraint], order: Sequence[str] = ()) -> list[str] | None:
     """The first full order that begins with ``order``, placed from left to right."""
-    if any(set(c[1:]) & set(books) <= set(order) and not _holds(c, order) for c in constraints):
+    due = [c for c in constraints if order and order[-1] in c and (c[2] not in books or {c[1], c[2]} <= {*order})]
+    if not all(_holds(c, order) for c in due):
         return None
     if len(order) == len(books):
         return list(order)
