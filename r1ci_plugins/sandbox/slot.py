@@ -114,7 +114,8 @@ class Slot:
         self._loop = asyncio.get_running_loop()
         try:
             self._spawn()
-            self._send(self._text())
+            with contextlib.suppress(BrokenPipeError, ConnectionResetError):  # it ended at once; its words follow
+                self._send(self._text())
             message = await self._next(START_S)
         except OSError as error:
             raise InfrastructureFault(f"{self._jail.isolation} could not be started: {error}") from error

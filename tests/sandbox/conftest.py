@@ -11,7 +11,10 @@ from functools import partial
 import psutil
 import pytest
 
+from r1ci_plugins.sandbox import conformance
+from r1ci_plugins.sandbox.attacks import Attack
 from r1ci_plugins.sandbox.bwrap import BubblewrapSandbox
+from r1ci_plugins.sandbox.conformance import Outcome, Promise
 from r1ci_plugins.sandbox.contract import ExecutionResult, Limits, Sandbox
 from r1ci_plugins.sandbox.firejail import FirejailSandbox
 from r1ci_plugins.sandbox.rlimits import RlimitsSandbox
@@ -24,6 +27,8 @@ BACKENDS: dict[str, Callable[..., Sandbox]] = {
     "rlimits": partial(RlimitsSandbox, python="/usr/bin/python3"),
 }
 
+
+needs_firejail = pytest.mark.skipif(shutil.which("firejail") is None, reason="firejail is not installed")
 
 needs_firejail = pytest.mark.skipif(shutil.which("firejail") is None, reason="firejail is not installed")
 
@@ -41,9 +46,12 @@ def backend_parameters() -> list:
 class Bench:
     """A sandbox and the event loop it lives in, for synchronous tests."""
 
-    def __init__(self, sandbox: Sandbox) -> None:
-        self.sandbox = sandbox
+    def __init__(self, sandbox: Sandbox, make: Callable[..., Sandbox]) -> None:
+        self.sandbox, self.make = sandbox, make
         self.loop = asyncio.Runner()
+
+    def examine(self, item: Promise | Attack) -> Outcome:
+        return self.loop.run(item.examine(conformance.Bench(self.make, self.sandbox)))
 
     def run(self, code: str, **limits) -> ExecutionResult:
         return self.loop.run(self.sandbox.run(code, Limits(**{"wall_s": 20.0, **limits})))
@@ -58,8 +66,8 @@ class Bench:
 
 
 @contextmanager
-def opened(sandbox: Sandbox) -> Iterator[Bench]:
-    bench = Bench(sandbox)
+def opened(sandbox: Sandbox, make: Callable[..., Sandbox] | None = None) -> Iterator[Bench]:
+    bench = Bench(sandbox, make or type(sandbox))
     try:
         bench.loop.run(sandbox.start())
         yield bench
@@ -70,14 +78,8 @@ def opened(sandbox: Sandbox) -> Iterator[Bench]:
 
 @pytest.fixture(scope="module", params=backend_parameters())
 def bench(request: pytest.FixtureRequest) -> Iterator[Bench]:
-    with opened(BACKENDS[request.param](concurrency=2)) as bench:
+    with opened(BACKENDS[request.param](concurrency=2), BACKENDS[request.param]) as bench:
         yield bench
-
-
-@pytest.fixture
-def backend(bench: Bench) -> Callable[..., Sandbox]:
-    """Makes the backend under test, for tests that need their own instance."""
-    return BACKENDS[bench.sandbox.isolation]
 
 
 @pytest.fixture

@@ -1,32 +1,24 @@
-"""Attacks on the firejail jail, and the ways in which it must refuse to start."""
+"""The ways in which firejail must refuse to start, and what is its own. Attacks: test_attacks.py."""
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import json
 import os
 import pwd
 import shutil
-import signal
-import socket
 import subprocess
 import sys
-import tempfile
 import textwrap
 import time
 import venv
 from pathlib import Path
 
-import pluggy
 import psutil
 import pytest
 
-import r1ci_plugins
 from r1ci_plugins.errors import InfrastructureFault, SandboxUnavailable
-from r1ci_plugins.sandbox import canary
 from r1ci_plugins.sandbox.contract import ExecutionStatus, Limits
-from r1ci_plugins.sandbox.firejail import ENVIRONMENT, FirejailSandbox, firejail_version
+from r1ci_plugins.sandbox.firejail import FirejailSandbox, firejail_version
 
 from .conftest import opened
 
@@ -41,194 +33,6 @@ AS_ROOT = os.geteuid() == 0
 def start(**options) -> None:
     with opened(FirejailSandbox(**options)):
         pass
-
-
-# Attacks. Each prints what it achieved; the host has the positive control where there is one.
-
-
-def test_network_is_unreachable(bench):
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        port = server.getsockname()[1]
-        socket.create_connection(("127.0.0.1", port), timeout=5).close()
-        attack = f"""
-            import socket
-            for family, kind, address in [
-                (socket.AF_INET, socket.SOCK_STREAM, ("127.0.0.1", {port})),
-                (socket.AF_INET, socket.SOCK_STREAM, ("192.0.2.1", 80)),
-                (socket.AF_INET, socket.SOCK_RAW, ("192.0.2.1", 0)),
-            ]:
-                try:
-                    socket.socket(family, kind).connect(address)
-                    print("connected to", address)
-                except OSError as error:
-                    print("refused")
-            try:
-                print("resolved", socket.getaddrinfo("example.org", 80))
-            except OSError:
-                print("refused")
-        """
-        assert bench.run(textwrap.dedent(attack)).stdout == "refused\n" * 4
-
-
-def test_abstract_sockets_of_the_host_are_unreachable(bench):
-    with socket.socket(socket.AF_UNIX) as server:
-        server.bind("\0r1ci-test-abstract")
-        server.listen()
-        with socket.socket(socket.AF_UNIX) as control:
-            control.connect("\0r1ci-test-abstract")
-        result = bench.run("import socket; socket.socket(socket.AF_UNIX).connect('\\0r1ci-test-abstract')")
-        assert "ConnectionRefusedError" in result.stderr
-
-
-@pytest.mark.parametrize("where", ["temporary", "shm", "project", "home"])
-def test_files_of_the_host_cannot_be_read(bench, where):
-    if where == "project":
-        path = Path(r1ci_plugins.__file__).resolve()
-        context = contextlib.nullcontext()
-    else:
-        folder = {"temporary": None, "shm": "/dev/shm", "home": Path.home()}[where]
-        context = tempfile.NamedTemporaryFile(dir=folder, prefix="r1ci-test-")  # noqa: SIM115
-    with context as file:
-        if file is not None:
-            path = Path(file.name)
-            path.chmod(0o644)
-        assert path.exists()
-        result = bench.run(f"print(open({str(path)!r}).read())")
-    assert result.status is ExecutionStatus.ERROR and result.stdout == ""
-    assert "FileNotFoundError" in result.stderr or "PermissionError" in result.stderr
-
-
-@pytest.mark.parametrize("path", ["/etc/shadow", "/sys/kernel", "/var/lib", "/proc/1/environ", "/proc/1/mem", "/boot"])
-def test_places_of_the_host_cannot_be_read(bench, path):
-    code = f"import os\nprint(os.listdir({path!r}) if os.path.isdir({path!r}) else open({path!r}, 'rb').read(1))"
-    result = bench.run(code)
-    assert result.status is ExecutionStatus.ERROR or result.stdout == "[]\n", result.stdout
-
-
-def test_own_packages_cannot_be_imported(bench):
-    result = bench.run("import r1ci_plugins")
-    assert "ModuleNotFoundError" in result.stderr
-
-
-def test_supervisor_cannot_be_read_or_driven(bench):
-    attack = """
-        import os
-        parent = os.getppid()
-        for what in ("mem", "environ", "fd/0"):
-            try:
-                os.open(f"/proc/{parent}/{what}", os.O_RDWR if what == "mem" else os.O_RDONLY)
-                print("opened", what)
-            except OSError:
-                pass
-        for fd in range(3, 256):
-            try:
-                os.write(fd, b"done 0.1 0.1 0 exit -\\n")
-            except OSError:
-                pass
-        print("done 0.1 0.1 0 exit -", flush=True)
-        raise SystemExit(5)
-    """
-    result = bench.run(textwrap.dedent(attack))
-    assert result.stdout == "done 0.1 0.1 0 exit -\n"
-    assert (result.status, result.exit_code) == (ExecutionStatus.ERROR, 5)
-
-
-@pytest.mark.parametrize("victim", ["-1", "os.getppid()", "1"])
-def test_killing_the_jail_is_never_a_fault_of_the_sandbox(bench, victim):
-    code = (
-        f"import os, signal, time\ntry: os.kill({victim}, 9)\nexcept OSError: pass\ntime.sleep(1); raise SystemExit(5)"
-    )
-    result = bench.run(code)
-    assert result.status is ExecutionStatus.ERROR and result.exit_code in (5, -9)
-
-
-def test_stopping_the_supervisor_does_not_stop_the_deadline(bench):
-    code = "import os\ntry: os.kill(os.getppid(), 19)\nexcept OSError: pass\nwhile True: pass"
-    result = bench.run(code, wall_s=0.5)
-    assert result.status is ExecutionStatus.TIMEOUT and result.cpu_s > 0.1
-
-
-def test_printing_what_the_canary_prints_changes_nothing(bench):
-    code = canary.program([], []) + "raise SystemExit(4)"
-    result = bench.run(code)
-    assert canary.failed_checks(result.stdout, ENVIRONMENT) == []
-    assert (result.status, result.exit_code) == (ExecutionStatus.ERROR, 4)
-
-
-@pytest.mark.parametrize("folder", ["/", "/tmp", "/var/tmp", "/usr", "/etc", "/run/lock", "{library}", "{prefix}"])
-def test_nothing_outside_scratch_can_be_written(bench, folder):
-    code = f"""
-import json, os, sys
-folder = {folder!r}.format(library=os.path.dirname(json.__file__), prefix=sys.prefix)
-open(os.path.join(folder, "r1ci-test-probe"), "w")
-"""
-    result = bench.run(code)
-    assert "PermissionError" in result.stderr or "Read-only file system" in result.stderr, result.stderr
-
-
-def test_next_program_sees_nothing_of_the_previous_one(bench):
-    leave = """
-        import os, socket, time
-        left = []
-        for folder in (".", "..", "/tmp", "/var/tmp", "/dev/shm", "/run/lock", os.path.expanduser("~")):
-            try:
-                open(os.path.join(folder, "r1ci-left"), "w").write("x")
-                left.append(folder)
-            except OSError:
-                pass
-        keep = socket.socket(socket.AF_UNIX)
-        keep.bind("\\0r1ci-left")
-        if os.fork() == 0:
-            os.setsid()
-            time.sleep(1000)
-        print(left)
-    """
-    look = """
-        import os, socket
-        seen = [f for f in (".", "..", "/tmp", "/var/tmp", "/dev/shm", "/run/lock", os.path.expanduser("~"))
-                if os.path.exists(os.path.join(f, "r1ci-left"))]
-        try:
-            socket.socket(socket.AF_UNIX).connect("\\0r1ci-left")
-        except ConnectionRefusedError:
-            pass
-        else:
-            seen.append("socket")
-        print(seen, sum(entry.isdigit() for entry in os.listdir("/proc")) <= 4)
-    """
-    left = bench.run(textwrap.dedent(leave) + "\nos._exit(0) if False else None")
-    assert "'.'" in left.stdout and "'/dev/shm'" in left.stdout, "the control: it could leave something"
-    control = bench.run(textwrap.dedent(leave).replace("print(left)", "") + textwrap.dedent(look))
-    assert "'/dev/shm'" in control.stdout, "the control: the look finds what is there"
-    for _ in range(2):
-        assert bench.run(textwrap.dedent(look)).stdout == "[] True\n"
-
-
-@pytest.mark.parametrize(
-    "attack",
-    [
-        "os.unshare(0x10000000) if hasattr(os, 'unshare') else libc_call('unshare', 0x10000000)",
-        "libc_call('mount', b'none', b'.', b'tmpfs', 0, None)",
-        "os.chroot('.')",
-        "os.mknod('device', 0o600 | 0o020000, os.makedev(1, 1))",
-        "os.setuid(0)",
-        "libc_call('syscall', 319, b'memfd', 0)",
-        "libc_call('ptrace', 16, os.getppid(), 0, 0)",
-    ],
-    ids=["unshare", "mount", "chroot", "mknod", "setuid", "memfd_create", "ptrace"],
-)
-def test_privileged_calls_fail(bench, attack):
-    code = f"""
-import ctypes, os
-def libc_call(name, *arguments):
-    if getattr(ctypes.CDLL(None, use_errno=True), name)(*arguments) == -1:
-        raise OSError(ctypes.get_errno(), name)
-try:
-    {attack}
-except OSError as error:
-    print("denied")
-"""
-    result = bench.run(code)
-    assert result.stdout == "denied\n" or result.exit_code == -signal.SIGSYS, result
 
 
 def test_nothing_survives_a_killed_host(tmp_path):
@@ -277,8 +81,8 @@ def without(*options: str) -> str:
 @pytest.mark.parametrize(
     ("script", "named"),
     [
-        (RUN_IT, "refused .*net-namespace.*seccomp"),
-        (VERSION + "exit 0\n", "did not start the program"),
+        (RUN_IT, "does not isolate: mnt-namespace pid-namespace net-namespace.*seccomp"),
+        (VERSION + "exit 0\n", "did not start Python: it ended with status 0"),
         (VERSION + "echo started; echo started >&0; exit 0\n", "."),
         (VERSION + "echo 'no permission' >&2; exit 1\n", "(?s)status 1.*no permission"),
         ('echo "firejail version 0.9.66"\n', "0.9.66 is too old"),
@@ -325,6 +129,7 @@ def test_a_firejail_that_stops_isolating_later_is_a_fault_not_a_result(tmp_path,
     with opened(FirejailSandbox(concurrency=1)) as bench:
         assert bench.run("print(1)").stdout == "1\n"
         switch.touch()
+        assert bench.run("while True: pass", wall_s=0.3).status is ExecutionStatus.TIMEOUT  # wears the slot out
         with pytest.raises(InfrastructureFault, match="does not isolate"):
             bench.run("print(1)")
 
@@ -387,89 +192,18 @@ def test_too_long_a_path_is_refused():
             asyncio.run(attempt())
 
 
-def ordinary_user() -> pwd.struct_passwd | None:
-    for user in pwd.getpwall():
-        if 1000 <= user.pw_uid < 60000 and os.path.isdir(user.pw_dir) and user.pw_shell.endswith("sh"):
-            return user
-    return None
-
-
-@pytest.mark.skipif(not AS_ROOT, reason="the whole suite runs as an ordinary user already")
-def test_works_for_an_ordinary_user():
-    user = ordinary_user()
-    python = "/usr/bin/python3"
-    if user is None:
-        pytest.skip("no ordinary user with a home directory on this machine")
-    if (
-        not os.path.exists(python)
-        or subprocess.run([python, "-c", "import sys; assert sys.version_info >= (3, 11)"]).returncode
-    ):
-        pytest.skip(f"no {python} of 3.11 or newer, which an ordinary user could read")
-    script = """
-        import asyncio, json
-        from r1ci_plugins.sandbox.contract import Limits
-        from r1ci_plugins.sandbox.firejail import FirejailSandbox
-        codes = [
-            "import os; print(os.getuid(), os.listdir('.'))",
-            "import os; os.kill(os.getppid(), 9); import time; time.sleep(9)",
-            "import os\\nos.kill(os.getppid(), 19)\\nwhile True: pass",
-            "import os; os.open(f'/proc/{os.getppid()}/mem', os.O_RDWR)",
-            "import os\\nwhile True: os.fork()",
-            "print(open('/etc/shadow').read())",
-            "import socket; socket.create_connection(('192.0.2.1', 80))",
-            "import os\\nif os.fork() == 0:\\n  os.setsid()\\n  while True: pass",
-            "import os\\nos.fork() or os.kill(1, 15)\\nwhile True: pass",
-        ]
-        async def main():
-            sandbox = FirejailSandbox(concurrency=1)
-            await sandbox.start()
-            results = [await sandbox.run(code, Limits(wall_s=1, processes=20)) for code in codes]
-            await sandbox.close()
-            print(json.dumps([[r.status, r.exit_code, r.stdout, r.stderr, r.cpu_s] for r in results]))
-        asyncio.run(main())
-    """
-    with tempfile.TemporaryDirectory(dir="/var/tmp") as folder:
-        os.chmod(folder, 0o755)
-        for package in (r1ci_plugins, pluggy):
-            source = Path(package.__file__).parent
-            shutil.copytree(source, Path(folder, source.name), ignore=shutil.ignore_patterns("__pycache__"))
-        result = subprocess.run(
-            [python, "-c", textwrap.dedent(script)],
-            user=user.pw_uid,
-            group=user.pw_gid,
-            extra_groups=[],
-            cwd="/",
-            env={"PATH": os.environ["PATH"], "HOME": user.pw_dir, "PYTHONPATH": folder, "SECRET": "hunter2"},
-            capture_output=True,
-            text=True,
-            timeout=120,
-        )
-    assert result.returncode == 0, result.stderr
-    plain, killed, stopped, memory, bomb, shadow, connect, daemon, init = json.loads(result.stdout)
-    assert plain[:4] == ["ok", 0, f"{user.pw_uid} []\n", ""]
-    assert killed[0] in ("error", "timeout") and killed[1] == -9
-    assert stopped[0] == "timeout" and stopped[4] > 0.1, "processor time is told without the supervisor too"
-    assert "PermissionError" in memory[3]
-    assert bomb[0] in ("error", "timeout")
-    assert "PermissionError" in shadow[3] or "FileNotFoundError" in shadow[3]
-    assert "Network is unreachable" in connect[3]
-    assert daemon[0] == "ok"
-    assert init[0] in ("error", "timeout")
-    firejails = [p for p in psutil.process_iter(["name", "uids"]) if p.info["name"] == "firejail"]
-    assert [p for p in firejails if p.info["uids"].real == user.pw_uid] == []
-
-
 def test_two_sandboxes_at_once_do_not_share_user_ids():
-    async def both() -> set[str]:
+    async def both() -> list[set[str]]:
         sandboxes = [FirejailSandbox(concurrency=2) for _ in range(2)]
         for sandbox in sandboxes:
             await sandbox.start()
         code = "import os, time; time.sleep(0.3); print(os.getuid())"
         try:
-            results = await asyncio.gather(*(s.run(code, Limits(wall_s=20)) for s in sandboxes for _ in range(2)))
+            results = await asyncio.gather(*(s.run(code, Limits(wall_s=20)) for s in sandboxes * 2))
         finally:
             for sandbox in sandboxes:
                 await sandbox.close()
-        return {result.stdout for result in results}
+        return [{result.stdout for result in results[place::2]} for place in range(2)]
 
-    assert len(asyncio.run(both())) == (4 if AS_ROOT else 1)
+    first, second = asyncio.run(both())
+    assert (not first & second) if AS_ROOT else first == second == {f"{os.getuid()}\n"}
