@@ -189,6 +189,65 @@ class Trajectories(_Section):
     sample_rate: Number = Field(default=1.0, ge=0, le=1, description="Share of the trajectories that is recorded.")
 
 
+class Endpoint(_Section):
+    """A teacher behind an OpenAI-compatible endpoint."""
+
+    model: str = Field(min_length=1, description="The model's name there.")
+    base_url: str | None = Field(default=None, description="Such as http://host:8000/v1; null means OpenAI's.")
+    api_key_variable: str = Field(default="OPENAI_API_KEY", description="Environment variable that holds the key.")
+    temperature: Number = Field(default=1.0, ge=0, description="Of sampling.")
+    timeout_s: Number = Field(default=120.0, gt=0, description="Seconds per request.")
+    retries: int = Field(default=5, ge=0, description="Further tries, with back-off, when a request fails.")
+    requests_per_minute: int | None = Field(default=None, gt=0, description="The endpoint's limit, if it has one.")
+    tokens_per_minute: int | None = Field(default=None, gt=0, description="The endpoint's limit, if it has one.")
+    prompt_price: Number = Field(default=0.0, ge=0, description="Money per million tokens read.")
+    completion_price: Number = Field(default=0.0, ge=0, description="Money per million tokens written.")
+    max_cost: Number | None = Field(default=None, ge=0, description="Money this may cost; a run stops before it.")
+    max_tokens: int | None = Field(default=None, ge=0, description="Tokens this may take, read and written.")
+
+
+class LocalModel(_Section):
+    """A teacher that runs here, in vLLM."""
+
+    model: str = Field(min_length=1, description="Hugging Face model folder or hub name.")
+    temperature: Number = Field(default=1.0, ge=0, description="Of sampling.")
+    tensor_parallel_size: int = Field(default=1, gt=0, description="GPUs that share the model.")
+    gpu_memory_utilization: Number = Field(default=0.9, gt=0, le=1, description="Share of the memory vLLM may take.")
+
+
+class Synthesis(_Section):
+    """How SFT trajectories are made, by `r1ci synthesize`, of the tasks under tasks.train."""
+
+    teacher: Literal["programs", "endpoint", "local"] = Field(
+        default="programs", description="programs: the tasks' own reference programs, no model at all."
+    )
+    endpoint: Endpoint | None = Field(default=None, description="With teacher: endpoint.")
+    local: LocalModel | None = Field(default=None, description="With teacher: local.")
+    per_task: int = Field(default=70, gt=0, description="Trajectories kept per task, at most.")
+    attempts: int = Field(default=4, gt=0, description="Trajectories tried per question, at most.")
+    keep_only_correct: bool = Field(default=True, description="Whether wrong answers are rejected.")
+    prompt_diversity: bool = Field(
+        default=True, description="Whether teachers are asked in several ways: free, code first, text first, switch."
+    )
+    multi_turn_emphasis: bool = Field(
+        default=True, description="Whether half of the trajectories should run several programs."
+    )
+    text_share: Number = Field(
+        default=0.1, ge=0, le=1, description="Of teacher programs: trajectories that answer in text alone."
+    )
+    near_duplicate: Number = Field(
+        default=0.9, gt=0, description="Share of common four-word sequences that makes a duplicate; above 1 none is."
+    )
+    concurrency: int = Field(default=16, gt=0, description="Conversations at a time.")
+
+    @model_validator(mode="after")
+    def _has_its_teacher(self) -> Synthesis:
+        for name in ("endpoint", "local"):
+            if self.teacher == name and getattr(self, name) is None:
+                raise ValueError(f"teacher: {name} needs {name}: {{model: ...}} beside it")
+        return self
+
+
 class Recipe(_Section):
     """One experiment."""
 
@@ -206,6 +265,7 @@ class Recipe(_Section):
     )
     mask: Mask = Field(default=Mask(), description="Which tokens are trained.")
     trajectories: Trajectories = Field(default=Trajectories(), description="What is recorded of the rollouts.")
+    synthesis: Synthesis = Field(default=Synthesis(), description="How SFT trajectories are made.")
     trainer: OptionMapping = Field(
         default={},
         description="OpenRLHF flags, nested or dotted: true is a bare flag, false and null leave the flag out.",

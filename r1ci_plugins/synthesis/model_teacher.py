@@ -1,0 +1,84 @@
+"""A local model as a teacher, behind the engine contract of the rollout."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from r1ci_plugins.protocol.answer_format import ActionKind, AnswerFormat
+from r1ci_plugins.protocol.chat_template import ChatTemplate
+from r1ci_plugins.rollout.engine import Ended, Engine
+from r1ci_plugins.synthesis.teacher import Order, Reply, Speaker, Usage
+from r1ci_plugins.synthesis.variant import Variant
+
+
+class LocalEngine(Engine, Protocol):
+    """An engine that has to be started and closed."""
+
+    async def start(self) -> None: ...
+
+    async def close(self) -> None: ...
+
+
+@dataclass
+class ModelTeacher:
+    """A model of any tokenizer; what it says is tokenised again for the model that learns.
+
+    Attributes:
+        name: For the record.
+        engine: Samples its tokens.
+        templates: Its own chat template with the head prompt of each variant.
+        answer_format: Where its turns may stop.
+        max_tokens: Per turn.
+    """
+
+    name: str
+    engine: LocalEngine
+    templates: Mapping[Variant, ChatTemplate]
+    answer_format: AnswerFormat
+    max_tokens: int
+
+    def speaker(self, order: Order) -> Speaker:
+        """A conversation of its own for every order."""
+        return _Conversation(self, self.templates[order.variant])
+
+    async def start(self) -> None:
+        """Load the model."""
+        await self.engine.start()
+
+    async def close(self) -> None:
+        """Unload it."""
+        await self.engine.close()
+
+
+@dataclass
+class _Conversation:
+    teacher: ModelTeacher
+    template: ChatTemplate
+    style: str = ""
+
+    async def reply(self, turns: Sequence[str]) -> Reply:
+        """Sample the next turn after the conversation so far."""
+        ids = list(self.template.prompt(turns[0]).token_ids)
+        for said, heard in zip(turns[1::2], turns[2::2], strict=True):
+            ids += self.template.encode(said)
+            for piece in self.template.feedback(heard, None):
+                ids += piece.token_ids
+        sampled: list[int] = []
+        while True:
+            generation = await self.teacher.engine.generate(
+                ids + sampled,
+                max_tokens=self.teacher.max_tokens - len(sampled),
+                stop=self.teacher.answer_format.stop,
+                stop_token_ids=(self.template.end_of_turn,),
+            )
+            sampled += generation.token_ids
+            text = self.template.decode(sampled)
+            # A stop string that ends no program (a closed block of another language) is sampled past, as in the loop.
+            open_turn = generation.ended is Ended.STOP_STRING and generation.token_ids
+            if not open_turn or self.teacher.answer_format.parse(text).kind is ActionKind.CODE:
+                break
+            if len(sampled) >= self.teacher.max_tokens:
+                return Reply(text, False, Usage(1, len(ids), len(sampled)))
+        return Reply(text, generation.ended is not Ended.LENGTH, Usage(1, len(ids), len(sampled)))

@@ -1,0 +1,241 @@
+"""First attempts that fail: a correct program with one slip of the kind that people and models make.
+
+Edits are made in the source text, so that a repaired program differs from the broken one in the slip alone. Nothing
+here knows what a mutant will do: it runs, and what it really prints goes into the trajectory.
+"""
+
+from __future__ import annotations
+
+import ast
+import random
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Mutant:
+    """A program with one slip.
+
+    Attributes:
+        code: The program.
+        kind: The slip's name, such as ``misspelt_name``.
+        slip: What is wrong with it, as a clause: ``I misspelt `words` as `wrods```.
+    """
+
+    code: str
+    kind: str
+    slip: str
+
+
+def crashing(code: str, rng: random.Random) -> Mutant | None:
+    """A mutant that cannot print the answer: it raises, or prints nothing. None if the code offers no place."""
+    return _mutate(code, rng, [_misspelt_name, _missing_import, _missing_colon, _missing_bracket, _missing_print])
+
+
+def misleading(code: str, rng: random.Random) -> Mutant | None:
+    """A mutant that most likely prints something else. None if the code offers no place."""
+    return _mutate(code, rng, [_short_range, _wrong_operator, _wrong_order, _wrong_comparison, _wrong_constant])
+
+
+_Finder = Callable[["_Source"], Iterator[Mutant]]
+
+
+def _mutate(code: str, rng: random.Random, finders: list[_Finder]) -> Mutant | None:
+    try:
+        source = _Source(code)
+    except (SyntaxError, ValueError):
+        return None
+    for finder in rng.sample(finders, len(finders)):
+        mutants = list(finder(source))
+        if mutants:
+            return rng.choice(mutants)
+    return None
+
+
+class _Source:
+    """A program's text and tree, and the positions of its nodes in the text."""
+
+    def __init__(self, code: str) -> None:
+        self.code = code
+        self.tree = ast.parse(code)
+        self._starts = [0]
+        for line in code.encode().splitlines(keepends=True):
+            self._starts.append(self._starts[-1] + len(line))
+        self.ascii = code.isascii()
+        self.unsafe = set(self._nodes_that_may_loop())
+
+    def span(self, node: ast.expr | ast.stmt) -> tuple[int, int]:
+        """Character offsets of a node."""
+        assert node.end_lineno is not None and node.end_col_offset is not None
+        return self._offset(node.lineno, node.col_offset), self._offset(node.end_lineno, node.end_col_offset)
+
+    def text(self, node: ast.expr | ast.stmt) -> str:
+        start, end = self.span(node)
+        return self.code[start:end]
+
+    def replaced(self, start: int, end: int, text: str) -> str:
+        return self.code[:start] + text + self.code[end:]
+
+    def safe_nodes(self) -> Iterator[ast.AST]:
+        """Nodes whose change cannot make a loop endless: none of a while loop or of a function that calls itself."""
+        return (node for node in ast.walk(self.tree) if node not in self.unsafe)
+
+    def _offset(self, line: int, column: int) -> int:
+        at = self._starts[line - 1] + column
+        return at if self.ascii else len(self.code.encode()[:at].decode())
+
+    def _nodes_that_may_loop(self) -> Iterator[ast.AST]:
+        # A while loop depends on anything around it: where there is one at the top, nothing is safe.
+        for function in [n for n in ast.walk(self.tree) if isinstance(n, ast.FunctionDef)]:
+            names = {n.func.id for n in ast.walk(function) if isinstance(n, ast.Call) and isinstance(n.func, ast.Name)}
+            if function.name in names:
+                yield from ast.walk(function)
+        for loop in [n for n in ast.walk(self.tree) if isinstance(n, ast.While)]:
+            yield from ast.walk(loop)
+
+
+# -- slips that crash -------------------------------------------------------------------------------------------------
+
+
+def _misspelt_name(source: _Source) -> Iterator[Mutant]:
+    """A name of the program's own, read once with two letters swapped."""
+    stored = {n.id for n in ast.walk(source.tree) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)}
+    names = stored | {n.name for n in ast.walk(source.tree) if isinstance(n, ast.FunctionDef)}
+    for node in ast.walk(source.tree):
+        if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load) and node.id in names and len(node.id) > 3:
+            word = node.id
+            wrong = word[:-3] + word[-2] + word[-3] + word[-1]
+            if wrong != word and wrong not in names:
+                code = source.replaced(*source.span(node), wrong)
+                if source.text(node) == word:  # inside an f-string positions are not the text's
+                    yield Mutant(code, "misspelt_name", f"I misspelt `{word}` as `{wrong}`")
+
+
+def _missing_import(source: _Source) -> Iterator[Mutant]:
+    for node in source.tree.body:
+        if isinstance(node, ast.Import | ast.ImportFrom):
+            start, end = source.span(node)
+            code = source.replaced(start, end, "").lstrip("\n")
+            yield Mutant(code, "missing_import", f"the line `{source.text(node)}` is missing")
+
+
+def _missing_colon(source: _Source) -> Iterator[Mutant]:
+    for node in ast.walk(source.tree):
+        if isinstance(node, ast.For | ast.If | ast.While | ast.FunctionDef):
+            line_end = source.code.find("\n", source.span(node)[0])
+            if line_end > 0 and source.code[line_end - 1] == ":":
+                line = source.code[source.span(node)[0] : line_end]
+                code = source.replaced(line_end - 1, line_end, "")
+                yield Mutant(code, "missing_colon", f"I left out the colon after `{line[:-1]}`")
+
+
+def _missing_bracket(source: _Source) -> Iterator[Mutant]:
+    for node in ast.walk(source.tree):
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "print":
+            end = source.span(node)[1]
+            if source.code[end - 1 : end] == ")":
+                code = source.replaced(end - 1, end, "")
+                yield Mutant(code, "missing_bracket", "the call of `print` was never closed")
+
+
+def _missing_print(source: _Source) -> Iterator[Mutant]:
+    prints = [
+        node
+        for node in ast.walk(source.tree)
+        if isinstance(node, ast.Expr)
+        and isinstance(node.value, ast.Call)
+        and isinstance(node.value.func, ast.Name)
+        and node.value.func.id == "print"
+    ]
+    if len(prints) == 1 and isinstance(call := prints[0].value, ast.Call) and len(call.args) == 1:
+        if isinstance(call.args[0], ast.Starred) or call.keywords:
+            return
+        code = source.replaced(*source.span(prints[0]), f"result = {source.text(call.args[0])}")
+        yield Mutant(code, "missing_print", "I computed the result and never printed it")
+
+
+# -- slips that mislead -----------------------------------------------------------------------------------------------
+
+
+def _short_range(source: _Source) -> Iterator[Mutant]:
+    for node in source.safe_nodes():
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "range" and node.args:
+            stop = node.args[min(1, len(node.args) - 1)]
+            text = source.text(stop)
+            shorter = text[:-4] if text.endswith(" + 1") else f"{text} - 1"
+            yield Mutant(
+                source.replaced(*source.span(stop), shorter),
+                "short_range",
+                f"the range ends one too early: its end has to be `{text}`",
+            )
+
+
+_SWAPS: dict[type[ast.operator], tuple[str, str]] = {
+    ast.Add: ("+", "-"),
+    ast.Sub: ("-", "+"),
+    ast.Mult: ("*", "+"),
+}
+
+
+def _wrong_operator(source: _Source) -> Iterator[Mutant]:
+    for node in source.safe_nodes():
+        if isinstance(node, ast.BinOp) and type(node.op) in _SWAPS and not _is_text(node):
+            right, wrong = _SWAPS[type(node.op)]
+            start, end = source.span(node.left)[1], source.span(node.right)[0]
+            between = source.code[start:end]
+            if between.count(right) == 1:
+                code = source.replaced(start, end, between.replace(right, wrong))
+                yield Mutant(code, "wrong_operator", f"I wrote `{wrong}` where `{right}` belongs")
+
+
+def _is_text(node: ast.BinOp) -> bool:
+    parts = [part for part in ast.walk(node) if isinstance(part, ast.Constant | ast.JoinedStr | ast.List | ast.Tuple)]
+    return any(not isinstance(part, ast.Constant) or isinstance(part.value, str) for part in parts)
+
+
+def _wrong_order(source: _Source) -> Iterator[Mutant]:
+    for node in source.safe_nodes():
+        if (
+            isinstance(node, ast.Call)
+            and isinstance(node.func, ast.Name)
+            and node.func.id == "sorted"
+            and not any(keyword.arg == "reverse" for keyword in node.keywords)
+        ):
+            end = source.span(node)[1] - 1
+            code = source.replaced(end, end, ", reverse=True")
+            yield Mutant(code, "wrong_order", "I sorted in descending order, and ascending order is wanted")
+
+
+_FLIPS: dict[type[ast.cmpop], tuple[str, str]] = {
+    ast.Eq: ("==", "!="),
+    ast.NotEq: ("!=", "=="),
+    ast.Lt: ("<", "<="),
+    ast.LtE: ("<=", "<"),
+    ast.Gt: (">", ">="),
+    ast.GtE: (">=", ">"),
+}
+
+
+def _wrong_comparison(source: _Source) -> Iterator[Mutant]:
+    for node in source.safe_nodes():
+        if isinstance(node, ast.Compare) and len(node.ops) == 1 and type(node.ops[0]) in _FLIPS:
+            right, wrong = _FLIPS[type(node.ops[0])]
+            start, end = source.span(node.left)[1], source.span(node.comparators[0])[0]
+            between = source.code[start:end]
+            if between.strip() == right:
+                code = source.replaced(start, end, between.replace(right, wrong))
+                yield Mutant(code, "wrong_comparison", f"the comparison has to be `{right}`, not `{wrong}`")
+
+
+def _wrong_constant(source: _Source) -> Iterator[Mutant]:
+    """An offset of one that is forgotten: ``x + 1`` becomes ``x``."""
+    for node in source.safe_nodes():
+        if (
+            isinstance(node, ast.BinOp)
+            and isinstance(node.op, ast.Add)
+            and isinstance(node.right, ast.Constant)
+            and node.right.value == 1
+        ):
+            start, end = source.span(node)
+            code = source.replaced(start, end, source.text(node.left))
+            yield Mutant(code, "forgotten_offset", f"I forgot to add one in `{source.text(node)}`")

@@ -1,0 +1,97 @@
+"""What a paid teacher may take: a budget that is never exceeded, and rates."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from r1ci_plugins.synthesis.teacher import BudgetSpent, Usage
+
+
+@dataclass
+class Ledger:
+    """Counts what was spent, and refuses a request whose worst case would exceed the budget.
+
+    Attributes:
+        prompt_price: Per million tokens read, in any unit of money.
+        completion_price: Per million tokens written.
+        max_cost: In that unit; None for no limit.
+        max_tokens: Read and written together; None for no limit.
+        spent: So far.
+    """
+
+    prompt_price: float = 0.0
+    completion_price: float = 0.0
+    max_cost: float | None = None
+    max_tokens: int | None = None
+    spent: Usage = Usage()
+    _reserved: dict[int, Usage] = field(default_factory=dict)
+    _numbers: int = 0
+
+    def price(self, prompt_tokens: int, completion_tokens: int) -> Usage:
+        """One request as usage."""
+        cost = (prompt_tokens * self.prompt_price + completion_tokens * self.completion_price) / 1e6
+        return Usage(1, prompt_tokens, completion_tokens, cost)
+
+    def reserve(self, prompt_tokens: int, completion_tokens: int) -> int:
+        """Set the worst case of a request aside.
+
+        Returns:
+            A number to settle it by.
+
+        Raises:
+            BudgetSpent: It does not fit into the budget any more.
+        """
+        worst = self.price(prompt_tokens, completion_tokens)
+        total = sum(self._reserved.values(), self.spent) + worst
+        over_cost = self.max_cost is not None and total.cost > self.max_cost
+        over_tokens = self.max_tokens is not None and total.prompt_tokens + total.completion_tokens > self.max_tokens
+        if over_cost or over_tokens:
+            raise BudgetSpent(
+                f"the budget is spent: {self.spent.requests} requests, {self.spent.prompt_tokens} tokens read, "
+                f"{self.spent.completion_tokens} written, cost {self.spent.cost:.4f}",
+                where="recipe key synthesis.endpoint, max_cost and max_tokens",
+                fix="raise it and run the same command again; what was paid for is kept",
+            )
+        self._numbers += 1
+        self._reserved[self._numbers] = worst
+        return self._numbers
+
+    def settle(self, number: int, usage: Usage) -> None:
+        """Put what a request really took in place of what was set aside."""
+        del self._reserved[number]
+        self.spent += usage
+
+
+@dataclass
+class RateLimit:
+    """At most so many requests and tokens in any 60 seconds; None for no limit.
+
+    ``clock`` is in seconds.
+    """
+
+    requests: int | None = None
+    tokens: int | None = None
+    clock: Callable[[], float] = time.monotonic
+    _passed: deque[tuple[float, int]] = field(default_factory=deque)
+    _gate: asyncio.Lock = field(default_factory=asyncio.Lock)
+
+    async def wait(self, tokens: int) -> None:
+        """Wait until a request of so many tokens may start. First come, first served."""
+        async with self._gate:
+            while (pause := self._pause(tokens)) > 0:
+                await asyncio.sleep(pause)
+            self._passed.append((self.clock(), tokens))
+
+    def _pause(self, tokens: int) -> float:
+        now = self.clock()
+        while self._passed and now - self._passed[0][0] >= 60:
+            self._passed.popleft()
+        if not self._passed:
+            return 0.0  # a request larger than the limit must pass too, alone
+        full = self.requests is not None and len(self._passed) >= self.requests
+        over = self.tokens is not None and sum(count for _, count in self._passed) + tokens > self.tokens
+        return self._passed[0][0] + 60 - now if full or over else 0.0
