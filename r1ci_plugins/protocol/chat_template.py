@@ -29,6 +29,8 @@ class Tokenizer(Protocol):
 
     def __call__(self, text: str, **options: Any) -> Mapping[str, Any]: ...
 
+    def __len__(self) -> int: ...
+
     def decode(self, token_ids: Sequence[int], **options: Any) -> str: ...
 
     def apply_chat_template(self, conversation: list[dict[str, str]], **options: Any) -> Any: ...
@@ -53,6 +55,7 @@ class ChatTemplate:
     """Renders prompts and feedback of one tokenizer as token ids.
 
     Attributes:
+        tokenizer: As given.
         end_of_turn: Id of the token that closes an assistant turn in the template.
         keeps_thinking: Whether the template itself renders ``<think>`` sections of earlier turns.
 
@@ -61,7 +64,7 @@ class ChatTemplate:
     """
 
     def __init__(self, tokenizer: Tokenizer, instructions: str) -> None:
-        self._tokenizer = tokenizer
+        self.tokenizer = tokenizer
         self._special = _special_tokens(tokenizer)
         self._instructions = self.plain(instructions)
         if not getattr(tokenizer, "chat_template", None):
@@ -85,11 +88,11 @@ class ChatTemplate:
 
     def decode(self, token_ids: Sequence[int]) -> str:
         """Text of sampled ids, special tokens left out."""
-        return self._tokenizer.decode(token_ids, skip_special_tokens=True, clean_up_tokenization_spaces=False)
+        return self.tokenizer.decode(token_ids, skip_special_tokens=True, clean_up_tokenization_spaces=False)
 
     def encode(self, text: str) -> list[int]:
         """Ids of template text, special tokens recognised, none added."""
-        return list(self._tokenizer(text, add_special_tokens=False)["input_ids"])
+        return list(self.tokenizer(text, add_special_tokens=False)["input_ids"])
 
     def prompt_text(self, question: str) -> str:
         """The first prompt, from the template's first token to the start of the model's turn."""
@@ -119,7 +122,7 @@ class ChatTemplate:
         left, right = self._boundaries.before_feedback, self._boundaries.after_feedback
         body = self.plain(message)
         text = left + body + right
-        encoded = self._tokenizer(text, add_special_tokens=False, return_offsets_mapping=True)
+        encoded = self.tokenizer(text, add_special_tokens=False, return_offsets_mapping=True)
         ids, offsets = list(encoded["input_ids"]), list(encoded["offset_mapping"])
         # A token belongs to the body if it covers at least one of its characters.
         inside = [i for i, (start, end) in enumerate(offsets) if start < len(left) + len(body) and end > len(left)]
@@ -139,7 +142,7 @@ class ChatTemplate:
         messages = [{"role": "system", "content": self._instructions}] if system else []
         messages += [{"role": ("user", "assistant")[i % 2], "content": text} for i, text in enumerate(contents)]
         try:
-            return self._tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=open_turn)
+            return self.tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=open_turn)
         except Exception as error:  # Jinja raises whatever the template's author chose
             raise TemplateError(f"the chat template cannot render the conversation: {error}", fix=_FIX) from error
 
@@ -181,7 +184,7 @@ class ChatTemplate:
     def _find_end_of_turn(self) -> int:
         ids = self.encode(self._boundaries.before_feedback)
         token = ids[0] if ids else -1
-        if token not in self._tokenizer.added_tokens_decoder:
+        if token not in self.tokenizer.added_tokens_decoder:
             raise TemplateError(
                 "the chat template does not close the assistant's turn with a special token",
                 where=f"between turns: {self._boundaries.before_feedback!r}",
@@ -217,10 +220,10 @@ class ChatTemplate:
             *self.encode(actions[1]),
             *_ids(pieces[1]),
         ]
-        special = set(self._tokenizer.added_tokens_decoder)
+        special = set(self.tokenizer.added_tokens_decoder)
         skeletons = [[token for token in ids if token in special] for ids in (self.encode(theirs), ours)]
         texts_match = [
-            self._tokenizer.decode(_ids(piece), clean_up_tokenization_spaces=False) == text
+            self.tokenizer.decode(_ids(piece), clean_up_tokenization_spaces=False) == text
             for piece, text in zip(pieces, texts, strict=True)
         ]
         if position != len(theirs) or skeletons[0] != skeletons[1] or not all(texts_match):

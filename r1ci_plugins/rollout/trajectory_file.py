@@ -78,22 +78,36 @@ def read_trajectories(path: Path) -> Iterator[Trajectory]:
     Raises:
         TrajectoryFileError: The file is missing, or a line is not a trajectory (its number is named).
     """
-    number = 0
+    for record in read_records(path):
+        if isinstance(record, TrajectoryFileError):
+            raise record
+        yield record
+
+
+def read_records(path: Path) -> Iterator[Trajectory | TrajectoryFileError]:
+    """As ``read_trajectories``, but yield an error for a line that is not a trajectory, and go on after it."""
+    for number, line in enumerate(_lines(path), 1):
+        try:
+            yield Trajectory.from_json(line.decode("utf-8", "surrogatepass"))
+        except UnicodeDecodeError as error:
+            yield TrajectoryFileError(f"not a trajectory record: {error}", where=f"{path}, line {number}")
+        except TrajectoryFileError as error:
+            yield TrajectoryFileError(error.what, where=f"{path}, line {number}", fix=error.fix)
+
+
+def count_lines(path: Path) -> int:
+    """Number of records, for a progress bar; much faster than reading them. Raises as ``read_trajectories``."""
+    return sum(1 for _ in _lines(path))
+
+
+def _lines(path: Path) -> Iterator[bytes]:
     try:
         with open(path, "rb") as file:
             compressed = file.read(1) == _MAGIC[:1]
             file.seek(0)
-            lines = (line for member in _members(file, path) for line in member.splitlines()) if compressed else file
-            for line in lines:
-                number += 1
-                yield Trajectory.from_json(line.decode("utf-8", "surrogatepass"))
+            yield from (line for member in _members(file, path) for line in member.splitlines()) if compressed else file
     except OSError as error:
         raise TrajectoryFileError(f"cannot read trajectories: {error}", where=str(path)) from error
-    except UnicodeDecodeError as error:
-        raise TrajectoryFileError(f"not a trajectory record: {error}", where=f"{path}, line {number}") from error
-    except TrajectoryFileError as error:
-        where = f"{path}, line {number}" if number else str(path)
-        raise TrajectoryFileError(error.what, where=where, fix=error.fix) from error
 
 
 def _members(file: BinaryIO, path: Path) -> Iterator[bytes]:
