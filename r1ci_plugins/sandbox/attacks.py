@@ -839,7 +839,7 @@ import colorsys, random, json, traceback, subprocess
 print("held" if hasattr(colorsys, "rgb_to_hsv") else "REACHED")
 print(subprocess.run([sys.executable, "-c", "import colorsys; print('held')"], capture_output=True, text=True).stdout)
 """,
-    needs="scratch",
+    needs="read-only scratch",  # or it would leave them on the host for good
 )
 attack(
     "state-of-the-interpreter",
@@ -1026,6 +1026,13 @@ for _name, _code, _held, _needs, _limits in (
     (
         "order-marks-without-end",
         "while True: os.write(250, b'x' * (1 << 16))",
+        ended(OUTPUT, ERROR),
+        "",
+        {"output_bytes": 10_000, "wall_s": 30},
+    ),
+    (
+        "order-marks-of-nothing",
+        "data = (sys.stderr.buffer.token + b'00000000') * 1000\nwhile True: os.write(250, data)",
         ended(OUTPUT, ERROR),
         "",
         {"output_bytes": 10_000, "wall_s": 30},

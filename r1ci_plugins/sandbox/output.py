@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 from collections.abc import Callable
 
 HARD_OUTPUT_FACTOR = 16  # times the bytes kept: then the program is stopped
 _CHUNK = 1 << 17
+_COUNT = re.compile(rb"[0-9a-f]{8}")  # int() would take signs too, and bytes would be repeated
 
 
 class Capture:
@@ -31,7 +33,7 @@ class Capture:
         self.kept = bytearray()
         self.marks: list[tuple[int, int]] = []
         self._unread = b""  # might be the beginning of a mark
-        self._total = 0
+        self._total = self._received = 0  # without marks, and with them: they too must not come without end
         self.flooded = False
         self._outer_fd, self.inner_fd = os.pipe()
         os.set_blocking(self._outer_fd, False)
@@ -85,7 +87,8 @@ class Capture:
             self._unwatch()
             return False
         self._take(self._strip(self._unread + chunk) if self._token else chunk)
-        if self._on_flood and not self.flooded and self._total > HARD_OUTPUT_FACTOR * self._keep:
+        self._received += len(chunk)
+        if self._on_flood and not self.flooded and self._received > HARD_OUTPUT_FACTOR * self._keep:
             self.flooded = True
             self._on_flood()
         return True
@@ -105,9 +108,9 @@ class Capture:
             plain.append(data[position:found])
             before += found - position
             position = found + size
-            try:
+            if _COUNT.fullmatch(mark[-8:]):
                 self.marks.append((before, int(mark[-8:], 16)))
-            except ValueError:  # a program that plays with the token
+            else:  # a program that plays with the token
                 plain.append(mark)
                 before += size
         rest = data[position:]

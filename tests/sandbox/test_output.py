@@ -1,0 +1,86 @@
+"""Draining what a program writes: bounds, counts, and the order of the two streams."""
+
+from __future__ import annotations
+
+import os
+from itertools import pairwise
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from r1ci_plugins.sandbox.output import Capture, in_order
+
+TOKEN = b"\0token"
+MARK_BYTES = len(TOKEN) + 8
+
+texts = st.binary(max_size=12) | st.sampled_from([TOKEN[:3], TOKEN[:-1], b"\0", b"\0\0tok"])
+writes = st.lists(st.tuples(st.sampled_from(["out", "err"]), texts), max_size=20)
+
+
+def mark(count: int) -> bytes:
+    return TOKEN + b"%08x" % count
+
+
+def drained(data: bytes, cuts: list[int], keep: int, token: bytes = b"", on_flood=None) -> Capture:
+    """What is kept when the data arrive in pieces, cut at those places."""
+    with Capture(keep, on_flood, token) as capture:
+        places = sorted({0, len(data), *(cut % (len(data) + 1) for cut in cuts)})
+        for begin, end in pairwise(places):
+            os.write(capture.inner_fd, data[begin:end])
+            assert capture.read()
+        capture.close_inner()
+        capture.finish()
+    return capture
+
+
+@given(writes=writes, cuts=st.lists(st.integers(0, 500)), keep=st.integers(0, 300))
+def test_marks_give_the_order_however_the_bytes_arrive(writes, cuts, keep):
+    stream = b"".join(data if where == "out" else mark(len(data)) for where, data in writes)
+    if TOKEN in stream.replace(TOKEN, b"", sum(where == "err" for where, _ in writes)):
+        return  # pieces that happen to make a token of their own
+    out = b"".join(data for where, data in writes if where == "out")
+    err = b"".join(data for where, data in writes if where == "err")
+    stdout, stderr = drained(stream, cuts, 10_000, TOKEN), drained(err, cuts, 10_000)
+    assert (bytes(stdout.kept), stdout.dropped) == (out, 0)
+    assert in_order(stdout, stderr) == b"".join(data for _, data in writes)
+
+    capped, capped_err = drained(stream, cuts, keep, TOKEN), drained(err, cuts, keep)
+    assert (bytes(capped.kept), capped.dropped) == (out[:keep], len(out) - len(out[:keep]))
+    assert sorted(in_order(capped, capped_err)) == sorted(out[:keep] + err[:keep]), "each kept byte once"
+
+
+forged = st.lists(
+    st.binary(max_size=9)
+    | st.sampled_from(
+        [TOKEN, TOKEN[:4], TOKEN + b"ffffffff", TOKEN + b"zzzzzzzz", TOKEN + b"-0000001", TOKEN + b"00"]
+    ),
+    max_size=12,
+).map(b"".join)
+
+
+@given(data=forged, cuts=st.lists(st.integers(0, 500)), err=st.binary(max_size=20))
+def test_forged_and_partial_marks_lose_no_other_byte(data, cuts, err):
+    whole, split = drained(data, [], 10_000, TOKEN), drained(data, cuts, 10_000, TOKEN)
+    assert (split.kept, split.marks, split.dropped) == (whole.kept, whole.marks, 0)
+    assert len(split.kept) + MARK_BYTES * len(split.marks) == len(data)
+    together = in_order(split, drained(err, [], 10_000))
+    assert sorted(together) == sorted(bytes(split.kept) + err)
+
+
+@given(data=st.binary(max_size=400), cuts=st.lists(st.integers(0, 500)), keep=st.integers(1, 20))
+def test_a_flood_is_told_once(data, cuts, keep):
+    told = []
+    capture = drained(data, cuts, keep, on_flood=lambda: told.append(1))
+    assert told == [1] * (len(data) > 16 * keep) and capture.flooded is bool(told)
+    assert capture.dropped + len(capture.kept) == len(data)
+
+
+def test_marks_without_end_are_a_flood():
+    told = []
+    drained(mark(0) * 100, [], 10, TOKEN, on_flood=lambda: told.append(1))
+    assert told == [1]
+
+
+@given(data=st.binary(max_size=60))
+def test_text_is_utf8_with_replacement(data):
+    assert drained(data, [], 100).text() == data.decode("utf-8", "replace")
