@@ -5,6 +5,7 @@ control, which shows that the attack would see it if it got there. After each on
 new sandbox, and no process of the attack may be left on the machine. ``r1ci sandbox check`` and our tests run them.
 """
 
+# ruff: noqa: E501 - programs as they are run
 from __future__ import annotations
 
 import contextlib
