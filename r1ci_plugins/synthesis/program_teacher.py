@@ -95,10 +95,12 @@ def _confirm(scene: Scene, output: str) -> Performance:
 
 def _repair(scene: Scene, mutant: Mutant) -> Performance:
     output = yield scene.first(mutant.code)
-    error = failure(output)
-    if not error:  # the slip did no harm to this question
-        return
-    wording = scene.wording
+    if failure(output):  # else the slip did no harm to this question
+        yield from _fix(scene, mutant, output)
+
+
+def _fix(scene: Scene, mutant: Mutant, output: str) -> Performance:
+    error, wording = failure(output), scene.wording
     text = wording.silence(mutant.slip) if error == _NOTHING else wording.repair(error, mutant.slip)
     output = yield scene.writes.code_turn(text, scene.programs[0].code)
     if failure(output):
@@ -112,13 +114,13 @@ def _repair(scene: Scene, mutant: Mutant) -> Performance:
 def _correct(scene: Scene, mutant: Mutant) -> Performance:
     """A wrong result that a second program brings to light."""
     wrong = yield scene.first(mutant.code)
+    if failure(wrong):
+        yield from _fix(scene, mutant, wrong)
+        return
     other = yield scene.second(scene.programs[1])
     if failure(other) or wrong == other:  # in the latter case the slip did no harm to this question
         return
-    wording = scene.wording
-    text = wording.disagreement(mutant.slip)
-    if error := failure(wrong):
-        text = wording.silence(mutant.slip) if error == _NOTHING else wording.repair(error, mutant.slip)
+    text = scene.wording.disagreement(mutant.slip)
     fixed = yield scene.writes.code_turn(text, scene.programs[0].code)
     if fixed == other:
         yield scene.answer(fixed, scene.wording.agreement())

@@ -1,0 +1,241 @@
+"""The endpoint teacher against a real HTTP server that misbehaves in every way that servers do."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+
+import pytest
+
+from r1ci_plugins.errors import EnvironmentProblem
+from r1ci_plugins.synthesis import reply_cache
+from r1ci_plugins.synthesis.endpoint_teacher import GIVE_UP, EndpointTeacher
+from r1ci_plugins.synthesis.reply_cache import ReplyCache
+from r1ci_plugins.synthesis.spending import Ledger, RateLimit
+from r1ci_plugins.synthesis.teacher import BudgetSpent, Order, TeacherFault
+from r1ci_plugins.synthesis.variant import HINTS, Variant
+from r1ci_plugins.tasks.task import Question, Task
+
+pytest.importorskip("openai", reason="needs openai: pip install 'r1ci-plugins[teacher]'")
+
+
+class Doubling(Task):
+    name = "doubling"
+
+    def generate(self, rng: random.Random, difficulty):
+        return Question("What is twice 21?", "42")
+
+    def check(self, question, answer):
+        return answer == "42"
+
+
+def order(attempt=0, variant=Variant.FREE, text="What is twice 21?"):
+    return Order(Doubling(), Question(text, "42", task="demo/doubling", split="sft", index=0), variant, attempt)
+
+
+@pytest.fixture
+def ask(tmp_path):
+    """Ask a server for the first turn of orders, one after the other; the teacher and the replies come back."""
+
+    def run(server, *orders, together=False, **options):
+        options = {"timeout_s": 5.0, "retries": 5, "cache": ReplyCache(tmp_path / "replies"), **options}
+        teacher = EndpointTeacher("teacher-1", "Solve it.", 200, base_url=server.url, **options)
+
+        async def talk():
+            await teacher.start()
+            try:
+                wanted = orders or [order()]
+                if together:
+                    return await asyncio.gather(*(teacher.speaker(one).reply([one.question.text]) for one in wanted))
+                return [await teacher.speaker(one).reply([one.question.text]) for one in wanted]
+            finally:
+                await teacher.close()
+
+        return teacher, asyncio.run(talk())
+
+    return run
+
+
+def test_a_reply_with_its_cost(web, ask):
+    with web.serving(web.say("It is <<<42>>>", prompt_tokens=1000, completion_tokens=200)) as server:
+        teacher, [reply] = ask(server, ledger=Ledger(prompt_price=2.0, completion_price=10.0))
+    assert (reply.text, reply.complete) == ("It is <<<42>>>", True)
+    assert reply.usage.prompt_tokens == 1000 and reply.usage.completion_tokens == 200
+    assert reply.usage.cost == pytest.approx(0.004) == teacher.ledger.spent.cost
+    [request] = server.requests
+    assert request["model"] == "teacher-1" and request["max_tokens"] == 200
+    assert [message["role"] for message in request["messages"]] == ["system", "user"]
+
+
+def test_the_variant_is_asked_for(web, ask):
+    with web.serving(web.say("<<<42>>>")) as server:
+        ask(server, *(order(variant=variant) for variant in Variant))
+    asked = [request["messages"][0]["content"] for request in server.requests]
+    assert asked == ["Solve it.", *(f"Solve it.\n\n{HINTS[variant]}" for variant in list(Variant)[1:])]
+
+
+FAILURES = {
+    "429": ("rate_limited", lambda web: web.status(429)),
+    "500": ("status_500", lambda web: web.status(500)),
+    "503": ("status_503", lambda web: web.status(503)),
+    "cut stream": ("connection", lambda web: web.cut_off),
+    "closed": ("connection", lambda web: web.close),
+    "empty": ("empty_reply", lambda web: web.say("")),
+    "blank": ("empty_reply", lambda web: web.say("  \n")),
+    "null": ("empty_reply", lambda web: web.say(None)),
+    "HTML": ("other_format", lambda web: web.raw("<html>Bad gateway</html>", "text/html")),
+    "half JSON": ("other_format", lambda web: web.raw('{"choices": [{"mess')),
+    "a list": ("other_format", lambda web: web.raw("[1, 2]")),
+    "no choices": ("other_format", lambda web: web.raw('{"object": "chat.completion", "choices": []}')),
+    "old format": ("other_format", lambda web: web.raw('{"choices": [{"text": "<<<42>>>", "index": 0}]}')),
+    "parts": ("other_format", lambda web: web.raw('{"choices": [{"message": {"content": [{"type": "x"}]}}]}')),
+    "event stream": ("other_format", lambda web: web.raw('data: {"choices": []}\n\n', "text/event-stream")),
+    "nothing": ("other_format", lambda web: web.raw("")),
+}
+
+
+@pytest.mark.parametrize("name", FAILURES)
+def test_what_goes_wrong_once_is_repeated(web, ask, name):
+    reason, behaviour = FAILURES[name]
+    with web.serving(behaviour(web), behaviour(web), web.say("<<<42>>>")) as server:
+        teacher, [reply] = ask(server)
+    assert reply.text == "<<<42>>>" and len(server.requests) == 3
+    assert teacher.retried == {reason: 2}
+
+
+@pytest.mark.parametrize("name", FAILURES)
+def test_what_goes_wrong_every_time_costs_one_order(web, ask, name):
+    reason, behaviour = FAILURES[name]
+    with web.serving(behaviour(web)) as server, pytest.raises(TeacherFault) as caught:
+        ask(server, retries=2)
+    assert caught.value.what == reason and len(server.requests) == 3
+
+
+def test_a_timeout_is_repeated(web, ask):
+    with web.serving(web.hang(2.0), web.say("<<<42>>>")) as server:
+        teacher, [reply] = ask(server, timeout_s=0.3)
+    assert reply.text == "<<<42>>>" and teacher.retried == {"timeout": 1}
+
+
+def test_a_server_that_is_not_there(web, ask):
+    with web.serving(web.close) as server:
+        pass
+    with pytest.raises(TeacherFault) as caught:
+        ask(server, retries=1)
+    assert caught.value.what == "connection"
+
+
+def test_the_endpoint_says_how_long_to_wait(web, ask, monkeypatch):
+    pauses = []
+
+    async def sleep(seconds):
+        pauses.append(seconds)
+
+    with web.serving(web.status(429, Retry_After="7"), web.say("<<<42>>>")) as server:
+        monkeypatch.setattr("r1ci_plugins.synthesis.endpoint_teacher.asyncio.sleep", sleep)
+        ask(server)
+    assert pauses == [7.0]
+
+
+@pytest.mark.parametrize("code", [400, 401, 403, 404, 422])
+def test_a_refusal_stops_the_run_at_once(web, ask, code):
+    with web.serving(web.status(code)) as server, pytest.raises(EnvironmentProblem, match=f"status {code}"):
+        ask(server)
+    assert len(server.requests) == 1
+
+
+def test_an_endpoint_that_only_fails_is_given_up(web, tmp_path):
+    async def talk(url):
+        teacher = EndpointTeacher("m", "", 9, ReplyCache(tmp_path), base_url=url, retries=0)
+        await teacher.start()
+        for attempt in range(GIVE_UP - 1):
+            with pytest.raises(TeacherFault):
+                await teacher.speaker(order(attempt)).reply(["q"])
+        with pytest.raises(EnvironmentProblem, match="in a row"):
+            await teacher.speaker(order(GIVE_UP)).reply(["q"])
+        await teacher.close()
+
+    with web.serving(web.status(500)) as server:
+        asyncio.run(talk(server.url))
+    assert len(server.requests) == GIVE_UP
+
+
+def test_nothing_is_paid_for_twice(web, ask):
+    with web.serving(web.say("<<<42>>>")) as server:
+        ask(server, order(0), order(1))
+        assert len(server.requests) == 2
+        teacher, replies = ask(server, order(0), order(1), order(2))
+    assert len(server.requests) == 3
+    assert [reply.usage.cached for reply in replies] == [1, 1, 0]
+    assert teacher.ledger.spent.requests == 1
+
+
+def test_a_spoilt_file_of_the_cache_is_paid_for_again(web, ask, tmp_path):
+    with web.serving(web.say("<<<42>>>")) as server:
+        ask(server)
+        [file] = (tmp_path / "replies").rglob("*.json")
+        file.write_text('{"text": "<<<4')
+        ask(server)
+    assert len(server.requests) == 2
+
+
+def test_a_reply_that_never_ended_is_told_apart(web, ask):
+    with web.serving(web.say("and then, and then, and then", finish="length")) as server:
+        assert [ask(server)[1][0].complete for _ in range(2)] == [False, False]
+    assert len(server.requests) == 1
+
+
+def test_the_budget_is_never_exceeded(web, ask):
+    orders = [order(attempt=attempt) for attempt in range(20)]
+    ledger = Ledger(completion_price=1e6 / 100, max_cost=10.0)  # 100 tokens cost 1; a request at most 2, really 0.5
+    with web.serving(web.say("<<<42>>>", prompt_tokens=0, completion_tokens=50)) as server:
+        with pytest.raises(BudgetSpent, match="the budget is spent"):
+            ask(server, *orders, together=True, ledger=ledger)
+        assert ledger.spent.cost <= 10.0
+        with pytest.raises(BudgetSpent):
+            ask(server, *orders, ledger=ledger)
+    assert 8.0 < ledger.spent.cost <= 10.0
+    assert len(server.requests) == ledger.spent.requests
+
+
+def test_a_budget_in_tokens_counts_failures_too(web, ask):
+    ledger = Ledger(max_tokens=1000)
+    with web.serving(web.say("")) as server, pytest.raises(BudgetSpent):
+        ask(server, ledger=ledger, retries=50)
+    assert ledger.spent.prompt_tokens + ledger.spent.completion_tokens <= 1000
+
+
+def test_a_full_disk_stops_before_anything_is_paid_for(web, ask, monkeypatch):
+    monkeypatch.setattr(reply_cache.shutil, "disk_usage", lambda folder: type("Usage", (), {"free": 1 << 20})())
+    with web.serving(web.say("<<<42>>>")) as server, pytest.raises(EnvironmentProblem, match="1 MiB are free"):
+        ask(server)
+    assert not server.requests
+
+
+def test_the_rate_is_kept():
+    now = [0.0]
+    waited = []
+
+    async def run():
+        limit = RateLimit(requests=2, tokens=100, clock=lambda: now[0])
+
+        async def sleep(seconds):
+            waited.append(seconds)
+            now[0] += seconds
+
+        original, asyncio.sleep = asyncio.sleep, sleep
+        try:
+            for tokens in (10, 10, 10, 95, 500):
+                await limit.wait(tokens)
+        finally:
+            asyncio.sleep = original
+
+    asyncio.run(run())
+    assert waited == [60.0, 60.0, 60.0]  # two requests a minute; 10 + 95 tokens; more than the limit goes alone
+
+
+def test_a_key_is_asked_for(monkeypatch, tmp_path):
+    monkeypatch.delenv("OPENAI_API_KEY", raising=False)
+    teacher = EndpointTeacher("gpt", "", 9, ReplyCache(tmp_path))
+    with pytest.raises(EnvironmentProblem, match="OPENAI_API_KEY is empty"):
+        asyncio.run(teacher.start())
