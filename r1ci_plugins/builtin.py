@@ -102,7 +102,8 @@ def r1ci_trainer_arguments(recipe: Recipe, command: str) -> Mapping[str, object]
     # Ray's workers may start in another folder.
     model = str(Path(recipe.model).absolute()) if Path(recipe.model).is_dir() else recipe.model
     if command == "train_sft":
-        return common | {"model.model_name_or_path": model}
+        trajectories = str(Path(recipe.sft.trajectories).absolute()) if recipe.sft else None
+        return common | {"model.model_name_or_path": model, "data.dataset": trajectories}
     agent = Path(r1ci_plugins.openrlhf_bridge.__path__[0]) / "agent_executor.py"
     return common | {
         "actor.model_name_or_path": model,

@@ -24,6 +24,7 @@ from pydantic_core import ErrorDetails
 
 from r1ci_plugins.errors import RecipeError
 from r1ci_plugins.plugins import missing_pack
+from r1ci_plugins.rollout.supervised import TooLong
 from r1ci_plugins.sandbox.contract import Limits
 from r1ci_plugins.suggestion import nearest, suggest
 from r1ci_plugins.tasks.drawing import Draw
@@ -104,7 +105,7 @@ class EvalGroup(TaskGroup):
 class Tasks(_Section):
     """What is asked."""
 
-    train: list[TaskGroup] = Field(min_length=1, description="Questions to train on.")
+    train: list[TaskGroup] = Field(default=[], description="Questions to train on; SFT needs none.")
     eval: list[EvalGroup] = Field(
         default=[], description="Held-out questions, asked before, during and after training."
     )
@@ -123,6 +124,11 @@ class Protocol(_Section):
     answer_format: str = Field(default="natural", description="How the model marks code and its final answer.")
     answer_format_options: OptionMapping = Field(default={}, description="Options of the answer format.")
     instructions: str | None = Field(default=None, description="Head prompt; null means the answer format's own.")
+    earlier_thinking: Literal["kept", "template"] = Field(
+        default="kept",
+        description="What later turns see of <think> sections: all of them, as sampled, or what the chat template "
+        "renders; the latter is refused where the template drops them.",
+    )
     max_code_calls: int = Field(default=8, ge=0, description="Programs per trajectory.")
     max_turn_tokens: int = Field(default=2048, gt=0, description="Sampled tokens per turn.")
     max_total_tokens: int | None = Field(
@@ -248,13 +254,24 @@ class Synthesis(_Section):
         return self
 
 
+class Sft(_Section):
+    """What `openrlhf.cli.train_sft` trains on."""
+
+    trajectories: str = Field(min_length=1, description="A file of recorded trajectories, .jsonl.gz or .jsonl.")
+    too_long: TooLong = Field(
+        default="drop",
+        description="What becomes of trajectories longer than the trainer's data.max_len: drop, or cut_at_turn.",
+    )
+    only_correct: bool = Field(default=True, description="Leave out trajectories whose answer was not found correct.")
+
+
 class Recipe(_Section):
     """One experiment."""
 
     output_dir: str = Field(min_length=1, description="The run's folder; it is created.")
     model: str = Field(min_length=1, description="Hugging Face model folder or hub name.")
     seed: int = Field(default=42, ge=0, description="Seed of the questions and of the trainer.")
-    tasks: Tasks = Field(description="What is asked.")
+    tasks: Tasks = Field(default=Tasks(), description="What is asked.")
     protocol: Protocol = Field(default=Protocol(), description="How a trajectory goes.")
     sandbox: Sandbox = Field(default=Sandbox(), description="Where the model's programs run.")
     verifier: Verifier = Field(default=Verifier(), description="How answers are judged.")
@@ -264,6 +281,7 @@ class Recipe(_Section):
         description="Reward terms by name, with their options; the reward is their sum.",
     )
     mask: Mask = Field(default=Mask(), description="Which tokens are trained.")
+    sft: Sft | None = Field(default=None, description="What supervised fine-tuning trains on; RL needs none.")
     trajectories: Trajectories = Field(default=Trajectories(), description="What is recorded of the rollouts.")
     synthesis: Synthesis = Field(default=Synthesis(), description="How SFT trajectories are made.")
     trainer: OptionMapping = Field(

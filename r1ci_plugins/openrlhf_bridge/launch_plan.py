@@ -86,6 +86,12 @@ class Plan:
             "plugins": [f"{origin}" for origin in [*self.plugins.versions, *pack_versions(self.packs)]],
         }
 
+    @property
+    def max_length(self) -> int:
+        """``--data.max_len``: tokens that a sequence may have."""
+        default = openrlhf_flags.flags(self.command)["data.max_len"].default
+        return int(self.flags.get("data.max_len") or str(default))
+
     def run_json(self) -> str:
         """Contents of ``run.json``."""
         values = {
@@ -101,7 +107,11 @@ class Plan:
     def describe(self) -> str:
         """What ``--dry-run`` prints."""
         versions = self.versions()
-        train, held_out = (sum(draw.count for draw in draws) for draws in (self.draws("train"), self.draws("eval")))
+        if self.command == "train_sft":
+            material = f"trajectories: {self.flags['data.dataset']}"
+        else:
+            train, held_out = (sum(draw.count for draw in self.draws(name)) for name in ("train", "eval"))
+            material = f"questions: {train} to train on, {held_out} held out"
         return "\n".join(
             [
                 "# resolved recipe",
@@ -110,7 +120,7 @@ class Plan:
                 "# plugins and task packs",
                 *(f"#   {line}" for line in versions["plugins"]),
                 "# packages: " + ", ".join(f"{name} {number}" for name, number in versions["packages"].items()),
-                f"# questions: {train} to train on, {held_out} held out",
+                f"# {material}",
                 f"# machine: {'CPU backend, no CUDA device' if self.cpu else 'CUDA'}",
                 "",
                 "# OpenRLHF command line",
@@ -154,6 +164,7 @@ def make_plan(
     flags |= given
     plan = Plan(command, recipe, tuple(plugin_names), plugins, packs, flags, cpu)
     _check_paths(plan)
+    _check_material(plan)
     if command == "train_ppo":
         _check_algorithm(recipe, flags)
     if cpu:
@@ -189,6 +200,8 @@ def _check_paths(plan: Plan) -> None:
             fix="choose another folder, for example --set output_dir=runs/mine",
         )
     resuming = bool(plan.flags.get("ckpt.load_enable"))
+    if rank():
+        return  # the first process, which writes the folder, has looked
     if plan.folder.run.exists() and not resuming:
         raise RecipeError(
             f"{path} already holds a run",
@@ -201,6 +214,47 @@ def _check_paths(plan: Plan) -> None:
             where="--ckpt.load_enable",
             fix="leave --ckpt.load_enable out, or name the run's folder with --set output_dir=...",
         )
+
+
+def rank() -> int:
+    """This process's number under torchrun or DeepSpeed's launcher, which start a command once per device."""
+    return int(os.environ.get("RANK") or 0)
+
+
+_NOT_WITH_TRAJECTORIES = (
+    "data.multiturn",
+    "data.apply_chat_template",
+    "data.tokenizer_chat_template",
+    "data.output_key",
+    "data.dataset_probs",
+    "model.pretrain_mode_enable",
+)
+
+
+def _check_material(plan: Plan) -> None:
+    """Whether there is something to train on, and nothing that would make something else of it."""
+    recipe, flags = plan.recipe, plan.flags
+    if plan.command == "train_ppo":
+        if not recipe.tasks.train:
+            raise RecipeError(
+                "the recipe names no questions to train on",
+                where="recipe key tasks.train",
+                fix="add, for example, tasks: {train: [{suite: default, part: train, count: 100}]}",
+            )
+        return
+    if recipe.sft is None:
+        raise RecipeError(
+            "the recipe names no trajectories to train on",
+            where="recipe key sft",
+            fix="add sft: {trajectories: FILE}; `r1ci synthesize` makes such files, and every run records one",
+        )
+    for name in _NOT_WITH_TRAJECTORIES:
+        if flags.get(name) not in (None, False):
+            raise RecipeError(
+                f"--{name} has no meaning here: tokens and loss mask come from the trajectories themselves",
+                where=f"recipe key trainer.{name} or the command line",
+                fix="leave it out; mask.code_outputs decides what is trained",
+            )
 
 
 def _check_algorithm(recipe: Recipe, flags: dict[str, Any]) -> None:

@@ -10,7 +10,7 @@ import argparse
 import os
 import runpy
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, distribution
 from typing import TYPE_CHECKING, Literal
 
@@ -19,6 +19,7 @@ from r1ci_plugins.errors import EnvironmentProblem, R1CIError, RecipeError
 if TYPE_CHECKING:
     from r1ci_plugins.openrlhf_bridge.launch_plan import Plan
     from r1ci_plugins.protocol.chat_template import ChatTemplate
+    from r1ci_plugins.rollout.supervised import Example
 
 _USAGE = """\
 usage: openrlhf.cli.{command} --plugin r1ci --recipe FILE [--set KEY=VALUE ...] [--dry-run] [OpenRLHF flags]
@@ -41,11 +42,11 @@ examples:
 """
 _ABOUT = {
     "train_ppo": "Train a model by reinforcement learning (GRPO, PPO, REINFORCE++, ...) to reason with code.",
-    "train_sft": "Fine-tune a model with OpenRLHF's SFT trainer; the recipe gives model, folders and trainer flags.",
+    "train_sft": "Fine-tune a model on recorded multi-turn trajectories, with the tokens and the loss mask of RL.",
 }
 _EXAMPLE = {
     "train_ppo": ("recipes/qwen2.5-7b-grpo.yaml", "--actor.adam.lr 5e-7"),
-    "train_sft": ("my-sft.yaml", "--adam.lr 1e-5"),
+    "train_sft": ("recipes/qwen2.5-7b-sft.yaml", "--adam.lr 5e-6"),
 }
 _MIN_DISK_MB = 500
 
@@ -92,26 +93,29 @@ def _run(command: str, argv: Sequence[str]) -> int:
         return 0
 
     from r1ci_plugins.openrlhf_bridge.launch_plan import make_plan
-    from r1ci_plugins.openrlhf_bridge.policy_prompts import load_template
+    from r1ci_plugins.openrlhf_bridge.policy_prompts import check_thinking, load_template
+    from r1ci_plugins.openrlhf_bridge.sft_dataset import load_examples
     from r1ci_plugins.plugins import assemble
 
     plan = make_plan(command, own.plugin, own.recipe, own.overrides, rest)
     if own.dry_run:
         print(plan.describe())
     _prepare_process(plan)
+    parts = assemble(plan.recipe, plan.plugins)
+    template = load_template(plan.model, parts.instructions)
+    check_thinking(plan.recipe, template)
     if command == "train_ppo":
-        template = load_template(plan.model, assemble(plan.recipe, plan.plugins).instructions)
         _check_machine(plan)
         if own.dry_run:
             print("\n# checked: flags, model folder, chat template, tasks, sandbox, disk. Nothing was started.")
             return 0
         _write_folder(plan, template)
         return _train(plan)
+    examples = load_examples(plan, template, parts.loss_mask)
     if own.dry_run:
+        print("\n# checked: flags, model folder, chat template, trajectories. Nothing was started.")
         return 0
-    _write_folder(plan, None)
-    _become_upstream(command, plan.argv)
-    return 0
+    return _fine_tune(plan, examples)
 
 
 def _print_help(command: str) -> None:
@@ -160,6 +164,7 @@ def _become_upstream(command: str, argv: Sequence[str]) -> None:
 def _prepare_process(plan: Plan) -> None:
     """Environment and import hooks of this process, which its children inherit."""
     from r1ci_plugins.openrlhf_bridge import cpu_backend, process_setup
+    from r1ci_plugins.openrlhf_bridge.launch_plan import rank
     from r1ci_plugins.run_folder import VARIABLE
 
     os.environ[VARIABLE] = str(plan.folder.path)
@@ -171,7 +176,8 @@ def _prepare_process(plan: Plan) -> None:
             alone = {"RANK": "0", "LOCAL_RANK": "0", "WORLD_SIZE": "1", "MASTER_ADDR": "127.0.0.1"}
             for name, value in (alone | {"MASTER_PORT": "29577"}).items():
                 os.environ.setdefault(name, value)
-        print(cpu_backend.notice(), flush=True)
+        if not rank():
+            print(cpu_backend.notice(), flush=True)
     process_setup.install()
 
 
@@ -236,6 +242,19 @@ def _write_prompts(plan: Plan, template: ChatTemplate, name: Literal["train", "e
 
 
 # -- the run ----------------------------------------------------------------------------------------------------------
+
+
+def _fine_tune(plan: Plan, examples: Mapping[str, Sequence[Example]]) -> int:
+    from r1ci_plugins.openrlhf_bridge import sft_dataset
+    from r1ci_plugins.openrlhf_bridge.launch_plan import rank
+
+    if not rank():
+        _write_folder(plan, None)
+    sft_dataset.install(examples)
+    _become_upstream("train_sft", plan.argv)
+    if not rank():
+        print(f"r1ci: model in {plan.folder.model}, everything else in {plan.folder.path}", flush=True)
+    return 0
 
 
 def _train(plan: Plan) -> int:

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from r1ci_plugins.errors import EnvironmentProblem, TaskError
+from r1ci_plugins.errors import EnvironmentProblem, TaskError, TemplateError
 from r1ci_plugins.protocol.chat_template import ChatTemplate
 from r1ci_plugins.recipe import Recipe, resolve_draws
 from r1ci_plugins.tasks.drawing import draw_all
@@ -70,6 +70,22 @@ def load_template(model: str, instructions: str) -> ChatTemplate:
             fix=f"check the folder or hub name, and that the hub can be reached from here; {_SETUP_BUILDS_MODELS}",
         ) from error
     return ChatTemplate(tokenizer, instructions)
+
+
+def check_thinking(recipe: Recipe, template: ChatTemplate) -> None:
+    """Refuse ``protocol.earlier_thinking: template`` where the template drops what was thought in earlier turns.
+
+    Raises:
+        TemplateError: It does. A trajectory would then be several sequences, one per turn, each with another past.
+    """
+    if recipe.protocol.earlier_thinking == "template" and not template.keeps_thinking:
+        raise TemplateError(
+            "the chat template drops <think> sections of earlier turns: a later turn would be sampled after other "
+            "tokens than those it is trained after, because a trajectory is one sequence of tokens",
+            where="recipe key protocol.earlier_thinking",
+            fix="use earlier_thinking: kept (the same tokens in SFT, RL and evaluation), or a model whose template "
+            "keeps them",
+        )
 
 
 def room_for_prompt(recipe: Recipe, flags: Mapping[str, Any]) -> int:

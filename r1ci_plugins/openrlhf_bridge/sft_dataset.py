@@ -11,14 +11,22 @@
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
+from r1ci_plugins.errors import RecipeError, TrajectoryFileError
+from r1ci_plugins.openrlhf_bridge import openrlhf_flags
 from r1ci_plugins.openrlhf_bridge.import_hooks import install as install_hooks
 from r1ci_plugins.openrlhf_bridge.import_hooks import replace
-from r1ci_plugins.rollout.supervised import Example
+from r1ci_plugins.openrlhf_bridge.launch_plan import Plan, rank
+from r1ci_plugins.protocol.chat_template import ChatTemplate
+from r1ci_plugins.rollout.loss_mask import LossMask
+from r1ci_plugins.rollout.supervised import Example, Examples, make_examples
+from r1ci_plugins.rollout.trajectory_file import read_trajectories
 from r1ci_plugins.run_folder import RunFolder, append_line
 
 if TYPE_CHECKING:
@@ -83,6 +91,64 @@ class TrajectoryDataset:
             zero_pad_sequences(token_ids, "right", self._padding),
             zero_pad_sequences(attention_masks, "right"),
             zero_pad_sequences(loss_masks, "right"),
+        )
+
+
+def load_examples(plan: Plan, template: ChatTemplate, loss_mask: LossMask) -> dict[str, Sequence[Example]]:
+    """Read, check, fit and mask the trajectory files of ``--data.dataset`` and ``--eval.dataset``.
+
+    Args:
+        plan: Of ``train_sft``.
+        template: Of its model.
+        loss_mask: The recipe's.
+
+    Returns:
+        Examples by path.
+
+    Raises:
+        TrajectoryFileError: A file cannot be read, or was made with another tokenizer.
+        RecipeError: Too little is left to train on.
+        LossMaskError: As ``make_examples``.
+    """
+    assert plan.recipe.sft is not None  # as make_plan checks
+    found: dict[str, Sequence[Example]] = {}
+    for flag in ("data.dataset", "eval.dataset"):
+        if not plan.flags.get(flag):
+            continue
+        path = str(plan.flags[flag])
+        try:
+            made = make_examples(
+                read_trajectories(Path(path)),
+                template,
+                loss_mask,
+                sampled_only=plan.recipe.mask.code_outputs == "masked",
+                max_tokens=plan.max_length,
+                too_long=plan.recipe.sft.too_long,
+                only_correct=plan.recipe.sft.only_correct,
+            )
+        except TrajectoryFileError as error:
+            where = error.where if error.where and path in error.where else f"{path}: {error.where or ''}"
+            raise TrajectoryFileError(error.what, where=where, fix=error.fix) from error
+        if not rank():
+            print(f"r1ci: {flag}: {made.describe()}", flush=True)
+        _check_size(plan, path, made)
+        found[path] = made.examples
+    return found
+
+
+def _check_size(plan: Plan, path: str, made: Examples) -> None:
+    """OpenRLHF trains on full batches only, counted over all epochs; evaluation takes what there is."""
+    batch, epochs = (
+        int(plan.flags.get(name) or str(openrlhf_flags.flags("train_sft")[name].default))
+        for name in ("train.batch_size", "train.max_epochs")
+    )
+    needed = math.ceil(batch / epochs) if path == plan.flags["data.dataset"] else 1
+    if len(made.examples) < needed:
+        raise RecipeError(
+            f"{len(made.examples)} trajectories are left to train on, and a batch has {batch}",
+            where=f"{path}: {made.describe()}",
+            fix="give more trajectories, a smaller trainer.train.batch_size, a larger trainer.data.max_len, "
+            "sft.too_long: cut_at_turn or sft.only_correct: false, as the line above suggests",
         )
 
 
