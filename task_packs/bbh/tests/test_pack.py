@@ -24,7 +24,6 @@ from r1ci_tasks_bbh.task import BbhTask, OwnQuestions, problem_text
 from r1ci_plugins import Question, Task
 from r1ci_plugins.errors import MissingData, TaskError
 from r1ci_plugins.tasks.answers import Unreadable
-from r1ci_plugins.tasks.pytest_plugin import conformance_tests
 from r1ci_plugins.tasks.splits import draw
 
 PACK = r1ci_task_packs()[0]
@@ -42,8 +41,6 @@ WITH_PROGRAMS = [PACK[name] for name in [*READ_BY_SOLVERS.split()[:-2], "date_un
 
 every_task = pytest.mark.parametrize("task", TASKS, ids=lambda task: task.name)
 needs_samples = pytest.mark.skipif(not SAMPLES.is_dir(), reason="the sample of the published data is not here")
-
-test_conformance = conformance_tests("bbh")
 
 
 @pytest.fixture(autouse=True)

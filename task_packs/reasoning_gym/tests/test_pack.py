@@ -24,11 +24,9 @@ from r1ci_tasks_reasoning_gym.worker import follows
 
 from r1ci_plugins import Question, TaskPack
 from r1ci_plugins.tasks.expressions import evaluate
-from r1ci_plugins.tasks.pytest_plugin import conformance_tests
 from r1ci_plugins.tasks.splits import candidate
 
 NAMES = list(DATASETS)
-test_conformance = conformance_tests("reasoning_gym")
 
 EVERY_DATA_SET = pytest.mark.parametrize("name", NAMES)
 
