@@ -69,8 +69,8 @@ def is_hard_coded(code: str, trajectory: Trajectory) -> bool:
     answer = (trajectory.answer or "").strip()
     if len(answer) < _TELLING_CHARS or _says(trajectory.question.text, answer):
         return False
-    literals = (str(node.value).strip() for node in nodes if isinstance(node, ast.Constant))
-    return answer in literals
+    constants = (node.value for node in nodes if isinstance(node, ast.Constant) and not isinstance(node.value, bool))
+    return answer in (str(value).strip() for value in constants)
 
 
 def _computes(node: ast.AST) -> bool:

@@ -7,6 +7,7 @@ keeps the same trajectories, and a run that goes on after a crash decides as it 
 from __future__ import annotations
 
 import asyncio
+import math
 import time
 from collections import deque
 from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
@@ -132,9 +133,9 @@ class Selection:
 
     @property
     def missing(self) -> int:
-        """How many more are wanted."""
-        enough = len(self.kept) + len(self._spare) >= PATIENCE * self._choice.per_task
-        return 0 if enough else self._choice.per_task - len(self.kept)
+        """How many more good trajectories are wanted."""
+        kept, good = len(self.kept), len(self.kept) + len(self._spare)
+        return min(self._choice.per_task - kept, math.ceil(PATIENCE * self._choice.per_task) - good)
 
     def consider(self, made: Made) -> str | None:
         """Keep an outcome, or say why not. A spare one counts as kept for now."""
