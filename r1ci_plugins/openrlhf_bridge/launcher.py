@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import os
 import runpy
+import socket
 import sys
 from collections.abc import Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, distribution
@@ -104,8 +105,9 @@ def _run(command: str, argv: Sequence[str]) -> int:
     parts = assemble(plan.recipe, plan.plugins)
     template = load_template(plan.model, parts.instructions)
     check_thinking(plan.recipe, template)
+    _check_disk(plan)
     if command == "train_ppo":
-        _check_machine(plan)
+        _check_sandbox(plan)
         if own.dry_run:
             print("\n# checked: flags, model folder, chat template, tasks, sandbox, disk. Nothing was started.")
             return 0
@@ -174,18 +176,23 @@ def _prepare_process(plan: Plan) -> None:
             os.environ.setdefault(name, value)
         if plan.command == "train_sft":  # under torchrun or deepspeed these are set
             alone = {"RANK": "0", "LOCAL_RANK": "0", "WORLD_SIZE": "1", "MASTER_ADDR": "127.0.0.1"}
-            for name, value in (alone | {"MASTER_PORT": "29577"}).items():
+            for name, value in (alone | {"MASTER_PORT": str(_free_port())}).items():
                 os.environ.setdefault(name, value)
         if not rank():
             print(cpu_backend.notice(), flush=True)
     process_setup.install()
 
 
-def _check_machine(plan: Plan) -> None:
-    """Build everything that a rollout worker will build, start and stop the sandbox once, look at the disk."""
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def _check_sandbox(plan: Plan) -> None:
+    """Build everything that a rollout worker will build, start and stop the sandbox once."""
     import asyncio
 
-    from r1ci_plugins.openrlhf_bridge.launch_plan import free_disk_mb
     from r1ci_plugins.plugins import assemble
 
     recipe = plan.recipe
@@ -196,6 +203,11 @@ def _check_machine(plan: Plan) -> None:
         await sandbox.close()
 
     asyncio.run(try_sandbox())
+
+
+def _check_disk(plan: Plan) -> None:
+    from r1ci_plugins.openrlhf_bridge.launch_plan import free_disk_mb
+
     free = free_disk_mb(plan.folder.path)
     if free < _MIN_DISK_MB:
         raise EnvironmentProblem(

@@ -134,6 +134,21 @@ class ChatTemplate:
             Segment(SegmentKind.SEPARATOR, tuple(ids[last:]), right),
         )
 
+    def made(self, segment: Segment) -> bool:
+        """Whether a recorded segment can be one of this tokenizer and template, as far as its own text tells."""
+        boundaries = self._boundaries
+        try:
+            if segment.kind is SegmentKind.PROMPT:
+                ends_well = segment.text.endswith(boundaries.after_question)
+                return ends_well and self.encode(segment.text) == list(segment.token_ids)
+            if segment.kind is SegmentKind.ACTION:
+                return self.decode(segment.token_ids) == segment.text
+            # The tokens of feedback may span its pieces, so only the boundaries' text is looked at.
+            known = (boundaries.before_feedback, boundaries.after_feedback)
+            return segment.kind is SegmentKind.CODE_OUTPUT or segment.text in known
+        except (TypeError, ValueError, OverflowError):  # what is in a file may be no ids at all
+            return False
+
     def _user(self, question: str) -> str:
         body = self.plain(question)
         return body if self._system else f"{self._instructions}\n\n{body}"

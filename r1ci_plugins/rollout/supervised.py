@@ -124,23 +124,13 @@ def segments_for(trajectory: Trajectory, template: ChatTemplate) -> tuple[Segmen
     if not segments or segments[0].kind is not SegmentKind.PROMPT:
         raise TrajectoryFileError("a trajectory does not begin with its prompt", where=trajectory.question.key)
     for segment in segments:
-        if not _made_by(template, segment):
+        if not template.made(segment):
             raise TrajectoryFileError(
-                f"a trajectory's token ids are not what this model's tokenizer makes of its {segment.kind}",
+                f"a trajectory's {segment.kind} is not what this model's tokenizer and chat template make of it",
                 where=f"{trajectory.question.key}, {segment.text[:60]!r}",
-                fix="train the model whose tokenizer made the file, or record the trajectories with this one's",
+                fix="train the model that the file was made for, or make the trajectories with this one's tokenizer",
             )
     return segments
-
-
-def _made_by(template: ChatTemplate, segment: Segment) -> bool:
-    """Whether ids and text agree. Feedback is not looked at: tokens may span its pieces."""
-    try:
-        if segment.kind is SegmentKind.PROMPT:
-            return template.encode(segment.text) == list(segment.token_ids)
-        return segment.kind is not SegmentKind.ACTION or template.decode(segment.token_ids) == segment.text
-    except (TypeError, ValueError, OverflowError):  # what is in the file may be no ids at all
-        return False
 
 
 def fit(trajectory: Trajectory, max_tokens: int, too_long: TooLong) -> Trajectory | None:
