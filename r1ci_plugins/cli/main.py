@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from r1ci_plugins import __version__
-from r1ci_plugins.cli import data, doctor, packs, plugins, recipe, sandbox, synthesize, tasks
+from r1ci_plugins.cli import data, doctor, mask, packs, plugins, recipe, sandbox, synthesize, tasks
 from r1ci_plugins.errors import R1CIError
 
 app = typer.Typer(
@@ -28,6 +28,7 @@ app.command("validate")(packs.validate)
 app.command("new-pack")(packs.new_pack)
 app.command("synthesize")(synthesize.synthesize)
 app.add_typer(data.app, name="data")
+app.add_typer(mask.app, name="mask")
 app.add_typer(recipe.app, name="recipe")
 app.add_typer(sandbox.app, name="sandbox")
 app.add_typer(tasks.app, name="tasks")

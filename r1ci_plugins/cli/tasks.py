@@ -49,7 +49,7 @@ def list_tasks(pack: Annotated[str | None, typer.Option(help="Only this pack's t
 @app.command()
 def show(name: Name, seed: Seed = 0) -> None:
     """Describe one task and show a question of it with its reference answer."""
-    pack, task = _find(name)
+    pack, task = find(name)
     levels = "1 (only the default)" if task.levels == 1 else f"{task.levels}, difficulty 0 to {task.levels - 1}"
     typer.echo(f"{pack}/{task.name}: {task.description}\nlevels: {levels}\n")
     for question in draw(pack, task, "rl", seed, 1):
@@ -67,7 +67,7 @@ def sample(
     json: Annotated[bool, typer.Option("--json", help="One JSON object a line, metadata included.")] = False,
 ) -> None:
     """Draw the first questions of a task, exactly those that a run with this seed gets."""
-    pack, task = _find(name)
+    pack, task = find(name)
     for number, question in enumerate(draw(pack, task, split, seed, count, difficulty)):
         if json:
             typer.echo(question.to_json())
@@ -145,7 +145,7 @@ def _packs(name: str | None) -> dict[str, TaskPack]:
     return load_packs(None if name is None else [name])
 
 
-def _find(name: str) -> _Found:
+def find(name: str) -> _Found:
     """The task of that name.
 
     Raises:

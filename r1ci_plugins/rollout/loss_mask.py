@@ -31,6 +31,19 @@ def unmasked(trajectory: Trajectory) -> list[Range]:
     return _ranges(trajectory, {SegmentKind.ACTION, SegmentKind.CODE_OUTPUT})
 
 
+def trained_ranges(trajectory: Trajectory, loss_mask: LossMask) -> list[Range]:
+    """What a mask trains of a trajectory: nothing if it is excluded.
+
+    Raises:
+        LossMaskError: The mask, a plugin's perhaps, raises.
+    """
+    try:
+        return [] if trajectory.excluded else loss_mask(trajectory)
+    except Exception as error:
+        where = f"trajectory of {trajectory.question.key}"
+        raise LossMaskError(f"the loss mask raised {type(error).__name__}: {error}", where=where) from error
+
+
 def _ranges(trajectory: Trajectory, kinds: set[SegmentKind]) -> list[Range]:
     ranges: list[Range] = []
     position = 0

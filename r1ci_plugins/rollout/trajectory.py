@@ -132,15 +132,7 @@ class Trajectory:
                     f"trajectory version {raw.get('version')!r} is unknown",
                     fix=f"this release reads version {VERSION}; use the release that wrote the file",
                 )
-            segments = tuple(
-                Segment(
-                    SegmentKind(s["kind"]),
-                    tuple(s["token_ids"]),
-                    s["text"],
-                    None if s["log_probs"] is None else tuple(s["log_probs"]),
-                )
-                for s in raw.pop("segments")
-            )
+            segments = tuple(map(_segment, raw.pop("segments")))
             return cls(
                 question=Question(**raw.pop("question")),
                 segments=segments,
@@ -150,3 +142,13 @@ class Trajectory:
             )
         except (AttributeError, KeyError, TypeError, ValueError, RecursionError) as error:
             raise TrajectoryFileError(f"not a trajectory record: {error}", where=line[:120]) from error
+
+
+def _segment(raw: Mapping[str, Any]) -> Segment:
+    token_ids, text, log_probs = raw["token_ids"], raw["text"], raw["log_probs"]
+    if not isinstance(text, str) or not all(type(token) is int for token in token_ids):
+        raise TypeError("a segment's text is no text, or its token ids are no integers")
+    if log_probs is not None and not all(type(value) in (int, float) for value in log_probs):
+        raise TypeError("a segment's log-probs are no numbers")
+    kind = SegmentKind(raw["kind"])
+    return Segment(kind, tuple(token_ids), text, None if log_probs is None else tuple(log_probs))

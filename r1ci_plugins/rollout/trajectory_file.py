@@ -14,6 +14,7 @@ import random
 import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 from pathlib import Path
 from typing import BinaryIO
 
@@ -105,7 +106,7 @@ def _lines(path: Path) -> Iterator[bytes]:
         with open(path, "rb") as file:
             compressed = file.read(1) == _MAGIC[:1]
             file.seek(0)
-            yield from (line for member in _members(file, path) for line in member.splitlines()) if compressed else file
+            yield from chain.from_iterable(map(bytes.splitlines, _members(file, path))) if compressed else file
     except OSError as error:
         raise TrajectoryFileError(f"cannot read trajectories: {error}", where=str(path)) from error
 
