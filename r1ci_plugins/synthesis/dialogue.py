@@ -65,30 +65,18 @@ class Dialogue:
         """Nothing, as ``start``."""
 
 
-async def converse(
-    order: Order,
-    speaker: Speaker,
-    template: ChatTemplate,
-    answer_format: AnswerFormat,
-    interpreter: Interpreter,
-    budget: Budget,
-) -> tuple[Trajectory, Usage]:
-    """Let a speaker work on a question.
-
-    Returns:
-        The trajectory, not yet verified, and what it took.
+async def converse(dialogue: Dialogue, budget: Budget) -> Trajectory:
+    """Let a speaker work on a question. The trajectory is not yet verified.
 
     Raises:
         TeacherFault, BudgetSpent, EnvironmentProblem: As ``Speaker.reply``.
     """
-    dialogue = Dialogue(order, speaker, template, answer_format, interpreter, budget.max_output_chars)
     sandbox: Sandbox = dialogue
-    trajectory = await run_episode(
-        order.question,
+    return await run_episode(
+        dialogue.order.question,
         engine=dialogue,
-        template=template,
-        answer_format=answer_format,
-        interpreter=replace(interpreter, sandbox=sandbox),
+        template=dialogue.template,
+        answer_format=dialogue.answer_format,
+        interpreter=replace(dialogue.interpreter, sandbox=sandbox),
         budget=budget,
     )
-    return trajectory, dialogue.usage

@@ -122,7 +122,7 @@ class EndpointTeacher:
         for attempt in range(self.retries + 1):
             self.cache.require_room()
             await self.rate.wait(likely + self.max_tokens)
-            number = self.ledger.reserve(likely, self.max_tokens)
+            number = await self.ledger.reserve(likely, self.max_tokens)
             usage = Usage()
             try:
                 text, complete, usage = await self._request(messages)
@@ -148,7 +148,9 @@ class EndpointTeacher:
                 where=str(self.base_url or "api.openai.com"),
                 fix="see that it runs and answers, then run the same command again; finished replies are kept",
             )
-        raise TeacherFault(reason, where=order.key, fix=detail or None)
+        fault = TeacherFault(reason, where=order.key, fix=detail or None)
+        fault.usage = wasted
+        raise fault
 
     async def _request(self, messages: Sequence[Mapping[str, str]]) -> tuple[str, bool, Usage]:
         """Ask once.

@@ -21,7 +21,7 @@ from r1ci_plugins.rewards.verifier import VerifierPool
 from r1ci_plugins.rollout.loop import Budget, Interpreter
 from r1ci_plugins.rollout.trajectory import Trajectory
 from r1ci_plugins.synthesis.acceptance import INCORRECT, objection
-from r1ci_plugins.synthesis.dialogue import converse
+from r1ci_plugins.synthesis.dialogue import Dialogue, converse
 from r1ci_plugins.synthesis.part import Part, Statistics, is_multi_turn
 from r1ci_plugins.synthesis.similarity import NearDuplicates
 from r1ci_plugins.synthesis.teacher import BudgetSpent, Order, Teacher, TeacherFault, Usage
@@ -103,12 +103,13 @@ class Maker:
         speaker = self.teacher.speaker(order)
         if speaker is None:
             return Made(None, NOTHING_TO_SAY)
+        dialogue = Dialogue(
+            order, speaker, self.template, self.answer_format, self.interpreter, self.budget.max_output_chars
+        )
         try:
-            trajectory, usage = await converse(
-                order, speaker, self.template, self.answer_format, self.interpreter, self.budget
-            )
+            trajectory = await converse(dialogue, self.budget)
         except TeacherFault as fault:
-            return Made(None, fault.what)
+            return Made(None, fault.what, dialogue.usage + fault.usage)
         trajectory = await judge(trajectory, self.verifier, {})
         origin = {
             "teacher": self.teacher.name,
@@ -117,7 +118,7 @@ class Maker:
             "attempt": order.attempt,
         }
         trajectory = replace(trajectory, origin=origin)
-        return Made(trajectory, objection(trajectory, self.answer_format), usage)
+        return Made(trajectory, objection(trajectory, self.answer_format), dialogue.usage)
 
 
 class Selection:

@@ -30,14 +30,15 @@ class Ledger:
     spent: Usage = Usage()
     _reserved: dict[int, Usage] = field(default_factory=dict)
     _numbers: int = 0
+    _settled: asyncio.Event = field(default_factory=asyncio.Event)
 
     def price(self, prompt_tokens: int, completion_tokens: int) -> Usage:
         """One request as usage."""
         cost = (prompt_tokens * self.prompt_price + completion_tokens * self.completion_price) / 1e6
         return Usage(1, prompt_tokens, completion_tokens, cost)
 
-    def reserve(self, prompt_tokens: int, completion_tokens: int) -> int:
-        """Set the worst case of a request aside.
+    async def reserve(self, prompt_tokens: int, completion_tokens: int) -> int:
+        """Set the worst case of a request aside, once what others have set aside leaves room for it.
 
         Returns:
             A number to settle it by.
@@ -46,16 +47,15 @@ class Ledger:
             BudgetSpent: It does not fit into the budget any more.
         """
         worst = self.price(prompt_tokens, completion_tokens)
-        total = sum(self._reserved.values(), self.spent) + worst
-        over_cost = self.max_cost is not None and total.cost > self.max_cost
-        over_tokens = self.max_tokens is not None and total.prompt_tokens + total.completion_tokens > self.max_tokens
-        if over_cost or over_tokens:
-            raise BudgetSpent(
-                f"the budget is spent: {self.spent.requests} requests, {self.spent.prompt_tokens} tokens read, "
-                f"{self.spent.completion_tokens} written, cost {self.spent.cost:.4f}",
-                where="recipe key synthesis.endpoint, max_cost and max_tokens",
-                fix="raise it and run the same command again; what was paid for is kept",
-            )
+        while self._exceeds(sum(self._reserved.values(), self.spent) + worst):
+            if self._exceeds(self.spent + worst):
+                raise BudgetSpent(
+                    f"the budget is spent: {self.spent.requests} requests, {self.spent.prompt_tokens} tokens read, "
+                    f"{self.spent.completion_tokens} written, cost {self.spent.cost:.4f}",
+                    where="recipe key synthesis.endpoint, max_cost and max_tokens",
+                    fix="raise it and run the same command again; what was paid for is kept",
+                )
+            await self._settled.wait()
         self._numbers += 1
         self._reserved[self._numbers] = worst
         return self._numbers
@@ -64,6 +64,14 @@ class Ledger:
         """Put what a request really took in place of what was set aside."""
         del self._reserved[number]
         self.spent += usage
+        self._settled.set()
+        self._settled = asyncio.Event()
+
+    def _exceeds(self, usage: Usage) -> bool:
+        tokens = usage.prompt_tokens + usage.completion_tokens
+        return (self.max_cost is not None and usage.cost > self.max_cost) or (
+            self.max_tokens is not None and tokens > self.max_tokens
+        )
 
 
 @dataclass

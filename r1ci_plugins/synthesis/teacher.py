@@ -115,7 +115,9 @@ class Teacher(Protocol):
 
 
 class TeacherFault(R1CIError):
-    """The teacher failed on one order, for good; ``what`` begins with a countable reason."""
+    """The teacher failed on one order, for good; ``what`` is a countable reason, ``usage`` what that took."""
+
+    usage = Usage()
 
 
 class BudgetSpent(R1CIError):

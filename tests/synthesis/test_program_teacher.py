@@ -18,7 +18,7 @@ from r1ci_plugins.rollout.loop import Budget, Interpreter
 from r1ci_plugins.rollout.loss_mask import check_invariants, masked
 from r1ci_plugins.rollout.trajectory import StopReason
 from r1ci_plugins.synthesis.acceptance import objection
-from r1ci_plugins.synthesis.dialogue import converse
+from r1ci_plugins.synthesis.dialogue import Dialogue, converse
 from r1ci_plugins.synthesis.program_teacher import ProgramTeacher
 from r1ci_plugins.synthesis.teacher import Order
 from r1ci_plugins.synthesis.variant import Variant
@@ -43,7 +43,8 @@ def tell(tokenizers, sandbox):
                 speaker = teacher.speaker(order)
                 if speaker is None:
                     continue
-                trajectory, _ = await converse(order, speaker, template, answer_format, Interpreter(sandbox), budget)
+                dialogue = Dialogue(order, speaker, template, answer_format, Interpreter(sandbox), 4000)
+                trajectory = await converse(dialogue, budget)
                 score = float(trajectory.answer is not None and task.check(question, trajectory.answer))
                 origin = {"variant": order.variant.value, "style": speaker.style}
                 yield replace(trajectory, score=score, origin=origin)
