@@ -127,8 +127,9 @@ def load_examples(plan: Plan, template: ChatTemplate, loss_mask: LossMask) -> di
                 only_correct=plan.recipe.sft.only_correct,
             )
         except TrajectoryFileError as error:
-            where = error.where if error.where and path in error.where else f"{path}: {error.where or ''}"
-            raise TrajectoryFileError(error.what, where=where, fix=error.fix) from error
+            where = error.where if error.where and path in error.where else f"{path}, {error.where}"
+            fix = error.fix or "recipe key sft.trajectories names the file; `r1ci synthesize` makes one"
+            raise TrajectoryFileError(error.what, where=where, fix=fix) from error
         if not rank():
             print(f"r1ci: {flag}: {made.describe()}", flush=True)
         _check_size(plan, path, made)
