@@ -11,7 +11,7 @@ from r1ci_plugins.rollout.metrics import Outcome
 
 
 def outcome(task, question, one):
-    return Outcome(task, question, bool(one), 0.0, {}, "answered", one is None, (), 0, 0.0, 0.0, 1, 0.1)
+    return Outcome(task, question, bool(one), 0.0, {}, "answered", one is None, (), 0, (), (), (), 0, 1, 0.1)
 
 
 def evaluation(step, **correct):

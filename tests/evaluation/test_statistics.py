@@ -14,7 +14,7 @@ VALUES = st.floats(0, 1)
 
 
 def outcome(question, correct, *, excluded=False, task="demo/a"):
-    return Outcome(task, question, correct, float(correct), {}, "answered", excluded, (), 0, 0.0, 0.0, 1, 0.1)
+    return Outcome(task, question, correct, float(correct), {}, "answered", excluded, (), 0, (), (), (), 0, 1, 0.1)
 
 
 @given(st.lists(VALUES, min_size=2, max_size=40))

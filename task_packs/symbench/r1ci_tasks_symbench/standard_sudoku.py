@@ -35,7 +35,7 @@ class StandardSudoku(Task):
     name = "standard_sudoku"
     description = "A 9 x 9 Sudoku, filled."
     levels = len(REMOVED)
-    capability = "reasoning"
+    capability = "planning"
     unique = False
 
     def generate(self, rng: random.Random, difficulty: int | None) -> Question:
