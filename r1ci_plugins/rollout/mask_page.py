@@ -81,9 +81,10 @@ def page(facts: Mapping[str, str], rows: Sequence[TokenRow], alarm: str = "") ->
 
 
 def _segment(rows: Sequence[TokenRow]) -> str:
-    first, trained = rows[0], sum(row.trained for row in rows)
-    mean = mean_log_prob(rows)
+    first, mean = rows[0], mean_log_prob(rows)
+    trained, leaks = sum(row.trained for row in rows), sum(row.leaks for row in rows)
     notes = [f"{len(rows)} tokens", f"{trained} trained" if trained else "not trained"]
+    notes += [f'<b class="alarm">{leaks} leak</b>'] if leaks else []
     notes += [f"mean log-prob {mean:.3f}"] if mean is not None else []
     turn = f"turn {first.turn}" if first.turn else "before turn 1"
     name = first.kind.value.replace("_", " ")
@@ -109,8 +110,8 @@ def _tip(row: TokenRow) -> str:
 
 def _character(character: str) -> str:
     sign = reveal(character)
-    line_break = "\n" if character == "\n" else ""
-    return escape(character) if sign == character else f"<i>{sign}</i>{line_break}"
+    after = {"\n": "\n", " ": "<wbr>"}.get(character, "")  # a line may be broken where the blank was
+    return escape(character) if sign == character else f"<i>{sign}</i>{after}"
 
 
 def _text(text: str) -> str:

@@ -16,13 +16,14 @@ _STYLES = {
 }
 _SPECIAL = "bold magenta"
 _ALARM = "bold red"
-_HEADER = f"{'turn':>4} {'kind':<11} {'mask':<7} {'log-prob':>8} | text"
+_MARGIN = f"{'turn':>4} {'kind':<11} {'mask':<7} {'log-prob':>8} | "
 
 
 def fact_lines(facts: Mapping[str, str], alarm: str) -> Iterator[Text]:
     """What is known of a trajectory, and what is wrong with its mask, if anything."""
     for heading, text in {**facts, **({"wrong": alarm} if alarm else {})}.items():
-        yield Text(f"{heading:>9}  ", "bold") + Text(plain(text), _ALARM * (heading in ("excluded", "leaks", "wrong")))
+        style = _ALARM if heading in ("excluded", "leaks", "wrong") else ""
+        yield Text.assemble((f"{heading:>9}  ", "bold"), (plain(text), style))
 
 
 def flowing_lines(rows: Sequence[TokenRow], width: int | None) -> Iterator[Text]:
@@ -32,15 +33,15 @@ def flowing_lines(rows: Sequence[TokenRow], width: int | None) -> Iterator[Text]
         rows: Tokens in order.
         width: Of the terminal; None folds no line.
     """
-    yield Text(_HEADER, "bold")
+    yield Text(_MARGIN + "text", "bold")
     for run in runs(rows):
         mean = mean_log_prob(run)
         log_prob = "" if mean is None else f"{mean:.3f}"
         for line in Text().join(map(_flowing, run)).split("\n"):
-            for part in [line] if width is None else _folded(line, max(20, width - len(_HEADER))):
+            for part in [line] if width is None else _folded(line, max(20, width - len(_MARGIN))):
                 row = run[0]
                 margin = f"{row.turn:>4} {row.kind.value:<11} {row.verdict:<7} {log_prob:>8} | "
-                yield Text(margin, "bold" if row.trained else "dim") + part
+                yield Text.assemble((margin, "bold" if row.trained else "dim"), part)
                 log_prob = ""
 
 
@@ -51,10 +52,11 @@ def token_lines(rows: Sequence[TokenRow]) -> Iterator[Text]:
     )
     for row in rows:
         log_prob = "" if row.log_prob is None else f"{row.log_prob:.3f}"
-        yield Text(
+        numbers = (
             f"{row.position:>6} {row.token_id:>7} {row.turn:>4} {row.kind.value:<11} {row.verdict:<7} "
             f"{'special' * row.special:<7} {log_prob:>8}  "
-        ) + Text("".join(map(reveal, row.text)) or f"⟨{row.token_id}⟩", _style(row))
+        )
+        yield Text.assemble(numbers, ("".join(map(reveal, row.text)) or f"⟨{row.token_id}⟩", _style(row)))
 
 
 def _style(row: TokenRow) -> str:

@@ -14,7 +14,6 @@ from r1ci_plugins.rollout.loss_mask import Range
 from r1ci_plugins.rollout.trajectory import Trajectory
 
 _REPLACEMENT = "\ufffd"
-_LONGEST_SPELLING = 8  # tokens until a character's last byte has surely come
 _VISIBLE_NAMES = {" ": "·", "\n": "↵", "\t": "⇥", "\x7f": "␡"}
 _INVISIBLE = {"Cc", "Cf", "Cn", "Co", "Cs", "Zl", "Zp", "Zs"}
 
@@ -154,9 +153,10 @@ def _pieces(token_ids: Sequence[int], before: Sequence[int], tokenizer: Tokenize
     start, read = 0, len(before)  # ids[start:read] is the context of ids[read:end]
     for end in range(read + 1, len(ids) + 1):
         context, whole = decode(ids[start:read]), decode(ids[start:end])
-        if whole.endswith(_REPLACEMENT) and end - read < _LONGEST_SPELLING and end < len(ids):
+        if whole.endswith(_REPLACEMENT) and end < len(ids):  # perhaps in the middle of a character
             continue
-        texts += [whole[len(context) :], *[""] * (end - read - 1)]
+        text, alone = whole[len(context) :], [decode([token]) for token in ids[read:end]]
+        texts += alone if "".join(alone) == text else [text, *[""] * (end - read - 1)]
         start, read = read, end
     return texts
 
