@@ -77,7 +77,7 @@ class _Source:
         return self.code[:start] + text + self.code[end:]
 
     def safe_nodes(self) -> Iterator[ast.AST]:
-        """Nodes whose change cannot make a loop endless: none of a while loop or of a function that calls itself."""
+        """Nodes whose change cannot loop for ever: none beside a while loop or in a function that calls itself."""
         return (node for node in ast.walk(self.tree) if node not in self.unsafe)
 
     def _offset(self, line: int, column: int) -> int:
@@ -85,13 +85,12 @@ class _Source:
         return at if self.ascii else len(self.code.encode()[:at].decode())
 
     def _nodes_that_may_loop(self) -> Iterator[ast.AST]:
-        # A while loop depends on anything around it: where there is one at the top, nothing is safe.
+        if any(isinstance(node, ast.While) for node in ast.walk(self.tree)):
+            yield from ast.walk(self.tree)  # its condition may depend on anything
         for function in [n for n in ast.walk(self.tree) if isinstance(n, ast.FunctionDef)]:
             names = {n.func.id for n in ast.walk(function) if isinstance(n, ast.Call) and isinstance(n.func, ast.Name)}
             if function.name in names:
                 yield from ast.walk(function)
-        for loop in [n for n in ast.walk(self.tree) if isinstance(n, ast.While)]:
-            yield from ast.walk(loop)
 
 
 # -- slips that crash -------------------------------------------------------------------------------------------------

@@ -23,6 +23,7 @@ from r1ci_plugins.synthesis.wording import Wording
 from r1ci_plugins.tasks.task import Program
 
 _ERROR = re.compile(r"^(?:[A-Za-z_][\w.]*(?:Error|Exception|Interrupt|Exit|StopIteration)\b.*|Error: .*)$")
+_DELIMITERS = re.compile(r"[\[\](){},;'\"\s]+")
 _NOTHING = "(the program printed nothing)"
 
 Performance = Generator[str, str, None]
@@ -87,7 +88,7 @@ def _confirm(scene: Scene, output: str) -> Performance:
     other = yield scene.second(scene.programs[1])
     if failure(other):
         return
-    if output == other:
+    if same(output, other):
         yield scene.answer(other, scene.wording.agreement())
     elif not scene.order.task.unique:
         yield scene.answer(other, scene.wording.both_valid())
@@ -118,11 +119,11 @@ def _correct(scene: Scene, mutant: Mutant) -> Performance:
         yield from _fix(scene, mutant, wrong)
         return
     other = yield scene.second(scene.programs[1])
-    if failure(other) or wrong == other:  # in the latter case the slip did no harm to this question
+    if failure(other) or same(wrong, other):  # in the latter case the slip did no harm to this question
         return
     text = scene.wording.disagreement(mutant.slip)
     fixed = yield scene.writes.code_turn(text, scene.programs[0].code)
-    if fixed == other:
+    if not failure(fixed) and same(fixed, other):
         yield scene.answer(fixed, scene.wording.agreement())
 
 
@@ -148,6 +149,12 @@ def failure(output: str) -> str:
     """How a program failed, from its output: the last line of a traceback, or that nothing was printed; else empty."""
     last = output.rsplit("\n", 1)[-1].strip()
     return last if output == _NOTHING or _ERROR.match(last) else ""
+
+
+def same(output: str, other: str) -> bool:
+    """Whether two outputs say the same, though one may write a list with brackets and the other without."""
+    mine, theirs = (_DELIMITERS.sub(" ", text).split() for text in (output, other))
+    return mine == theirs if mine or theirs else output == other
 
 
 class _Performer:

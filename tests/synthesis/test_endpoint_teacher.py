@@ -190,9 +190,9 @@ def test_a_reply_that_never_ended_is_told_apart(web, ask):
 def test_the_budget_is_used_up_and_never_exceeded(web, ask, together):
     orders = [order(attempt=attempt) for attempt in range(30)]
     ledger = Ledger(completion_price=1e6 / 100, max_cost=10.0)  # 100 tokens cost 1; a request at most 2, really 0.5
-    with web.serving(web.say("<<<42>>>", prompt_tokens=0, completion_tokens=50)) as server:
-        with pytest.raises(BudgetSpent, match="the budget is spent"):
-            ask(server, *orders, together=together, ledger=ledger)
+    answering = web.serving(web.say("<<<42>>>", prompt_tokens=0, completion_tokens=50))
+    with answering as server, pytest.raises(BudgetSpent, match="the budget is spent"):
+        ask(server, *orders, together=together, ledger=ledger)
     assert 8.0 < ledger.spent.cost <= 10.0
     assert len(server.requests) == ledger.spent.requests
 

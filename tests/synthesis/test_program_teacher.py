@@ -19,7 +19,7 @@ from r1ci_plugins.rollout.loss_mask import check_invariants, masked
 from r1ci_plugins.rollout.trajectory import StopReason
 from r1ci_plugins.synthesis.acceptance import objection
 from r1ci_plugins.synthesis.dialogue import Dialogue, converse
-from r1ci_plugins.synthesis.program_teacher import ProgramTeacher
+from r1ci_plugins.synthesis.program_teacher import ProgramTeacher, same
 from r1ci_plugins.synthesis.teacher import Order
 from r1ci_plugins.synthesis.variant import Variant
 from r1ci_plugins.tasks.task import Program
@@ -145,6 +145,15 @@ def test_programs_that_disagree_or_fail_give_no_answer(tell, total):
     total.programs = lambda question: [Program("raises", "values = [1]\nprint(values[7])")]
     made = tell(total, variants=[Variant.CODE_FIRST])[0]
     assert made and all(t.answer is None for t in made)
+
+
+@pytest.mark.parametrize(
+    ("output", "other", "agree"),
+    [("[1, 2]", "1 2", True), ("(1, 2)", "1, 2", True), ("1 2", "2 1", False), ("12", "1 2", False), ("a", "A", False)]
+    + [("} ]", "} ]", True), ("} ]", "] }", False), ("['a', 'b']", '["a", "b"]', True), ("-1", "1", False)],
+)
+def test_outputs_that_say_the_same(output, other, agree):
+    assert same(output, other) is agree
 
 
 def test_several_valid_solutions_need_not_agree(tell, total):
