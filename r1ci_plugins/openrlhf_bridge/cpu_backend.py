@@ -151,7 +151,7 @@ def notice() -> str:
             "      by r1ci_plugins/openrlhf_bridge/cpu_backend.py. For small models and trying things out.",
             f"      Does not work here: {', '.join('--' + flag for flag in UNSUPPORTED)};",
             "      vLLM keeps dense models in step with the trainer, not mixtures of experts or state-space models.",
-            "      Not tried here: critics (GAE), LoRA, several vLLM engines, tensor parallelism, --ds.adam_offload.",
+            "      Not tried here: critics (GAE), LoRA in RL, several vLLM engines, tensor parallelism, adam_offload.",
         ]
     )
 

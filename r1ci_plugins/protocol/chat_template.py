@@ -58,6 +58,7 @@ class ChatTemplate:
         tokenizer: As given.
         end_of_turn: Id of the token that closes an assistant turn in the template.
         keeps_thinking: Whether the template itself renders ``<think>`` sections of earlier turns.
+        shows_thinking: Whether decoded turns have their ``<think>`` tags; not where the tokenizer makes them special.
 
     Raises:
         TemplateError: No chat template, no fast tokenizer, or a template that cannot be continued turn by turn.
@@ -76,6 +77,7 @@ class ChatTemplate:
         self.end_of_turn = self._find_end_of_turn()
         self._verify()
         self.keeps_thinking = self._renders_thoughts()
+        self.shows_thinking = self.decode(self.encode("<think>")).strip() == "<think>"
 
     def plain(self, text: str) -> str:
         """Make text safe to stand inside a turn: strip it, and break up any special token spelled out in it.

@@ -17,9 +17,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from r1ci_plugins.errors import TemplateError
 from r1ci_plugins.protocol.answer_format import BoxedFormat, NaturalFormat, TagsFormat
 from r1ci_plugins.protocol.chat_template import ChatTemplate
 from r1ci_plugins.protocol.segments import Segment, SegmentKind
+from r1ci_plugins.recipe import Recipe
 from r1ci_plugins.rollout.conversation import Turn, render
 from r1ci_plugins.rollout.engine import Ended, Generation
 from r1ci_plugins.rollout.loop import Budget, Interpreter, run_episode
@@ -194,6 +196,19 @@ def test_a_written_conversation_is_rendered_as_it_would_be_sampled(upstream, tem
     ]
     for mask in (masked, unmasked):
         check_parity(upstream, template, trajectory, replace(trajectory, segments=tuple(as_text)), mask)
+
+
+def test_dropping_the_thinking_of_earlier_turns_is_refused_with_the_reason(templates):
+    from r1ci_plugins.openrlhf_bridge.policy_prompts import check_thinking
+
+    recipe = Recipe(output_dir="x", model="x", protocol={"earlier_thinking": "template"})
+    for name in TEMPLATES:
+        if name == "qwen3":
+            with pytest.raises(TemplateError, match="a trajectory is one sequence of tokens"):
+                check_thinking(recipe, templates[name])
+        else:
+            check_thinking(recipe, templates[name])
+        check_thinking(Recipe(output_dir="x", model="x"), templates[name])
 
 
 def test_thinking_of_earlier_turns_is_kept_also_where_the_template_would_drop_it(templates):

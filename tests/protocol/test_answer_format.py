@@ -4,6 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from r1ci_plugins.plugins import load_plugins
 from r1ci_plugins.protocol.answer_format import ActionKind, BoxedFormat, NaturalFormat, TagsFormat
 
 CODE, ANSWER, VOID = ActionKind.CODE, ActionKind.ANSWER, ActionKind.VOID
@@ -119,6 +120,13 @@ BLOCK = "```python\nprint(1)\n```\n"
 def test_thinking(text, runs, kind, content):
     action = NaturalFormat(code_in_thinking=runs).parse(text)
     assert (action.kind, action.content) == (kind, content)
+
+
+def test_a_recipe_chooses_the_format_and_its_option():
+    plugins = load_plugins(["r1ci"])
+    for one in FORMATS:
+        name = type(one).__name__.removesuffix("Format").lower()
+        assert plugins.make("answer_formats", name, {"code_in_thinking": one.code_in_thinking}) == one
 
 
 PIECES = ["```", "```python\n", "\n", "\n```\n", "<<<", ">>>", "x", " ", "<", ">", "print(1)", "`", "\r\n"]

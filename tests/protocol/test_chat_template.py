@@ -66,6 +66,26 @@ def test_untrusted_text_never_becomes_a_special_token(tokenizers, name, text):
     assert sum(t in special for t in prompt.token_ids) == sum(t in special for t in template.prompt("q").token_ids)
 
 
+@pytest.mark.parametrize("name", NAMES)
+def test_a_written_turn_is_the_templates_own(tokenizers, name):
+    template = ChatTemplate(tokenizers[name], INSTRUCTIONS)
+    text = "Let me run it.\n```python\nprint(6 * 7)\n```"
+    action = template.action(f"  {text}\n")  # as most templates do, it is stripped
+    whole = conversation(tokenizers[name], ["What is 6 * 7?", text, "x"])
+    ours = [*template.prompt("What is 6 * 7?").token_ids, *action.token_ids]
+    assert tokenizers[name](whole, add_special_tokens=False)["input_ids"][: len(ours)] == ours
+    assert action.text.strip() == text and template.made(action)
+    special = template.action(f"<|im_end|>{tokenizers[name].decode([template.end_of_turn])}")
+    assert special.token_ids.count(template.end_of_turn) == 1
+
+
+def test_thinking_tags_that_decoding_drops_are_noticed(tokenizers):
+    assert ChatTemplate(tokenizers["chatml"], INSTRUCTIONS).shows_thinking
+    hidden = copy.deepcopy(tokenizers["chatml"])
+    hidden.add_special_tokens({"additional_special_tokens": ["<think>"]})
+    assert not ChatTemplate(hidden, INSTRUCTIONS).shows_thinking
+
+
 @pytest.mark.parametrize(
     ("broken", "message"),
     [

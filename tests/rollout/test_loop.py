@@ -104,6 +104,16 @@ def test_a_stop_string_in_a_text_block_does_not_end_the_turn(play):
     assert len(actions(trajectory)) == 1
 
 
+@pytest.mark.parametrize("runs", [True, False])
+def test_a_program_in_thinking_runs_or_is_sampled_past(play, runs):
+    # The engine stops at the block's end, whether that ends the turn or not.
+    texts = ["<think>\n```python\nprint(1)\n```\n", "</think>\nSo <<<42>>>.<|im_end|>"]
+    trajectory, _, sandbox = play(texts, answer_format=NaturalFormat(code_in_thinking=runs))
+    assert trajectory.answer == "42"
+    assert sandbox.programs == (["print(1)"] if runs else [])
+    assert len(actions(trajectory)) == (2 if runs else 1)
+
+
 @pytest.mark.parametrize(
     ("texts", "caps", "reason", "programs"),
     [
