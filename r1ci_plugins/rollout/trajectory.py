@@ -133,6 +133,9 @@ class Trajectory:
                     fix=f"this release reads version {VERSION}; use the release that wrote the file",
                 )
             segments = tuple(map(_segment, raw.pop("segments")))
+            _check_types(raw, _RECORD_TYPES)
+            _check_types(raw["question"], {"text": str, "answer": str, "task": str})
+            _check_types(raw.get("reward_terms", {}), dict.fromkeys(raw.get("reward_terms", {}), (int, float)))
             return cls(
                 question=Question(**raw.pop("question")),
                 segments=segments,
@@ -152,3 +155,19 @@ def _segment(raw: Mapping[str, Any]) -> Segment:
         raise TypeError("a segment's log-probs are no numbers")
     kind = SegmentKind(raw["kind"])
     return Segment(kind, tuple(token_ids), text, None if log_probs is None else tuple(log_probs))
+
+
+_RECORD_TYPES: Mapping[str, type | tuple[type, ...]] = {
+    "answer": (str, type(None)),
+    "score": (int, float, type(None)),
+    "score_detail": str,
+    "reward_terms": dict,
+    "fault": str,
+    "origin": dict,
+}
+
+
+def _check_types(raw: Mapping[str, Any], types: Mapping[str, type | tuple[type, ...]]) -> None:
+    for name, kinds in types.items():
+        if name in raw and not isinstance(raw[name], kinds):
+            raise TypeError(f"{name} is {str(raw[name])[:40]!r}")

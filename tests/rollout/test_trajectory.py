@@ -83,6 +83,25 @@ def test_a_record_with_a_wrong_field_is_read_or_refused(key, value):
         assert str(error)
 
 
+@pytest.mark.parametrize(
+    ("key", "value"), [("answer", 42), ("score", "1"), ("reward_terms", {"a": "b"}), ("fault", None), ("origin", [])]
+)
+def test_a_value_of_another_type_is_refused(key, value):
+    raw = json.loads(make().to_json()) | {key: value}
+    with pytest.raises(TrajectoryFileError, match="not a trajectory record"):
+        Trajectory.from_json(json.dumps(raw))
+
+
+@pytest.mark.parametrize(
+    "change", [{"token_ids": ["1"]}, {"token_ids": [1.5]}, {"token_ids": [True]}, {"text": None}, {"log_probs": ["x"]}]
+)
+def test_a_segment_of_other_types_is_refused(change):
+    segment = {"kind": "action", "token_ids": [1], "text": "a", "log_probs": [-0.5]} | change
+    raw = json.loads(make().to_json()) | {"segments": [segment]}
+    with pytest.raises(TrajectoryFileError, match="a segment's"):
+        Trajectory.from_json(json.dumps(raw))
+
+
 @pytest.mark.parametrize("key", ["question", "segments", "tool_calls", "stop_reason"])
 def test_a_missing_field_is_refused(key):
     raw = json.loads(make().to_json())
