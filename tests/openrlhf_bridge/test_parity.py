@@ -53,20 +53,13 @@ def templates(tokenizers, qwen_tokenizers):
 
 @pytest.fixture(scope="module")
 def upstream():
-    """OpenRLHF's modules as a run has them."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("R1CI_CPU_BACKEND", "1")
-        from r1ci_plugins.openrlhf_bridge import cpu_backend
+    """OpenRLHF's own conversion of an agent's response, which a run wraps, and ours before and after it."""
+    from openrlhf.trainer.ppo_utils import samples_generator  # noqa: F401 # its import fills trainer_seams._upstream
 
-        cpu_backend.install_if_no_cuda()
-        from openrlhf.trainer.ppo_utils.samples_generator import SamplesGenerator
+    from r1ci_plugins.openrlhf_bridge import agent_executor, sft_dataset, trainer_seams
 
-        from r1ci_plugins.openrlhf_bridge import agent_executor, sft_dataset, trainer_seams
-
-        process = SamplesGenerator._process_response_into_experience
-        if process is trainer_seams._process_response_into_experience:  # a test of the seams came before us
-            process = trainer_seams._upstream["_process_response_into_experience"]
-        yield SimpleNamespace(process=process, response=agent_executor.response, sft=sft_dataset)
+    process = trainer_seams._upstream["_process_response_into_experience"]
+    return SimpleNamespace(process=process, response=agent_executor.response, sft=sft_dataset)
 
 
 class Sampler:

@@ -63,13 +63,8 @@ GROUPED = ("group_norm", "rloo", "reinforce_baseline", "dr_grpo", "flash_reinfor
 
 @pytest.fixture(scope="module")
 def upstream():
-    """OpenRLHF's modules by name, imported as a run imports them."""
-    with pytest.MonkeyPatch.context() as patch:
-        if not cpu_backend.cuda_available():
-            for name, value in cpu_backend.environment().items():
-                patch.setenv(name, value)
-        process_setup.install()
-        return {name: importlib.import_module(name) for name in SEAMS}
+    """OpenRLHF's modules by name."""
+    return {name: importlib.import_module(name) for name in SEAMS}
 
 
 @pytest.fixture
@@ -207,7 +202,7 @@ def test_a_foreign_label_is_an_error():
 
 def outcome(excluded=False, correct=False, reward=0.0, index=0) -> Outcome:
     return Outcome(
-        "demo/a", f"demo/a/{index}", correct, reward, {}, "answered", excluded, (), 0, 0.0, 0.0, 3, 0.1
+        "demo/a", f"demo/a/{index}", correct, reward, {}, "answered", excluded, (), 0, (), (), (), 0, 3, 0.1
     )  # fmt: skip
 
 
