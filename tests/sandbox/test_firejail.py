@@ -91,7 +91,7 @@ def without(*options: str) -> str:
         (without("--net=none"), "net-namespace"),
         (without("--seccomp*", "--restrict-namespaces"), "seccomp"),
         (without("--caps*"), "capabilities"),
-        (without("--private-tmp", "--read-only=/tmp"), "hidden-files.*r1ci-canary"),
+        (without("--private-tmp", "--read-only=/tmp"), "(hidden-files|read-only).*/tmp"),
         (without("--read-only=/var/tmp"), "read-only.*/var/tmp"),
         (without("--private-dev"), "hidden-files.*/dev/shm"),
     ],
