@@ -5,8 +5,8 @@
 
 Every way runs the same programs, as many at a time as there are slots (one per core), called by 1, 8 and 64 callers at
 once. Latency counts from the call, so with more callers than slots it is mostly waiting. CPU time is that of all
-processes involved, host included, per execution: the figure that other load on the machine disturbs least. Bubblewrap
-does not wait for its jail, so Python's own time is added to its; an endpoint's processes are not ours to look at.
+processes involved, host included, per execution: the figure that other load on the machine disturbs least. An
+endpoint's processes are not ours to look at.
 """
 
 from __future__ import annotations
@@ -46,8 +46,7 @@ PROGRAMS = {
 CALLERS = (1, 8, 64)
 TARGETS = {"cold firejail": {"print": 7.0, "numpy": 25.0, "sympy": 80.0}, "raw python": dict.fromkeys(PROGRAMS, 1.0)}
 
-Run = Callable[[str], Awaitable[tuple[str, float]]]
-"""Code to its output and the CPU seconds that ``own_cpu_s`` cannot see."""
+Run = Callable[[str], Awaitable[str]]
 
 
 @dataclass(frozen=True)
@@ -91,14 +90,11 @@ async def measure(way: str, program: str, callers: int, run: Run, seconds: float
     """Call for some seconds and look at what it took."""
     code, expected = PROGRAMS[program]
     latencies: list[float] = []
-    elsewhere = 0.0
 
     async def call() -> None:
-        nonlocal elsewhere
         while time.perf_counter() < stop or not latencies:
             began = time.perf_counter()
-            output, cpu_s = await run(code)
-            elsewhere += cpu_s
+            output = await run(code)
             latencies.append(time.perf_counter() - began)
             if output.strip() != expected:
                 raise SystemExit(f"{way} answered {output!r} to {code!r}")
@@ -106,11 +102,10 @@ async def measure(way: str, program: str, callers: int, run: Run, seconds: float
     stop = time.perf_counter()
     await call()  # once before the clock starts
     latencies.clear()
-    elsewhere = 0.0
     cpu, began = own_cpu_s(), time.perf_counter()
     stop = began + seconds
     await asyncio.gather(*(call() for _ in range(callers)))
-    wall, cpu, count = time.perf_counter() - began, own_cpu_s() - cpu + elsewhere, len(latencies)
+    wall, cpu, count = time.perf_counter() - began, own_cpu_s() - cpu, len(latencies)
     ordered = sorted(1000 * latency for latency in latencies)
     return Cell(
         way,
@@ -127,27 +122,22 @@ async def measure(way: str, program: str, callers: int, run: Run, seconds: float
 def warm(pool: SlotPool) -> Run:
     """Programs in warm slots."""
 
-    async def run(code: str) -> tuple[str, float]:
-        return (await pool.run(code, Limits(wall_s=60))).stdout, 0.0
+    async def run(code: str) -> str:
+        return (await pool.run(code, Limits(wall_s=60))).stdout
 
     return run
 
 
-def cold(command: list[str], tells_cpu: bool = False) -> Run:
-    """A new process for every program, as many at a time as there are cores.
-
-    Args:
-        command: Command line that the code is appended to.
-        tells_cpu: Whether the last line on stderr is the program's CPU time, where the wrapper does not wait for it.
-    """
+def cold(command: list[str]) -> Run:
+    """A new process for every program, as many at a time as there are cores."""
     places = asyncio.Semaphore(len(os.sched_getaffinity(0)))
     environment = ENVIRONMENT | {"HOME": str(Path.home()), "TMPDIR": "/tmp"}
 
-    def start(code: str) -> tuple[str, float]:
+    def start(code: str) -> str:
         done = subprocess.run([*command, code], capture_output=True, text=True, env=environment, cwd="/", check=True)
-        return done.stdout, float(done.stderr.split()[-1]) if tells_cpu else 0.0
+        return done.stdout
 
-    async def run(code: str) -> tuple[str, float]:
+    async def run(code: str) -> str:
         async with places:
             return await asyncio.to_thread(start, code)
 
@@ -166,8 +156,8 @@ def endpoint(url: str) -> Run:
             answer = json.load(reply)
         return str((answer.get("run_result") or {}).get("stdout", answer))
 
-    async def run(code: str) -> tuple[str, float]:
-        return await asyncio.to_thread(post, code), 0.0
+    async def run(code: str) -> str:
+        return await asyncio.to_thread(post, code)
 
     return run
 
@@ -187,8 +177,7 @@ async def bench(seconds: float, url: str | None) -> list[Cell]:
     }
     if shutil.which("bwrap"):
         options = bwrap.jail_options(jail.interpreter, os.geteuid() == 0)
-        tell = "; import resource; r = resource.getrusage(0); print(r.ru_utime + r.ru_stime, file=sys.stderr)"
-        ways["cold bwrap"] = cold(["bwrap", *options, "--", *python, bootstrap + tell], tells_cpu=True)
+        ways["cold bwrap"] = cold(["bwrap", *options, "--", *python, bootstrap])
     if url:
         ways["endpoint"] = endpoint(url)
     await firejail.start()
@@ -256,7 +245,7 @@ def plot(cells: list[Cell], path: Path) -> None:
         axis.set_yscale("log")
         axis.margins(y=0.15)
         axis.set_title(title, fontsize=10)
-    axes[0].legend(fontsize=8)
+    figure.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=len(ways), fontsize=8)
     figure.savefig(path, dpi=110)
 
 

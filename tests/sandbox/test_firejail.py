@@ -91,7 +91,11 @@ def without(*options: str) -> str:
         (without("--net=none"), "net-namespace"),
         (without("--seccomp*", "--restrict-namespaces"), "seccomp"),
         (without("--caps*"), "capabilities"),
-        (without("--private-tmp", "--read-only=/tmp"), "(hidden-files|read-only).*/tmp"),
+        # Where Python itself is below /tmp, its place is shown and nothing else of the host's.
+        (
+            without("--private-tmp", "--read-only=/tmp"),
+            r"hidden-files.*r1ci-canary|read-only \(can write to \['/tmp'\]",
+        ),
         (without("--read-only=/var/tmp"), "read-only.*/var/tmp"),
         (without("--private-dev"), "hidden-files.*/dev/shm"),
     ],
