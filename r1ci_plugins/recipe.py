@@ -33,6 +33,8 @@ from r1ci_plugins.tasks.task import Task, TaskPack
 
 Split = Literal["sft", "rl", "test"]
 Options = Mapping[str, Any]
+Lines = dict[tuple[str | int, ...], int]
+"""The line of every key of a YAML file."""
 
 
 def _number(value: object) -> object:
@@ -241,6 +243,11 @@ class Synthesis(_Section):
     text_share: Number = Field(
         default=0.1, ge=0, le=1, description="Of teacher programs: trajectories that answer in text alone."
     )
+    explanations: bool = Field(
+        default=True,
+        description="Of teacher programs: whether programs and answers come with sentences. Very small models learn "
+        "faster without.",
+    )
     near_duplicate: Number = Field(
         default=0.9, gt=0, description="Share of common four-word sequences that makes a duplicate; above 1 none is."
     )
@@ -323,6 +330,24 @@ def load_recipe(path: str | Path, overrides: Sequence[str] = ()) -> Recipe:
     Raises:
         RecipeError: If the file, a key, a value or an override is wrong. It names the key, and the line when known.
     """
+    data, lines = read_recipe(path)
+    if "stages" in data:
+        raise RecipeError(
+            "the recipe has stages, which run one after the other",
+            where=str(path),
+            fix=f"run it with `r1ci run {path}`; each stage's own recipe is then in its output_dir",
+        )
+    for override in overrides:
+        apply_override(data, override)
+    return validate_recipe(data, " ".join([str(path), *(f"--set {override}" for override in overrides)]), lines)
+
+
+def read_recipe(path: str | Path) -> tuple[dict[str, Any], Lines]:
+    """A recipe file as YAML has it, and the line of every key.
+
+    Raises:
+        RecipeError: The file cannot be read, or holds no mapping.
+    """
     path = Path(path)
     try:
         text = path.read_text(encoding="utf-8-sig")
@@ -340,12 +365,23 @@ def load_recipe(path: str | Path, overrides: Sequence[str] = ()) -> Recipe:
             where=str(path),
             fix="see `r1ci recipe schema`, or start from a file in recipes/",
         )
-    for override in overrides:
-        _override(data, override)
+    return data, lines
+
+
+def validate_recipe(data: Mapping[str, Any], where: str, lines: Lines) -> Recipe:
+    """A recipe's values, checked.
+
+    Args:
+        data: As YAML has them.
+        where: Where they come from, for messages.
+        lines: Line numbers of keys, for messages.
+
+    Raises:
+        RecipeError: A key or a value is wrong.
+    """
     try:
         return Recipe.model_validate(data)
     except ValidationError as error:
-        where = " ".join([str(path), *(f"--set {override}" for override in overrides)])
         raise _readable(error, where, lines) from error
 
 
@@ -490,8 +526,12 @@ def _flatten(nested: Mapping[Any, Any], prefix: str = "") -> dict[str, object]:
 # -- overrides -------------------------------------------------------------------------------------------------------
 
 
-def _override(data: dict[str, Any], override: str) -> None:
-    """Apply one ``key=value`` to the raw recipe."""
+def apply_override(data: dict[str, Any], override: str) -> None:
+    """Apply one ``key=value`` to a recipe's values, in place.
+
+    Raises:
+        RecipeError: It is not written so, or names a place that is not there.
+    """
     key, equals, text = override.partition("=")
     where = f"--set {override}"
     if not equals or not all(key.split(".")):
@@ -560,10 +600,8 @@ _Loader.yaml_implicit_resolvers = {
 }
 _Loader.add_implicit_resolver(_BOOL, re.compile(r"^(?:true|True|TRUE|false|False|FALSE)$"), list("tTfF"))
 
-_Lines = dict[tuple[str | int, ...], int]
 
-
-def _parse(text: str, where: str) -> tuple[Any, _Lines]:
+def _parse(text: str, where: str) -> tuple[Any, Lines]:
     """The YAML value, and the line of every key."""
     try:
         loader = _Loader(text)
@@ -571,7 +609,7 @@ def _parse(text: str, where: str) -> tuple[Any, _Lines]:
             node = loader.get_single_node()
             if node is None:
                 return None, {}
-            lines: _Lines = {}
+            lines: Lines = {}
             _walk(node, (), lines, [], where)
             return loader.construct_document(node), lines
         finally:
@@ -587,7 +625,7 @@ def _parse(text: str, where: str) -> tuple[Any, _Lines]:
         raise RecipeError(f"not usable YAML: {error}", where=where) from error
 
 
-def _walk(node: yaml.Node, path: tuple[str | int, ...], lines: _Lines, above: list[yaml.Node], where: str) -> None:
+def _walk(node: yaml.Node, path: tuple[str | int, ...], lines: Lines, above: list[yaml.Node], where: str) -> None:
     """Note each key's line; refuse keys that appear twice and values that contain themselves."""
     if any(node is other for other in above):
         raise RecipeError("a value contains itself", where=f"{where}, line {node.start_mark.line + 1}")
@@ -613,7 +651,7 @@ def _walk(node: yaml.Node, path: tuple[str | int, ...], lines: _Lines, above: li
 # -- readable validation errors ---------------------------------------------------------------------------------------
 
 
-def _readable(error: ValidationError, where: str, lines: _Lines) -> RecipeError:
+def _readable(error: ValidationError, where: str, lines: Lines) -> RecipeError:
     problems, fixes, numbers = [], [], []
     for detail in error.errors():
         # pydantic adds the kind of a union's member to the location; keys and list positions come first.

@@ -244,18 +244,17 @@ async def _play(task: str, seed: int, setting: _Setting, plugin_names: Sequence[
         SandboxUnavailable: The sandbox cannot start safely.
     """
     from r1ci_plugins.cli.tasks import find
-    from r1ci_plugins.plugins import assemble
+    from r1ci_plugins.environment import make_environment
     from r1ci_plugins.protocol.answer_format import WritableFormat
-    from r1ci_plugins.rewards.judge import judge
-    from r1ci_plugins.rewards.verifier import VerifierPool
     from r1ci_plugins.rollout.engine import ScriptedEngine
-    from r1ci_plugins.rollout.loop import Budget, Interpreter, run_episode
+    from r1ci_plugins.rollout.loop import Budget
     from r1ci_plugins.tasks.splits import draw
 
     pack, found = find(task)
     (question,) = draw(pack, found, "sft", seed, 1)
-    recipe, template, parts = setting.recipe, setting.template, assemble(setting.recipe, setting.plugins)
-    writes = parts.answer_format
+    recipe, template, whole = setting.recipe, setting.template, Budget()
+    environment = make_environment(recipe, setting.plugins, plugin_names, [pack], whole.max_total_tokens)
+    writes = environment.parts.answer_format
     if not isinstance(writes, WritableFormat):
         raise RecipeError(
             f"the answer format {type(writes).__name__} can be read, but not written",
@@ -265,22 +264,13 @@ async def _play(task: str, seed: int, setting: _Setting, plugin_names: Sequence[
     turns = [writes.code_turn("I compute it.", program.code) for program in found.programs(question)[:1]]
     turns.append(writes.answer_turn("That is the answer." if turns else "I know the answer.", question.answer))
     engine = ScriptedEngine(turns, lambda text: list(template.action(text).token_ids), log_prob=None)
-    interpreter = Interpreter(parts.sandbox, recipe.sandbox.contract_limits(), recipe.sandbox.retries)
-    verifier = VerifierPool(recipe.verifier.name, recipe.verifier.options, plugin_names, [pack])
+    # Nothing shall be cut: a recipe's caps are meant for a model that learns.
+    environment = replace(environment, budget=replace(whole, max_output_chars=recipe.protocol.max_output_chars))
     try:
-        await parts.sandbox.start()
-        trajectory = await run_episode(
-            question,
-            engine=engine,
-            template=template,
-            answer_format=writes,
-            interpreter=interpreter,
-            budget=Budget(max_output_chars=recipe.protocol.max_output_chars),
-        )
-        return await judge(trajectory, verifier, parts.reward_terms)
+        await environment.start()
+        return await environment.episode(question, engine, template)
     finally:
-        await verifier.close()
-        await parts.sandbox.close()
+        await environment.close()
 
 
 def _print_view(facts: Mapping[str, str], rows: Sequence[TokenRow], alarm: str, *, one_a_line: bool) -> None:

@@ -44,11 +44,10 @@ def synthesize(
     The recipe's section synthesis says how. Stopped half-way, by Ctrl-C, a crash or a full disk, the same command goes
     on: finished tasks are on the disk, and so is every reply of a paid teacher.
     """
+    from r1ci_plugins.environment import make_environment
     from r1ci_plugins.openrlhf_bridge.policy_prompts import load_template, room_for_prompt
-    from r1ci_plugins.plugins import assemble, load_packs, load_plugins, pack_versions
+    from r1ci_plugins.plugins import load_packs, load_plugins, pack_versions
     from r1ci_plugins.recipe import load_recipe
-    from r1ci_plugins.rewards.verifier import VerifierPool
-    from r1ci_plugins.rollout.loop import Budget, Interpreter
     from r1ci_plugins.synthesis import trajectory_dataset
     from r1ci_plugins.synthesis.part import Part
     from r1ci_plugins.synthesis.production import Choice, Maker
@@ -60,17 +59,11 @@ def synthesize(
     plugins = load_plugins(names)
     packs = load_packs(recipe.pack_names(), plugins=plugins)
     origins = [*plugins.versions, *pack_versions(packs)]
-    parts = assemble(recipe, plugins)
+    context = room_for_prompt(recipe, plugins.trainer_arguments(recipe, "train_sft") | recipe.flags())
+    environment = make_environment(recipe, plugins, names, sorted(packs), context)
+    parts, budget, section = environment.parts, environment.budget, recipe.synthesis
     require_datasets()
     template = load_template(recipe.model, parts.instructions)
-    protocol, section = recipe.protocol, recipe.synthesis
-    budget = Budget(
-        protocol.max_code_calls,
-        protocol.max_turn_tokens,
-        room_for_prompt(recipe, plugins.trainer_arguments(recipe, "train_sft") | recipe.flags()),
-        protocol.max_output_chars,
-        protocol.deadline_s,
-    )
     folder = out or Path(recipe.output_dir) / "synthesis"
     provenance = Provenance(
         _what_decides(recipe, budget.max_total_tokens),
@@ -84,17 +77,9 @@ def synthesize(
         teacher,
         template,
         parts.answer_format,
-        Interpreter(parts.sandbox, recipe.sandbox.contract_limits(), recipe.sandbox.retries),
+        environment.interpreter,
         budget,
-        VerifierPool(
-            recipe.verifier.name,
-            recipe.verifier.options,
-            names,
-            sorted(packs),
-            recipe.verifier.workers,
-            recipe.verifier.deadline_s,
-            recipe.verifier.memory_mb,
-        ),
+        environment.verifier,
     )
     choice = Choice(
         section.per_task,
@@ -154,7 +139,7 @@ def _teacher(recipe: Recipe, answer_format: AnswerFormat, instructions: str, bud
 
         # Text alone is for the two variants that leave the means open, half of all when variants take turns.
         share = section.text_share * (2 if section.prompt_diversity else 1)
-        return ProgramTeacher(answer_format, min(1.0, share), section.multi_turn_emphasis)
+        return ProgramTeacher(answer_format, min(1.0, share), section.multi_turn_emphasis, section.explanations)
     if section.teacher == "endpoint":
         from r1ci_plugins.synthesis.endpoint_teacher import EndpointTeacher
         from r1ci_plugins.synthesis.reply_cache import ReplyCache

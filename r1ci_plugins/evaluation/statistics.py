@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from r1ci_plugins.rollout.metrics import Outcome
@@ -21,11 +21,16 @@ class Estimate:
 
 def accuracy_by_question(outcomes: Iterable[Outcome]) -> dict[str, float]:
     """Mean correctness per question key, excluded trajectories left out."""
-    by_question: dict[str, list[float]] = defaultdict(list)
+    return by_question(outcomes, lambda outcome: float(outcome.correct))
+
+
+def by_question(outcomes: Iterable[Outcome], value: Callable[[Outcome], float]) -> dict[str, float]:
+    """Mean of any value per question key, excluded trajectories left out."""
+    found: dict[str, list[float]] = defaultdict(list)
     for outcome in outcomes:
         if not outcome.excluded:
-            by_question[outcome.question].append(float(outcome.correct))
-    return {question: sum(values) / len(values) for question, values in by_question.items()}
+            found[outcome.question].append(value(outcome))
+    return {question: sum(values) / len(values) for question, values in found.items()}
 
 
 def estimate(values: Sequence[float]) -> Estimate:

@@ -23,6 +23,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
@@ -30,14 +31,12 @@ from typing import Any
 import msgspec
 from openrlhf.utils.agent import AgentExecutorBase
 
-from r1ci_plugins.plugins import assemble, load_plugins
+from r1ci_plugins.environment import make_environment
+from r1ci_plugins.plugins import load_plugins
 from r1ci_plugins.protocol.chat_template import ChatTemplate
 from r1ci_plugins.protocol.segments import SegmentKind
 from r1ci_plugins.recipe import load_recipe
-from r1ci_plugins.rewards.judge import judge
-from r1ci_plugins.rewards.verifier import VerifierPool
 from r1ci_plugins.rollout.engine import Ended, Generation
-from r1ci_plugins.rollout.loop import Budget, Interpreter, run_episode
 from r1ci_plugins.rollout.loss_mask import Range, check_invariants, rollout_log_probs
 from r1ci_plugins.rollout.trajectory import StopReason, Trajectory
 from r1ci_plugins.run_folder import RunFolder
@@ -87,18 +86,10 @@ class AgentExecutor(AgentExecutorBase):
     def __init__(self) -> None:
         folder = RunFolder.of_this_process()
         run, self._recipe = folder.read_run(), load_recipe(folder.recipe)
-        recipe, self._plugins = self._recipe, load_plugins(run["plugins"])
-        self._parts = assemble(recipe, self._plugins)
-        self._interpreter = Interpreter(self._parts.sandbox, recipe.sandbox.contract_limits(), recipe.sandbox.retries)
-        self._verifier = VerifierPool(
-            recipe.verifier.name,
-            recipe.verifier.options,
-            run["plugins"],
-            run["packs"],
-            recipe.verifier.workers,
-            recipe.verifier.deadline_s,
-            recipe.verifier.memory_mb,
-        )
+        self._plugins = load_plugins(run["plugins"])
+        self._environment = make_environment(
+            self._recipe, self._plugins, run["plugins"], run["packs"], sys.maxsize
+        )  # the context's length comes with every call
         self._template: ChatTemplate | None = None
         self._starting = asyncio.Lock()
         self._ready = False
@@ -132,30 +123,16 @@ class AgentExecutor(AgentExecutorBase):
             raise ValueError("r1ci episodes are text only; leave the data set's image column out")
         async with self._starting:
             if not self._ready:
-                self._template = ChatTemplate(hf_tokenizer, self._parts.instructions)
-                await self._interpreter.sandbox.start()
+                self._template = ChatTemplate(hf_tokenizer, self._environment.parts.instructions)
+                await self._environment.start()
                 self._ready = True
         assert self._template is not None
-        protocol = self._recipe.protocol
-        trajectory = await run_episode(
-            Question.from_json(label),
-            engine=VLLMEngine(llm_engine, sampling_params),
-            template=self._template,
-            answer_format=self._parts.answer_format,
-            interpreter=self._interpreter,
-            budget=Budget(
-                protocol.max_code_calls,
-                protocol.max_turn_tokens,
-                min(protocol.max_total_tokens or max_length, max_length),
-                protocol.max_output_chars,
-                protocol.deadline_s,
-            ),
-        )
-        trajectory = await judge(trajectory, self._verifier, self._parts.reward_terms)
+        engine, parts = VLLMEngine(llm_engine, sampling_params), self._environment.parts
+        trajectory = await self._environment.episode(Question.from_json(label), engine, self._template, max_length)
         ranges: list[Range] = []
         if not trajectory.excluded:
             try:
-                ranges = self._parts.loss_mask(trajectory)
+                ranges = parts.loss_mask(trajectory)
             except Exception as error:  # a plugin's mask may raise anything; a wrong mask, below, must stop the run
                 trajectory = replace(trajectory, fault=f"the loss mask raised {type(error).__name__}: {error}")
         await asyncio.to_thread(self._plugins.notify, trajectory)

@@ -272,13 +272,16 @@ def _fine_tune(plan: Plan, examples: Mapping[str, Sequence[Example]]) -> int:
 def _train(plan: Plan) -> int:
     from rich.console import Console
 
-    from r1ci_plugins.evaluation.before_after import before_after
+    from r1ci_plugins.evaluation.comparison import comparison_table
+    from r1ci_plugins.evaluation.record import Evaluation
     from r1ci_plugins.openrlhf_bridge.ray_session import ray_session
     from r1ci_plugins.run_folder import read_lines
 
     with ray_session(plan.cpu):
         _become_upstream("train_ppo", plan.argv)
-    table = before_after(list(read_lines(plan.folder.evaluations)))
+    lines = list(read_lines(plan.folder.evaluations))
+    ends = {"before": lines[0], "after": lines[-1]} if len(lines) > 1 else {}
+    table = comparison_table([Evaluation.from_line(f"{when} (step {one['step']})", one) for when, one in ends.items()])
     console = Console()
     if table is not None:
         console.print(table)

@@ -1,4 +1,4 @@
-"""A local model in vLLM behind the engine contract, for teachers that are not being trained."""
+"""A local model in vLLM behind the engine contract, for models that are not being trained: teachers, evaluation."""
 
 from __future__ import annotations
 
@@ -48,8 +48,8 @@ class LocalVLLM:
             from vllm import AsyncEngineArgs, AsyncLLMEngine
         except ImportError as error:
             raise EnvironmentProblem(
-                f"a local teacher runs in vLLM, which cannot be imported: {error}",
-                fix="pip install 'r1ci-plugins[gpu]', or use an endpoint",
+                f"a local model runs in vLLM, which cannot be imported: {error}",
+                fix="pip install 'r1ci-plugins[gpu]'; without a GPU, `make setup` in a clone of r1ci-plugins",
             ) from error
         try:
             self._engine = AsyncLLMEngine.from_engine_args(
@@ -66,7 +66,7 @@ class LocalVLLM:
         except Exception as error:  # vLLM raises many types, and its engine dies in another process
             raise EnvironmentProblem(
                 f"vLLM cannot load the model: {type(error).__name__}: {error}",
-                where=f"synthesis.local.model {self.model!r}",
+                where=f"model {self.model!r}",
                 fix="its own messages are above; a smaller context or gpu_memory_utilization may help",
             ) from error
 
@@ -92,7 +92,7 @@ class LocalVLLM:
             stop_token_ids=list(stop_token_ids),
         )
         prompt = {"prompt_token_ids": list(token_ids)}
-        outputs = self._engine.generate(prompt, params, f"teacher-{next(self._numbers)}")
+        outputs = self._engine.generate(prompt, params, f"r1ci-{next(self._numbers)}")
         output = [request.outputs[0] async for request in outputs][-1]  # each holds all tokens so far
         if output.finish_reason == "length":
             ended = Ended.LENGTH

@@ -20,7 +20,6 @@ from __future__ import annotations
 import dataclasses
 import json
 import logging
-import math
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -28,7 +27,7 @@ from types import ModuleType
 from typing import Any
 
 from r1ci_plugins.errors import InfrastructureFault, TrajectoryFileError
-from r1ci_plugins.evaluation.statistics import accuracy_by_question, estimate
+from r1ci_plugins.evaluation.record import Evaluation
 from r1ci_plugins.openrlhf_bridge.import_hooks import install as install_hooks
 from r1ci_plugins.openrlhf_bridge.import_hooks import replace
 from r1ci_plugins.recipe import load_recipe
@@ -180,30 +179,12 @@ def compute_eval_metrics(eval_dataloader: Any, samples: Sequence[Any], n_samples
             score = sum(known) / len(known) if outcomes[i].excluded else float(outcomes[i].correct)
             judged.append(dataclasses.replace(samples[i], rewards=samples[i].scores.new_full((1,), score)))
     logs = _upstream["compute_eval_metrics"](eval_dataloader, judged, n_samples_per_prompt)
-    accuracy = estimate(list(accuracy_by_question(outcomes).values()))
-    own = batch_metrics(outcomes)
-    here = recorder()
-    here.append(
-        here.folder.evaluations,
-        {
-            "step": here.step,
-            "accuracy": _known(accuracy.mean),
-            "standard_error": _known(accuracy.standard_error),
-            "questions": accuracy.count,
-            "outcomes": [outcome.to_dict() for outcome in outcomes],
-        },
-    )
-    print(
-        f"r1ci: evaluation after step {here.step}: accuracy {accuracy.mean:.1%} +- {accuracy.standard_error:.1%} "
-        f"({accuracy.count} questions, {len(outcomes)} samples)",
-        flush=True,
-    )
+    own, here = batch_metrics(outcomes), recorder()
+    evaluation = Evaluation(f"after step {here.step}", outcomes)
+    here.append(here.folder.evaluations, evaluation.to_line(here.step))
+    print(f"r1ci: {evaluation}", flush=True)
     here.step_started = time.monotonic()
     return logs | {f"eval_{name}": value for name, value in own.items()}
-
-
-def _known(value: float) -> float | None:
-    return None if math.isnan(value) else value  # JSON has no NaN
 
 
 def restore_best_checkpoint_state(self: Any, checkpoint_states: dict[str, Any]) -> None:

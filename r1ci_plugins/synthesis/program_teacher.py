@@ -184,12 +184,14 @@ class ProgramTeacher:
             though there are programs, where the answer is short. Without programs such orders are answered in text if
             the task takes reasoning and the answer is a word or a choice; else there is nothing to tell.
         emphasis: Whether shapes with several programs are preferred.
+        explanations: Whether a first program and a final answer come with sentences.
         name: For the record.
     """
 
     answer_format: AnswerFormat
     text_share: float = 0.1
     emphasis: bool = True
+    explanations: bool = True
     name: str = "programs"
 
     def __post_init__(self) -> None:
@@ -212,7 +214,7 @@ class ProgramTeacher:
         rng = random.Random(order.key)
         programs = list(order.task.programs(order.question))
         rng.shuffle(programs)
-        scene = Scene(order, programs, Wording(rng), self.answer_format, rng)
+        scene = Scene(order, programs, Wording(rng, not self.explanations), self.answer_format, rng)
         share = self.text_share if programs else float(order.task.capability == "reasoning" and _is_word(order))
         open_to_text = order.variant in (Variant.FREE, Variant.TEXT_FIRST) and len(order.question.answer) <= _SHORT
         if open_to_text and rng.random() < share:

@@ -49,6 +49,18 @@ _HOW: Mapping[str, str] = {
     "rows": "row by row",
     "index": "by index",
     "exact": "in exact arithmetic",
+    "variables": "with a name for each value",
+    "letters": "letter by letter",
+    "multiples": "by trying one multiple after the other",
+    "layers": "layer by layer",
+    "sieve": "with a sieve",
+    "parts": "with real and imaginary parts apart",
+    "pairs": "by looking at pairs",
+    "divisor": "with the greatest common divisor",
+    "substitution": "by putting in values",
+    "rounding": "with rounding at the end",
+    "format": "with string formatting",
+    "translation": "by translating it into Python",
 }
 
 _OPENINGS = (
@@ -158,12 +170,20 @@ _IN_THE_HEAD = (
 
 @dataclass(frozen=True)
 class Wording:
-    """Chooses sentences; the same generator state gives the same sentences."""
+    """Chooses sentences; the same generator state gives the same sentences.
+
+    Attributes:
+        rng: Decides.
+        terse: Whether a first program and a final answer stand alone.
+    """
 
     rng: random.Random
+    terse: bool = False
 
     def opening(self, style: str) -> str:
         """Before the first program, when nothing is asked of it."""
+        if self.terse:
+            return ""
         parts = [self._one(_OPENINGS)] if self.rng.random() < 0.7 else []
         if not parts or self.rng.random() < 0.6:
             parts.append(self._one(_METHODS, how=how(style)))
@@ -171,12 +191,14 @@ class Wording:
 
     def deliberation(self, style: str) -> str:
         """Before the first program, when thinking comes first."""
+        if self.terse:
+            return ""
         thoughts = self.rng.sample(_THOUGHTS, self.rng.randint(2, 4))
         return " ".join([self._one(_OPENINGS), *thoughts, self._one(_METHODS, how=how(style))])
 
     def code_first(self) -> str:
         """Before the first program, when it should come at once; may be empty."""
-        return self._one(_CODE_FIRST)
+        return "" if self.terse else self._one(_CODE_FIRST)
 
     def check(self, style: str) -> str:
         """Before a second program."""
@@ -208,15 +230,15 @@ class Wording:
 
     def answer(self) -> str:
         """Before the final answer."""
-        return self._one(_ANSWERS)
+        return "" if self.terse else self._one(_ANSWERS)
 
     def text_answer(self) -> str:
         """Before a final answer that no program led to."""
-        return self._one(_TEXT_ANSWERS)
+        return "" if self.terse else self._one(_TEXT_ANSWERS)
 
     def in_the_head(self) -> str:
         """Before a final answer without a program, where one would have been possible."""
-        return self._one(_IN_THE_HEAD)
+        return "" if self.terse else self._one(_IN_THE_HEAD)
 
     def _one(self, sentences: Sequence[str], **values: str) -> str:
         # Not str.format: an error or a slip may hold braces, and values must not be filled into each other.

@@ -221,7 +221,7 @@ def play(tmp_path, monkeypatch, tokenizers, question):
         async def episodes():
             executor, actor = AgentExecutor(), Actor(answer)
             try:
-                template = ChatTemplate(tokenizer, executor._parts.answer_format.instructions)
+                template = ChatTemplate(tokenizer, executor._environment.parts.answer_format.instructions)
                 prompt = template.prompt_text(question.text)
                 return await asyncio.gather(
                     *(
@@ -230,8 +230,7 @@ def play(tmp_path, monkeypatch, tokenizers, question):
                     )
                 )
             finally:
-                await executor._verifier.close()
-                await executor._interpreter.sandbox.close()
+                await executor._environment.close()
 
         params = params or sampling()
         return asyncio.run(episodes())

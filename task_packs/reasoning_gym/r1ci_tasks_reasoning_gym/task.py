@@ -5,10 +5,11 @@ from __future__ import annotations
 import random
 from collections.abc import Sequence
 
-from r1ci_plugins import Question, Score, Task
+from r1ci_plugins import Program, Question, Score, Task
 from r1ci_plugins.tasks.answers import tidy
 from r1ci_tasks_reasoning_gym.catalog import DATASETS
 from r1ci_tasks_reasoning_gym.generator import generator
+from r1ci_tasks_reasoning_gym.programs import PROGRAMS
 
 
 class ReasoningGymTask(Task):
@@ -46,6 +47,14 @@ class ReasoningGymTask(Task):
         if not answer.strip() or len(answer) > 4096 + 4 * len(question.answer):
             return Score(0.0, "empty, or much longer than an answer can be")
         return Score(float(any(self._accepts(question, form) for form in _forms(answer.strip()))))
+
+    def programs(self, question: Question) -> Sequence[Program]:
+        """Short programs in several styles, for the data sets that have them."""
+        try:
+            codes = PROGRAMS[self.name](question.text) if self.name in PROGRAMS else {}
+        except ValueError:
+            return ()  # not in the form of this data set
+        return tuple(Program(style, code) for style, code in codes.items())
 
     def _accepts(self, question: Question, answer: str) -> bool:
         reference = question.answer

@@ -1,0 +1,97 @@
+"""Evaluations of one model at several times, on the same questions: table, gains, and what rose for certain."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from rich.table import Table
+
+from r1ci_plugins.evaluation.record import Evaluation
+from r1ci_plugins.evaluation.statistics import Estimate, accuracy_by_question, by_question, estimate, paired_difference
+from r1ci_plugins.rollout.metrics import Outcome
+from r1ci_plugins.rollout.trajectory import StopReason
+
+
+@dataclass(frozen=True)
+class Gain:
+    """What came of the training between two evaluations.
+
+    Attributes:
+        before: The earlier evaluation's label.
+        after: The later one's.
+        difference: Paired over the questions of both, as a share.
+    """
+
+    before: str
+    after: str
+    difference: Estimate
+
+    @property
+    def certain(self) -> bool:
+        """Whether accuracy rose by more than two standard errors; never with fewer than two questions."""
+        return self.difference.mean > 2 * self.difference.standard_error
+
+    def __str__(self) -> str:
+        return f"{self.before} -> {self.after}: {percent(self.difference, sign=True)}"
+
+
+def gains(evaluations: Sequence[Evaluation]) -> list[Gain]:
+    """From each evaluation to the next."""
+    accuracies = [accuracy_by_question(one.outcomes) for one in evaluations]
+    return [
+        Gain(before.label, after.label, paired_difference(old, new))
+        for before, after, old, new in zip(evaluations, evaluations[1:], accuracies, accuracies[1:], strict=False)
+    ]
+
+
+def comparison_table(evaluations: Sequence[Evaluation]) -> Table | None:
+    """Accuracy per task and overall at each time, with the paired difference to the time before.
+
+    The last two rows say how many of the trajectories ended with a final answer in the protocol's form, and how many
+    ran a program.
+
+    Returns:
+        The table; None of fewer than two evaluations.
+    """
+    if len(evaluations) < 2:
+        return None
+    table = Table(title="Accuracy on held-out questions (standard errors over questions)", title_justify="left")
+    table.add_column("task", overflow="fold")
+    table.add_column("questions", justify="right")
+    for number, one in enumerate(evaluations):
+        table.add_column(one.label, justify="right")
+        if number:
+            table.add_column("difference", justify="right")
+    tasks = sorted({outcome.task for one in evaluations for outcome in one.outcomes})
+    for name in [*tasks, "all"] if len(tasks) > 1 else tasks:
+        sides = [accuracy_by_question(o for o in one.outcomes if name in ("all", o.task)) for one in evaluations]
+        table.add_row(name, str(len(sides[-1])), *_cells(sides), style="bold" if name == "all" else None)
+    if tasks:
+        table.add_section()
+    for name, holds in _SHARES.items() if tasks else ():
+        sides = [by_question(one.outcomes, holds) for one in evaluations]
+        table.add_row(name, str(len(sides[-1])), *_cells(sides))
+    return table
+
+
+_SHARES: Mapping[str, Callable[[Outcome], float]] = {
+    "gave a final answer": lambda outcome: float(outcome.stop_reason == StopReason.ANSWERED),
+    "ran a program": lambda outcome: float(bool(outcome.tool_errors)),
+}
+
+
+def _cells(sides: Sequence[Mapping[str, float]]) -> Iterable[str]:
+    for number, side in enumerate(sides):
+        yield percent(estimate(list(side.values())))
+        if number:
+            yield percent(paired_difference(sides[number - 1], side), sign=True)
+
+
+def percent(value: Estimate, *, sign: bool = False) -> str:
+    """A share with its standard error, in per cent; ``-`` where nothing was observed."""
+    if not value.count:
+        return "-"
+    mean = f"{100 * value.mean:+.1f} %" if sign else f"{100 * value.mean:.1f} %"
+    return mean if math.isnan(value.standard_error) else f"{mean} ± {100 * value.standard_error:.1f}"
