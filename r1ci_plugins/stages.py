@@ -55,6 +55,11 @@ class Stage:
         """Where everything of the stage goes."""
         return Path(self.recipe.output_dir)
 
+    @property
+    def flags_of(self) -> str:
+        """The OpenRLHF command whose flags ``trainer`` has: ``train_sft`` or ``train_ppo``."""
+        return "train_sft" if self.command in ("synthesize", "train_sft") else "train_ppo"
+
 
 def load_stages(path: str | Path, overrides: Sequence[str] = (), without: Sequence[str] = ()) -> list[Stage]:
     """Read a staged recipe.

@@ -191,7 +191,8 @@ def recipe_parts(recipe: Recipe, plugin_names: list[str]) -> Finding:
     """Plugins, packs, tasks, options and trainer flags of the recipe."""
     from r1ci_plugins.cli.recipe import check_recipe
 
-    return Finding("ok", "; ".join(line for line in check_recipe(recipe, plugin_names) if "using" not in line))
+    lines = check_recipe(recipe, plugin_names, "train_sft" if recipe.sft else "train_ppo")
+    return Finding("ok", "; ".join(line for line in lines if "using" not in line))
 
 
 def sandbox(section: Sandbox, plugin_names: list[str]) -> Finding:

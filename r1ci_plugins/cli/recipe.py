@@ -35,25 +35,42 @@ def schema() -> None:
 
 @app.command()
 def show(file: RecipeFile, overrides: Overrides = None) -> None:
-    """Print a recipe as it resolves: every default filled in, every --set applied."""
-    from r1ci_plugins.recipe import dump, load_recipe
+    """Print a recipe as it resolves: every default filled in, every --set applied. A staged one: stage by stage."""
+    from r1ci_plugins.recipe import dump
 
-    typer.echo(dump(load_recipe(file, overrides or [])), nl=False)
+    for name, recipe, _ in _recipes(file, overrides or []):
+        if name:
+            typer.echo(f"--- # stage {name}")
+        typer.echo(dump(recipe), nl=False)
 
 
 @app.command()
 def check(file: RecipeFile, overrides: Overrides = None, plugin: PluginNames = None) -> None:
     """Check all that can be checked without starting: keys, plugins, packs, tasks, options, OpenRLHF's flags."""
-    from r1ci_plugins.recipe import load_recipe
-
-    recipe = load_recipe(file, overrides or [])
-    for line in check_recipe(recipe, plugin or ["r1ci"]):
-        typer.echo(line)
+    for name, recipe, command in _recipes(file, overrides or []):
+        for line in check_recipe(recipe, plugin or ["r1ci"], command):
+            typer.echo(f"{name}: {line}" if name else line)
     typer.secho("ok", fg=typer.colors.GREEN)
 
 
-def check_recipe(recipe: Recipe, plugin_names: list[str]) -> list[str]:
+def _recipes(file: Path, overrides: list[str]) -> list[tuple[str, Recipe, str]]:
+    """The recipe of a file, or those of its stages: stage, recipe, and the command whose flags it has."""
+    from r1ci_plugins.recipe import load_recipe, read_recipe
+    from r1ci_plugins.stages import load_stages
+
+    if "stages" in read_recipe(file)[0]:
+        return [(stage.name, stage.recipe, stage.flags_of) for stage in load_stages(file, overrides)]
+    recipe = load_recipe(file, overrides)
+    return [("", recipe, "train_sft" if recipe.sft else "train_ppo")]
+
+
+def check_recipe(recipe: Recipe, plugin_names: list[str], command: str) -> list[str]:
     """Check what a recipe names.
+
+    Args:
+        recipe: Loaded.
+        plugin_names: Plugins to load.
+        command: ``train_ppo`` or ``train_sft``: whose flags the recipe has.
 
     Returns:
         Lines that say what was found.
@@ -74,7 +91,7 @@ def check_recipe(recipe: Recipe, plugin_names: list[str]) -> list[str]:
         questions = sum(len(tasks) * group.count for tasks, group in found)
         lines.append(f"{name}: {sum(len(tasks) for tasks, _ in found)} tasks, {questions} questions")
     try:
-        openrlhf_flags.check(plugins.trainer_arguments(recipe, "train_ppo") | recipe.flags(), "train_ppo")
+        openrlhf_flags.check(plugins.trainer_arguments(recipe, command) | recipe.flags(), command)
         lines.append("trainer flags are OpenRLHF's")
     except EnvironmentProblem as problem:
         lines.append(f"trainer flags not checked: {problem.what}")
