@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 
 from r1ci_plugins.errors import PluginError, R1CIError, RecipeError
 from r1ci_plugins.openrlhf_bridge import openrlhf_flags
-from r1ci_plugins.recipe import Recipe, Split, TaskGroup, dump, json_schema, load_recipe, resolve_tasks
+from r1ci_plugins.recipe import Recipe, Split, TaskGroup, dump, json_schema, load_recipe, read_recipe, resolve_tasks
 from r1ci_plugins.sandbox.contract import Limits
+from r1ci_plugins.stages import load_stages
 from r1ci_plugins.tasks.splits import SHARES
 from r1ci_plugins.tasks.task import Question, Task, TaskPack
 
@@ -193,14 +194,20 @@ def test_the_json_schema_describes_every_key_and_accepts_the_recipes():
 
 @pytest.mark.parametrize("path", RECIPES, ids=lambda path: path.stem)
 def test_checked_in_recipes_parse_and_say_how_to_run_them(path):
-    recipe = load_recipe(path)
-    assert f"--recipe recipes/{path.name}" in path.read_text().split("\noutput_dir")[0]
-    assert recipe.output_dir == f"runs/{path.stem}"
+    staged, how_to = "stages" in read_recipe(path)[0], path.read_text().split("\noutput_dir")[0]
+    assert (f"r1ci run recipes/{path.name}" if staged else f"--recipe recipes/{path.name}") in how_to
+    recipes = [(stage.recipe, f"/{stage.name}") for stage in load_stages(path)] if staged else [(load_recipe(path), "")]
+    for recipe, folder in recipes:
+        assert recipe.output_dir == f"runs/{path.stem}{folder}"
 
 
 @pytest.mark.stack
 @pytest.mark.parametrize("path", RECIPES, ids=lambda path: path.stem)
 def test_checked_in_recipes_use_flags_that_openrlhf_has(path):
+    if "stages" in read_recipe(path)[0]:
+        for stage in load_stages(path):
+            openrlhf_flags.check(stage.recipe.flags(), stage.flags_of)
+        return
     recipe = load_recipe(path)
     openrlhf_flags.check(recipe.flags(), "train_sft" if recipe.sft else "train_ppo")
 

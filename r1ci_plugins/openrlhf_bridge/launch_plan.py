@@ -147,7 +147,7 @@ def make_plan(
         EnvironmentProblem: OpenRLHF is not installed.
     """
     if recipe_file is None:
-        raise RecipeError("--plugin needs a recipe", fix="add --recipe FILE, for example recipes/cpu-demo.yaml")
+        raise RecipeError("--plugin needs a recipe", fix="add --recipe FILE, for example recipes/cpu-smoke.yaml")
     recipe = load_recipe(recipe_file, overrides)
     plugins = load_plugins(plugin_names)
     packs = load_packs(recipe.pack_names(), plugins=plugins)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import json
 import math
 import os
 import secrets
@@ -32,7 +31,9 @@ ZYGOTE = Path(__file__).with_name("zygote.py").read_bytes()
 START_S = 60.0  # a slot starts in 0.3 to 4 s; only a machine that is stuck takes this long
 GRACE_S = 5.0  # for the zygote's report after the program's deadline
 STOP_S = 5.0  # for a jail to end by itself after the host hangs up
-DRAIN_AFTER_S = 0.003  # a program that ends sooner is read at once at its end, without watching its pipes
+# A program that ends sooner is read at once at its end, without watching its pipes; one that writes more than a pipe
+# holds waits so long once.
+DRAIN_AFTER_S = 0.010
 DIAGNOSTIC_BYTES = 4096
 
 
@@ -145,13 +146,8 @@ class Slot:
                 cancelled meanwhile.
         """
         self.jobs += 1
-        request = {
-            "wall_s": limits.wall_s,
-            "cpu_s": cpu_limit(limits),
-            "memory_mb": limits.memory_mb,
-            "file_mb": limits.file_mb,
-            "processes": limits.processes,
-        }
+        whole = map(math.ceil, (limits.memory_mb, limits.file_mb, limits.processes))
+        request = " ".join(map(str, (limits.wall_s, cpu_limit(limits), *whole)))
         with contextlib.ExitStack() as inner, contextlib.ExitStack() as outer:
             try:
                 code_fd = os.memfd_create("program", os.MFD_CLOEXEC)
@@ -159,7 +155,7 @@ class Slot:
                 _write_all(code_fd, code.encode("utf-8", "surrogatepass"))
                 stdout = outer.enter_context(Capture(limits.output_bytes, self._stop_job, self._order))
                 stderr = outer.enter_context(Capture(limits.output_bytes, self._stop_job))
-                self._send(json.dumps(request).encode(), code_fd, stdout.inner_fd, stderr.inner_fd)
+                self._send(request.encode(), code_fd, stdout.inner_fd, stderr.inner_fd)
             except OSError as error:
                 raise InfrastructureFault(f"a program could not be handed to the sandbox: {error}") from error
             inner.close()

@@ -2,9 +2,10 @@
 
 The host never imports this file: it sends the text through the jail's fd 0, followed by a call of ``serve``, so that
 no file of this package is visible in the jail. fd 0 is a SEQPACKET socket, the control channel; the host closing it
-ends the zygote and with it the jail. A job is one message (JSON limits) with three descriptors: the code in a memfd,
-and the write ends of two pipes. The zygote only peeks at the limits; a child forked in advance takes message and
-descriptors itself, so that nothing of a job ever is in the zygote's memory. Any further message stops the job.
+ends the zygote and with it the jail. A job is one message with three descriptors: the code in a memfd, and the write
+ends of two pipes. The message is the limits as words: seconds, CPU seconds, MiB of memory, MiB of a file, processes.
+The zygote only peeks at them; a child forked in advance takes message and descriptors itself, so that nothing of a job
+ever is in the zygote's memory. Any further message stops the job.
 Messages to the host are lines of words, one a packet:
 
 * ``refused CHECK...``: this is no jail; nothing was touched or run.
@@ -19,7 +20,6 @@ A program cannot write a report: it does not have the socket.
 
 from __future__ import annotations
 
-import array
 import ast
 import atexit
 import builtins
@@ -27,7 +27,7 @@ import contextlib
 import ctypes
 import gc
 import io
-import json
+import linecache
 import os
 import random
 import resource
@@ -51,15 +51,22 @@ STOP = b"stop"
 ORDER_FD, MARK_FD, OPEN_FILES = 250, 251, 256
 PR_SET_PDEATHSIG, PR_SET_DUMPABLE, PR_SET_SECCOMP, PR_SET_CHILD_SUBREAPER, PR_SET_NO_NEW_PRIVS = 1, 4, 22, 36, 38
 SECCOMP_MODE_FILTER, MADV_COLLAPSE = 2, 25
+PROT_READ, PROT_WRITE, PROT_EXEC, MAP_PRIVATE_ANONYMOUS, MREMAP_MAYMOVE_FIXED = 1, 2, 4, 0x22, 3
+HUGE = 2 * MIB
 
 # What small programs import; already imported, it costs them nothing.
 STANDARD_LIBRARY = (
     "bisect cmath collections contextlib copy dataclasses datetime decimal enum fractions functools heapq inspect "
-    "itertools linecache math operator re statistics string struct subprocess tempfile textwrap tokenize types typing "
-    "warnings"
+    "itertools json linecache math operator re statistics string struct subprocess tempfile textwrap tokenize types "
+    "typing warnings"
 )
 
 libc = ctypes.CDLL(None, use_errno=True)
+libc.madvise.argtypes = libc.mprotect.argtypes = [ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int]
+libc.mmap.argtypes = [ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int, ctypes.c_int, ctypes.c_int, ctypes.c_long]
+libc.mremap.argtypes = [ctypes.c_void_p, ctypes.c_size_t, ctypes.c_size_t, ctypes.c_int, ctypes.c_void_p]
+libc.munmap.argtypes = [ctypes.c_void_p, ctypes.c_size_t]
+libc.mmap.restype = ctypes.c_ssize_t
 # The C library's own fork, the interpreter's lock held: os.fork runs hooks in the child (it reseeds random, makes new
 # locks for threads that this process does not have) that cost as much as all the rest of a small program.
 fork = ctypes.PyDLL(None).fork
@@ -174,40 +181,130 @@ def prepare_interpreter(settings: dict[str, Any], scratch: str) -> list[str]:
         write_through=True,
     )
     sys.stderr = sys.__stderr__ = stderr  # type: ignore[misc]
-    run_some_code()
-    sys.path.insert(0, scratch)  # searched from here on, and nothing is imported any more in this process
-    collapse_memory()
+    rehearse(settings["show_last"])
     gc.collect()
+    fill_gaps()
+    rehearse(settings["show_last"])  # once more, now that it gets new memory
+    sys.path.insert(0, scratch)  # searched from here on, and nothing is imported any more in this process
+    merge_mappings()
+    move_text()
+    collapse_memory()
     gc.freeze()
     return found
 
 
-def run_some_code() -> None:
-    """Let the interpreter specialise and cache what every program uses, once instead of in every child."""
-    for _ in range(20):
-        text = io.StringIO()
-        space: dict[str, Any] = {"__name__": "warm"}
-        exec(compile("def f(n):\n    return [f'{i}' for i in range(n)]\nx = f(9)\n", SOURCE_NAME, "exec"), space)
-        print(*space["x"], sep=",", file=text)
-        try:
-            exec(compile("1/0", SOURCE_NAME, "exec"), space)
-        except ZeroDivisionError:
-            traceback.print_exc(file=text)
-        json.loads('{"wall_s": 1.5, "order": "x"}')
+def rehearse(show_last: bool) -> None:
+    """Do what every job does, so that the interpreter specialises and caches it once instead of in every child.
+
+    What a child finds in no cache it writes there, and each page that it writes first has to be copied.
+    """
+    mine, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    null = os.open("/dev/null", os.O_RDWR)
+    streams = [os.dup(1), os.dup(2)]
+    try:
+        os.dup2(null, 1)
+        os.dup2(null, 2)
+        for source in REHEARSALS * 10:
+            socket.send_fds(theirs, [b"60 60 2048 64 64"], [null, null, null])
+            _, *descriptors = receive_job(mine)
+            read_all(descriptors[0])
+            for fd in descriptors:
+                os.close(fd)
+            prctl(PR_SET_NO_NEW_PRIVS, 1)
+            execute(new_program(), source, show_last)
+    finally:
+        for fd, stream in enumerate(streams, 1):
+            os.dup2(stream, fd)
+            os.close(stream)
+    mine.close()
+    theirs.close()
+    os.close(null)
+    linecache.clearcache()  # the rehearsal's lines have the program's name
+
+
+REHEARSALS = (
+    b"def f(n):\n    return [f'{i}' for i in range(n)]\nx = f(9)\nprint(*x, sep=',')\n",
+    b"print(1)\n",
+    b"1/0\n",
+)
+
+
+def fill_gaps() -> None:
+    """Fill what importing left free between the libraries' objects, so that jobs get pages of their own.
+
+    Otherwise each of a job's objects writes to a page in another place, which has to be copied, and breaks up a huge
+    page there. Small objects come from the interpreter's arenas, by size in steps of 16 bytes.
+    """
+    arenas = [(begin, end) for begin, end, permissions, name in mappings() if (permissions, name) == ("rw-p", "")]
+    arenas = [(begin, end) for begin, end in arenas if end - begin >= MIB]
+    room = 16 * MIB  # or another allocator, without arenas, might never come to an end
+    for size in range(512, 0, -16):
+        block: object = None
+        while room > 0 and (block is None or any(begin <= id(block) < end for begin, end in arenas)):
+            block = object() if size == 16 else float(size) if size == 32 else bytes(size - 33)
+            FILLING.append(block)
+            room -= size
+
+
+FILLING: list[object] = []
+
+
+def mappings() -> list[tuple[int, int, str, str]]:
+    """This process's memory: begin, end, permissions and name (a file's path, or nothing) of each mapping."""
+    found = []
+    with open("/proc/self/maps") as lines:
+        for line in lines:
+            span, permissions, _, _, _, *name = line.split(None, 5)
+            begin, end = (int(part, 16) for part in span.split("-"))
+            found.append((begin, end, permissions, name[0].strip() if name else ""))
+    return found
+
+
+def merge_mappings() -> None:
+    """Halve the number of mappings, each of which costs a fork and the child's end a microsecond.
+
+    A library is four or five mappings because parts of it are only read, or no longer written once it is loaded. Given
+    the permissions of their neighbours, these parts become one with them. That protects nobody in a jail, where
+    programs may map and execute whatever they like.
+    """
+    found = mappings()
+    programs = {name for _, _, permissions, name in found if permissions == "r-xp" and name.startswith("/")}
+    for (begin, end, permissions, name), following in zip(found, found[1:], strict=False):
+        if permissions == "r--p" and name in programs:
+            relocated = following[0] == end and following[2:] == ("rw-p", name)
+            libc.mprotect(begin, end - begin, PROT_READ | (PROT_WRITE if relocated else PROT_EXEC))
+
+
+def move_text() -> None:
+    """Put the interpreter's machine code into huge pages: a fork copies their two entries, and no child faults.
+
+    Pages of a file are not copied by a fork: each child would fault in some fifty pieces of the interpreter again.
+    """
+    inside = ctypes.cast(ctypes.pythonapi.Py_IncRef, ctypes.c_void_p).value or 0
+    begin, end = next((begin, end) for begin, end, _, _ in mappings() if begin <= inside < end)
+    size = end - begin
+    place = libc.mmap(None, size + HUGE, PROT_READ | PROT_WRITE, MAP_PRIVATE_ANONYMOUS, -1, 0)
+    if place < 0:
+        return
+    copy = place + (begin - place) % HUGE
+    ctypes.memmove(copy, begin, size)
+    collapse(copy, copy + size)
+    if libc.mprotect(copy, size, PROT_READ | PROT_EXEC) == 0:
+        libc.mremap(copy, size, size, MREMAP_MAYMOVE_FIXED, begin)
+    libc.munmap(place, size + HUGE)
 
 
 def collapse_memory() -> None:
     """Put the interpreter's data into huge pages, where the kernel can: a fork then copies a tenth of the tables."""
-    libc.madvise.argtypes = [ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int]
-    huge = 2 * MIB
-    with open("/proc/self/maps") as maps:
-        lines = maps.readlines()
-    for line in lines:
-        span, permissions, _, _, inode, *name = line.split(None, 5)
-        if "w" in permissions and inode == "0" and (not name or name[0].strip() == "[heap]"):
-            begin, end = (int(part, 16) for part in span.split("-"))
-            for start in range(-(-begin // huge) * huge, end - huge + 1, huge):
-                libc.madvise(start, huge, MADV_COLLAPSE)
+    for begin, end, permissions, name in mappings():
+        if permissions == "rw-p" and name in ("", "[heap]"):
+            collapse(begin, end)
+
+
+def collapse(begin: int, end: int) -> None:
+    """Put the huge pages' worth of memory between two addresses into such pages."""
+    for start in range(-(-begin // HUGE) * HUGE, end - HUGE + 1, HUGE):
+        libc.madvise(start, HUGE, MADV_COLLAPSE)
 
 
 class OrderedStderr(io.FileIO):
@@ -334,9 +431,11 @@ class Zygote:
         for sign in (1, -1):
             mine, theirs = ((sign * pid & 0xFFFFFFFF).to_bytes(4, "little") for pid in (self.pid, stand_in))
             self.signal_filter = self.signal_filter.replace(theirs, mine)
-        self.program = type(sys)("__main__")
-        self.program.__dict__.update(__file__=SOURCE_NAME, __builtins__=builtins)
-        sys.modules["__main__"] = self.program
+        self.program = new_program()
+        for function in (self.be_job, self.give_up_rights, self.take_job, receive_job, execute, end_program):
+            for name in function.__code__.co_names:  # to have in the type cache what only children look up
+                getattr(os, name, None)
+                getattr(self, name, None)
 
     def run(self) -> None:
         """Serve until the host hangs up or something happens that must not."""
@@ -352,7 +451,7 @@ class Zygote:
             if not header:
                 self.leave("", 0)
             try:
-                report = self.conduct(child, json.loads(header))
+                report = self.conduct(child, header)
             except OSError as error:
                 self.leave(f"fault {error!r}", 1)
             self.say(report)
@@ -381,12 +480,14 @@ class Zygote:
             shutil.rmtree(self.scratch.home, ignore_errors=True)
         os._exit(status)
 
-    def conduct(self, child: int, limits: dict[str, Any]) -> str:
+    def conduct(self, child: int, limits: bytes) -> str:
         """Let the child run its job, end it in time, remove every trace, and say how it went."""
+        wall_s, _, memory_mb, _, _ = limits.split()
         pidfd = os.pidfd_open(child)
+        self.marks = b""
         began = time.monotonic()
         os.write(self.go_out, b"g")
-        reason = self.watch(pidfd, began + limits["wall_s"], limits["memory_mb"] * MIB)
+        reason = self.watch(pidfd, began + float(wall_s), int(memory_mb) * MIB)
         os.close(pidfd)
         self.kill_jobs()
         _, status, usage = os.wait4(child, 0)
@@ -398,29 +499,28 @@ class Zygote:
             except ChildProcessError:
                 break
             cpu += usage.ru_utime + usage.ru_stime
-        mark = self.read_mark()
+        if not self.has_started():
+            self.leave("fault the job's process did not start", 1)
         self.scratch.wipe()
-        return f"done {wall:.6f} {cpu:.6f} {status} {reason} {'m' if b'm' in mark else '-'}"
+        return f"done {wall:.6f} {cpu:.6f} {status} {reason} {'m' if b'm' in self.marks else '-'}"
 
     def watch(self, pidfd: int, deadline: float, memory: int) -> str:
-        """Wait until the job ends or has to be ended, and say why."""
+        """Wait until the job ends or has to be ended, and say why.
+
+        The control channel is not looked at before the first tick: the job's own message could still be there, and
+        most jobs have ended by then.
+        """
         poller = select.poll()
         poller.register(pidfd, select.POLLIN)
-        poller.register(self.mark_in, select.POLLIN)
         started, tick = False, FIRST_TICK_MS
         while True:
             left_ms = max(0, deadline - time.monotonic()) * 1000
             ready = dict(poller.poll(min(tick, left_ms)))
-            if self.mark_in in ready and not started:
-                os.read(self.mark_in, 1)
-                started = True
-                poller.unregister(self.mark_in)
-                poller.register(self.control, select.POLLIN)  # not before: the job's own message was still there
-                continue
             if pidfd in ready:
-                if not started:
-                    self.leave("fault the job's process ended before it started", 1)
                 return "exit"
+            if not started and self.has_started():
+                started = True
+                poller.register(self.control, select.POLLIN)
             if self.control.fileno() in ready:
                 try:
                     message = self.control.recv(16)
@@ -430,22 +530,21 @@ class Zygote:
                     self.leave("", 0)
                 return "stopped"
             if time.monotonic() >= deadline:
-                if not started:
-                    self.leave("fault the job's process did not start in time", 1)
                 return "deadline"
             if not ready:
                 tick = TICK_MS
                 if self.memory_of_jobs(memory - self.scratch.used()):
                     return "memory"
 
-    def read_mark(self) -> bytes:
-        mark = b""
-        try:
-            while chunk := os.read(self.mark_in, 4096):
-                mark += chunk
-        except BlockingIOError:
-            pass
-        return mark
+    def has_started(self) -> bool:
+        """Whether the job has taken its message; what else it marked is in ``marks`` afterwards."""
+        with contextlib.suppress(BlockingIOError):
+            while True:
+                chunk = os.read(self.mark_in, 4096)
+                self.marks += chunk
+                if len(chunk) < 4096:
+                    break
+        return b"s" in self.marks
 
     def pids_of_jobs(self) -> list[int]:
         """Processes that are neither ours nor the jail's."""
@@ -501,7 +600,8 @@ class Zygote:
         try:
             self.give_up_rights()
             if os.read(self.go_in, 1) == b"g":
-                status = run_program(self.program, self.take_job(), self.settings["show_last"])
+                status = execute(self.program, self.take_job(), self.settings["show_last"])
+                status = end_program(status)
         finally:
             os._exit(status & 0xFF)
 
@@ -521,27 +621,30 @@ class Zygote:
 
     def take_job(self) -> bytes:
         """Receive the job, set its limits, and give up everything that is not a program's."""
-        message, ancillary, _, _ = self.control.recvmsg(4096, socket.CMSG_SPACE(12))
-        limits = json.loads(message)
-        descriptors = array.array("i")
-        descriptors.frombytes(ancillary[0][2][:12])
-        code_fd, out_fd, err_fd = descriptors
+        words, code_fd, out_fd, err_fd = receive_job(self.control)
         os.dup2(out_fd, 1)
         os.dup2(err_fd, 2)
         os.dup2(out_fd, ORDER_FD, inheritable=False)
         code = read_all(code_fd)
         os.closerange(3, ORDER_FD)
-        cpu, file_bytes, others = limits["cpu_s"], limits["file_mb"] * MIB, self.settings["other_processes"]
-        resource.setrlimit(resource.RLIMIT_FSIZE, (file_bytes, file_bytes))
+        cpu_s, memory_mb, file_mb, processes = map(int, words[1:])
+        others = self.settings["other_processes"]
+        resource.setrlimit(resource.RLIMIT_FSIZE, (file_mb * MIB, file_mb * MIB))
         # SIGXCPU first, which wait4 shows; SIGKILL a second later for who ignores it.
-        resource.setrlimit(resource.RLIMIT_CPU, (cpu, cpu + 1))
+        resource.setrlimit(resource.RLIMIT_CPU, (cpu_s, cpu_s + 1))
         if others is not None:  # how many processes of the same user count too; None if nobody can tell
-            processes = limits["processes"] + others
-            resource.setrlimit(resource.RLIMIT_NPROC, (processes, processes))
+            resource.setrlimit(resource.RLIMIT_NPROC, (processes + others, processes + others))
         os.write(MARK_FD, b"s")
-        space = self.address_space + limits["memory_mb"] * MIB
+        space = self.address_space + memory_mb * MIB
         resource.setrlimit(resource.RLIMIT_AS, (space, space))
         return code
+
+
+def receive_job(control: socket.socket) -> tuple[list[bytes], int, int, int]:
+    """Take a job's message: the limits, and the descriptors of code, stdout and stderr."""
+    message, ancillary, _, _ = control.recvmsg(4096, socket.CMSG_SPACE(12))
+    code_fd, out_fd, err_fd = memoryview(ancillary[0][2][:12]).cast("i")
+    return message.split(), code_fd, out_fd, err_fd
 
 
 def is_dead(pid: int) -> bool:
@@ -555,16 +658,23 @@ def is_dead(pid: int) -> bool:
 
 def read_all(fd: int) -> bytes:
     """The whole content of a memfd."""
-    chunks, offset = [], 0
-    while chunk := os.pread(fd, 1 << 20, offset):
+    chunks, offset, size = [], 0, os.fstat(fd).st_size
+    while chunk := os.pread(fd, size - offset, offset):
         chunks.append(chunk)
         offset += len(chunk)
     return b"".join(chunks)
 
 
-def run_program(program: Any, code: bytes, show_last: bool) -> int:
-    """Execute ``code`` as ``__main__``, end it as the interpreter would, and return its exit status."""
-    status = 0
+def new_program() -> Any:
+    """An empty ``__main__``, in its place."""
+    program = type(sys)("__main__")
+    program.__dict__.update(__file__=SOURCE_NAME, __builtins__=builtins)
+    sys.modules["__main__"] = program
+    return program
+
+
+def execute(program: Any, code: bytes, show_last: bool) -> int:
+    """Execute ``code`` as ``__main__`` and return the exit status that follows from how it ended."""
     try:
         source = code.decode("utf-8", "surrogatepass")
         program.__loader__ = SourceLoader(source)
@@ -573,9 +683,16 @@ def run_program(program: Any, code: bytes, show_last: bool) -> int:
         else:
             exec(compile(source, SOURCE_NAME, "exec", dont_inherit=True), program.__dict__)
     except BaseException as error:
-        status = status_of(error)
-    join_threads = threading._shutdown  # type: ignore[attr-defined]
-    for last_act in (join_threads, atexit._run_exitfuncs, sys.stdout.flush, sys.stderr.flush):
+        return status_of(error)
+    return 0
+
+
+def end_program(status: int) -> int:
+    """Do what the interpreter does at a program's end, and return the exit status."""
+    last_acts = [atexit._run_exitfuncs, sys.stdout.flush, sys.stderr.flush]
+    if len(threading._active) > 1 or threading._threading_atexits:  # type: ignore[attr-defined]
+        last_acts.insert(0, threading._shutdown)  # type: ignore[attr-defined]
+    for last_act in last_acts:
         try:
             last_act()
         except BaseException as error:

@@ -180,8 +180,9 @@ async def bench(seconds: float, url: str | None) -> list[Cell]:
         ways["cold bwrap"] = cold(["bwrap", *options, "--", *python, bootstrap])
     if url:
         ways["endpoint"] = endpoint(url)
-    await firejail.start()
-    await preloaded.start()
+    for pool in (firejail, preloaded):
+        await pool.start()
+        await asyncio.gather(*pool._tasks)  # slots that still start would count in the first cells
     cells = []
     with Progress(console=Console(stderr=True)) as progress:
         task = progress.add_task("measuring", total=len(ways) * len(PROGRAMS) * len(CALLERS))
