@@ -196,7 +196,9 @@ def test_the_json_schema_describes_every_key_and_accepts_the_recipes():
 def test_checked_in_recipes_parse_and_say_how_to_run_them(path):
     staged, how_to = "stages" in read_recipe(path)[0], path.read_text().split("\noutput_dir")[0]
     assert (f"r1ci run recipes/{path.name}" if staged else f"--recipe recipes/{path.name}") in how_to
-    recipes = [(stage.recipe, f"/{stage.name}") for stage in load_stages(path)] if staged else [(load_recipe(path), "")]
+    recipes = (
+        [(stage.recipe, f"/{stage.name}") for stage in load_stages(path)] if staged else [(load_recipe(path), "")]
+    )
     for recipe, folder in recipes:
         assert recipe.output_dir == f"runs/{path.stem}{folder}"
 

@@ -475,7 +475,7 @@ class Zygote:
         if message:
             with contextlib.suppress(OSError):
                 self.control.send(message.encode())
-        self.kill_jobs()
+        self.end_jobs()
         if not self.contained:
             shutil.rmtree(self.scratch.home, ignore_errors=True)
         os._exit(status)
@@ -489,16 +489,10 @@ class Zygote:
         os.write(self.go_out, b"g")
         reason = self.watch(pidfd, began + float(wall_s), int(memory_mb) * MIB)
         os.close(pidfd)
-        self.kill_jobs()
-        _, status, usage = os.wait4(child, 0)
         wall = time.monotonic() - began
-        cpu = usage.ru_utime + usage.ru_stime
-        while True:  # orphans of the job, which are ours now
-            try:
-                pid, _, usage = os.wait4(-1, 0)
-            except ChildProcessError:
-                break
-            cpu += usage.ru_utime + usage.ru_stime
+        ended = self.end_jobs()
+        status, _ = ended[child]
+        cpu = sum(usage.ru_utime + usage.ru_stime for _, usage in ended.values())
         if not self.has_started():
             self.leave("fault the job's process did not start", 1)
         self.scratch.wipe()
@@ -560,16 +554,23 @@ class Zygote:
                 pass  # it ended meanwhile
         return found[1:]
 
-    def kill_jobs(self) -> None:
-        """Kill everything but us; where process ids are the jail's own, nothing can be forked past it."""
-        if self.contained:
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(-1, KILL)
-            return
-        while alive := [pid for pid in self.pids_of_jobs() if not is_dead(pid)]:
-            for pid in alive:
+    def end_jobs(self) -> dict[int, tuple[int, resource.struct_rusage]]:
+        """Kill and reap everything but us; gives each process's status and usage.
+
+        Where process ids are the jail's own, or the user is, nothing is forked past the kill. Elsewhere it may be; but
+        orphans of a job become our children, so that none is left only when there is none to wait for.
+        """
+        ended: dict[int, tuple[int, resource.struct_rusage]] = {}
+        while True:
+            for pid in (-1,) if self.contained else self.pids_of_jobs():
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(pid, KILL)
+            try:
+                pid, status, usage = os.wait4(-1, 0 if self.contained else os.WNOHANG)
+            except ChildProcessError:
+                return ended
+            if pid:
+                ended[pid] = status, usage
 
     def memory_of_jobs(self, limit: int) -> bool:
         """Whether the job's processes hold more than ``limit`` bytes beside what they inherited from us.
@@ -645,15 +646,6 @@ def receive_job(control: socket.socket) -> tuple[list[bytes], int, int, int]:
     message, ancillary, _, _ = control.recvmsg(4096, socket.CMSG_SPACE(12))
     code_fd, out_fd, err_fd = memoryview(ancillary[0][2][:12]).cast("i")
     return message.split(), code_fd, out_fd, err_fd
-
-
-def is_dead(pid: int) -> bool:
-    """Whether a process has ended, reaped or not."""
-    try:
-        with open(f"/proc/{pid}/stat") as file:
-            return file.read().rpartition(")")[2].split()[0] in "ZX"
-    except (FileNotFoundError, ProcessLookupError):
-        return True
 
 
 def read_all(fd: int) -> bytes:

@@ -27,7 +27,9 @@ BACKENDS = {
 async def main(backend: str) -> None:
     for suite, concurrency in ((PROMISES, 2), (ATTACKS, 1)):
         async with opened(BACKENDS[backend], concurrency=concurrency) as bench:
-            for item in suite:
+            # A program that forks all the time may get past whoever counts its processes, but not every time.
+            restless = [attack for attack in ATTACKS if attack.name == "daemons"] * 9
+            for item in [*suite, *(restless if suite is ATTACKS else [])]:
                 print(json.dumps(asdict(await item.examine(bench))), flush=True)
 
 
