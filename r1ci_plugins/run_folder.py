@@ -7,6 +7,7 @@
       run.json               plugins, packs, versions, seed and the exact OpenRLHF command line
       prompts/               train.jsonl and eval.jsonl, as OpenRLHF reads them
       trajectories/          train.jsonl.gz and eval.jsonl.gz, one judged trajectory per line
+      advantages.jsonl       one line per training trajectory: what the trainer made of its reward
       metrics.jsonl          one line per training step
       evaluations.jsonl      one line per evaluation, with the outcome of every sample
       tensorboard/           as OpenRLHF writes it
@@ -69,6 +70,10 @@ class RunFolder:
     @property
     def evaluations(self) -> Path:
         return self.path / "evaluations.jsonl"
+
+    @property
+    def advantages(self) -> Path:
+        return self.path / "advantages.jsonl"
 
     @property
     def tensorboard(self) -> Path:

@@ -88,7 +88,7 @@ def show(
     except LossMaskError as error:
         alarm = error.what
     rows = token_rows(trajectory, ranges, setting.template.tokenizer)
-    about = {**facts(trajectory, rows), "mask": setting.mask}
+    about = {**facts(trajectory, rows, _advantage(file, trajectory)), "mask": setting.mask}
     if html is None:
         _print_view(about, rows, alarm, one_a_line=tokens)
         return
@@ -215,6 +215,14 @@ def _recorded_recipe(file: Path) -> Recipe | None:
             where=str(build),
             fix="name the recipe with --recipe",
         ) from error
+
+
+def _advantage(file: Path | None, trajectory: Trajectory) -> dict[str, float] | None:
+    """What the trainer made of a trajectory's reward, if the run that recorded it has trained on it."""
+    from r1ci_plugins.run_folder import RunFolder, read_lines
+
+    lines = read_lines(RunFolder(file.absolute().parent.parent).advantages) if file else ()
+    return next((line for line in lines if line.get("trajectory") == trajectory.fingerprint), None)
 
 
 def _chosen(file: Path, number: int | None, key: str | None) -> Trajectory:

@@ -10,6 +10,7 @@
 | ``openrlhf.trainer.ray.vllm_worker_wrap`` | new weights arrive on CUDA | they arrive on vLLM's device |
 | ``vllm.model_executor.layers.utils`` | weights never change after start-up | kept, and packed again after a change |
 | ``deepspeed.comm.torch`` | a C++ compiler and minutes to build a kernel | left out, Gloo does it |
+| ``deepspeed.runtime.engine`` | in float32 nobody asks for the gradient's norm | kept |
 | ``openrlhf.utils.utils``, ``vllm.engine.arg_utils`` | bfloat16 is fast | float32 where the CPU cannot compute in it |
 
 `install_if_no_cuda` runs in the driver, in each Ray worker, and (by the entry point ``vllm.general_plugins``) in the
@@ -281,6 +282,16 @@ def _vllm_arguments(module: ModuleType) -> None:
     upstream = replace(module.EngineArgs, "create_model_config", create_model_config)
 
 
+def _deepspeed_engine(module: ModuleType) -> None:
+    def clip_fp32_gradients(self: Any) -> None:
+        norm = module.clip_grad_norm_(
+            parameters=self.module.parameters(), max_norm=self.gradient_clipping(), mpu=self.mpu
+        )
+        self._global_grad_norm = norm  # upstream forgets it, and the trainer would report 0
+
+    replace(module.DeepSpeedEngine, "clip_fp32_gradients", clip_fp32_gradients)
+
+
 def _deepspeed_comm(module: ModuleType) -> None:
     replace(module, "build_shm_op", lambda: None)  # None means that torch.distributed does the work
 
@@ -420,6 +431,7 @@ _PATCHES = {
     "vllm.engine.arg_utils": _vllm_arguments,
     "openrlhf.utils.deepspeed.deepspeed": _deepspeed_strategy,
     "deepspeed.comm.torch": _deepspeed_comm,
+    "deepspeed.runtime.engine": _deepspeed_engine,
     "openrlhf.trainer.ppo_utils.replay_buffer": _replay_buffer,
     "openrlhf.utils.distributed_util": _distributed_util,
     "openrlhf.trainer.ray.vllm_worker_wrap": _vllm_worker_wrap,

@@ -7,7 +7,7 @@
 | ``compute_eval_metrics`` | accuracy (upstream averages the reward), per-task metrics, ``evaluations.jsonl`` |
 | ``BasePPOTrainer.restore_best_checkpoint_state`` | an evaluation before the first step |
 | ``BasePPOTrainer.save_logs_and_checkpoints`` | ``metrics.jsonl``; an evaluation after the last step |
-| ``RemoteExperienceMaker.make_experience_batch`` | several batches of nothing but infrastructure faults end the run |
+| ``RemoteExperienceMaker.make_experience_batch`` | ``advantages.jsonl``; batches of nothing but faults end the run |
 | ``apply_length_penalties`` | infrastructure faults stay out of their group's baseline |
 | ``masked_mean``, ``_optimizer_step_loss_norm``, ``get_loss_batch_info`` | an empty loss mask means 0, not NaN |
 
@@ -261,7 +261,24 @@ def make_experience_batch(self: Any, rollout_samples: Sequence[Any]) -> Any:
             )
     else:
         here.dead_batches = 0
-    return _upstream["make_experience_batch"](self, rollout_samples)
+    experiences = _upstream["make_experience_batch"](self, rollout_samples)
+    _record_advantages(experiences)
+    return experiences
+
+
+def _record_advantages(experiences: Sequence[Any]) -> None:
+    """Keep each trajectory's advantage: the mean over its trained tokens, lowest and highest where they differ."""
+    here = recorder()
+    for experience in experiences:
+        masks, advantages = experience.action_mask.bool(), experience.advantages
+        for row, outcome in enumerate(outcomes_of([experience])):
+            values = advantages[row][masks[row]].float()
+            if not len(values):
+                continue
+            line = {"step": here.step, "trajectory": outcome.trajectory, "advantage": values.mean().item()}
+            if (values.max() - values.min()).item() > 1e-6:
+                line |= {"lowest": values.min().item(), "highest": values.max().item()}
+            here.append(here.folder.advantages, line)
 
 
 def apply_length_penalties(experiences: Sequence[Any], args: Any) -> None:

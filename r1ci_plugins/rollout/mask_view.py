@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import unicodedata
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
@@ -101,8 +101,16 @@ def mean_log_prob(rows: Sequence[TokenRow]) -> float | None:
     return sum(known) / len(known) if known else None
 
 
-def facts(trajectory: Trajectory, rows: Sequence[TokenRow]) -> dict[str, str]:
-    """What to know of a trajectory beside its tokens, by heading."""
+def facts(
+    trajectory: Trajectory, rows: Sequence[TokenRow], advantage: Mapping[str, float] | None = None
+) -> dict[str, str]:
+    """What to know of a trajectory beside its tokens, by heading.
+
+    Args:
+        trajectory: The record.
+        rows: Its tokens.
+        advantage: Its line of ``advantages.jsonl``, if it was trained on.
+    """
     question, terms = trajectory.question, trajectory.reward_terms
     verdict = "not verified" if trajectory.score is None else f"score {trajectory.score:g}"
     verdict += f" ({trajectory.score_detail})" if trajectory.score_detail else ""
@@ -116,13 +124,18 @@ def facts(trajectory: Trajectory, rows: Sequence[TokenRow]) -> dict[str, str]:
         "excluded": f"nothing is trained: {trajectory.fault}" if trajectory.excluded else "",
         "origin": ", ".join(f"{name} {value}" for name, value in trajectory.origin.items()),
         "reward": f"{trajectory.reward:g} = {summed.removeprefix('+ ')}" if terms else "not in the record",
-        "advantage": "not in the record: the trainer computes it from the rewards of the question's group",
+        "advantage": _advantage(advantage) if advantage else "none recorded: it was not trained on in RL",
         "log-probs": "not in the record" if mean is None else f"mean {mean:.3f} over {sampled} sampled tokens",
         "tokens": f"{len(rows)}: {_by_kind(rows)}",
         "trained": _share([row for row in rows if row.trained], rows),
         "leaks": _leaks([row for row in rows if row.leaks]),
     }
     return {heading: text for heading, text in shown.items() if text}
+
+
+def _advantage(line: Mapping[str, float]) -> str:
+    varies = f" (from {line['lowest']:.3f} to {line['highest']:.3f})" if "lowest" in line else ""
+    return f"{line['advantage']:.3f} of each trained token{varies and ', in the mean' + varies}"
 
 
 def reveal(character: str) -> str:

@@ -32,6 +32,7 @@ class Outcome:
         sandbox_retries: How often one of them was started again because the sandbox failed.
         action_tokens: Tokens the policy sampled.
         wall_s: Seconds the episode took.
+        trajectory: ``Trajectory.fingerprint``, by which what is known of it elsewhere is found.
     """
 
     task: str
@@ -49,6 +50,7 @@ class Outcome:
     sandbox_retries: int
     action_tokens: int
     wall_s: float
+    trajectory: str = ""
 
     def __post_init__(self) -> None:
         for name in ("tool_errors", "queue_s", "execution_s", "cpu_s"):  # JSON gives lists back
@@ -75,6 +77,7 @@ class Outcome:
                 len(segment.token_ids) for segment in trajectory.segments if segment.kind is SegmentKind.ACTION
             ),
             wall_s=trajectory.wall_s,
+            trajectory=trajectory.fingerprint,
         )
 
     def to_dict(self) -> dict[str, object]:

@@ -6,6 +6,7 @@ rewards from it.
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
@@ -98,6 +99,12 @@ class Trajectory:
     def token_ids(self) -> list[int]:
         """The whole sequence, prompt included."""
         return [token for segment in self.segments for token in segment.token_ids]
+
+    @property
+    def fingerprint(self) -> str:
+        """16 hexadecimal digits that tell it from others: of its question and its tokens."""
+        content = json.dumps([self.question.key, self.token_ids], separators=(",", ":"))
+        return hashlib.blake2b(content.encode("utf-8", "surrogatepass"), digest_size=8).hexdigest()
 
     @property
     def correct(self) -> bool:

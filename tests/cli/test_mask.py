@@ -112,6 +112,22 @@ def test_the_recipe_beside_the_file_says_tokenizer_and_mask(trajectories, model,
         r1ci("audit", "--trajectories", tmp_path / "made" / "t.jsonl")
 
 
+def test_the_advantage_is_found_beside_the_file(trajectories, model, tmp_path):
+    folder = tmp_path / "run" / "trajectories"
+    folder.mkdir(parents=True)
+    file = folder / "train.jsonl.gz"
+    file.write_bytes(gzip.compress((trajectories[0].to_json() + "\n").encode()))
+    assert "advantage  none recorded" in r1ci("show", file, "--tokenizer", model)
+    line = {"step": 1, "trajectory": trajectories[0].fingerprint, "advantage": -0.75}
+    known = tmp_path / "run" / "advantages.jsonl"
+    known.write_text(json.dumps(line | {"trajectory": "another"}) + "\n" + json.dumps(line) + "\n")
+    assert "advantage  -0.750 of each trained token\n" in r1ci("show", file, "--tokenizer", model)
+    known.write_text(json.dumps(line | {"lowest": -1.0, "highest": 0.5}) + "\n")
+    assert "-0.750 of each trained token, in the mean (from -1.000 to 0.500)" in r1ci(
+        "show", file, "--tokenizer", model
+    )
+
+
 def test_what_is_not_known_is_asked_for(file, model):
     with pytest.raises(RecipeError, match="--tokenizer"):
         r1ci("show", file)

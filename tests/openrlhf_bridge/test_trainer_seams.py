@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import importlib
 import importlib.util
 import json
@@ -22,6 +23,7 @@ from r1ci_plugins.rollout.loss_mask import masked, rollout_log_probs, unmasked
 from r1ci_plugins.rollout.metrics import Outcome
 from r1ci_plugins.rollout.trajectory import StopReason, Trajectory
 from r1ci_plugins.rollout.trajectory_file import read_trajectories
+from r1ci_plugins.run_folder import RunFolder, read_lines
 from r1ci_plugins.tasks.task import Question
 
 pytestmark = [
@@ -298,15 +300,33 @@ def test_a_length_penalty_counts_in_the_baseline(upstream):
 
 def test_only_a_lasting_outage_ends_the_run(upstream, folder, monkeypatch):
     maker = upstream["openrlhf.trainer.ppo_utils.experience_maker"].RemoteExperienceMaker
-    monkeypatch.setitem(trainer_seams._upstream, "make_experience_batch", lambda self, samples: "made")
+    monkeypatch.setitem(trainer_seams._upstream, "make_experience_batch", lambda self, samples: [])
     make = object.__new__(maker).make_experience_batch
     dead = [experience(upstream, trajectory(fault="down")) for _ in range(2)]
     alive = [experience(upstream, trajectory(fault="down")), experience(upstream, trajectory())]
     for batch in (dead, dead, alive, dead, dead):
-        assert make(batch) == "made"
+        assert make(batch) == []
     with pytest.raises(InfrastructureFault, match="3 batches in a row") as caught:
         make(dead)
     assert "r1ci doctor" in str(caught.value)
+
+
+def test_the_advantage_of_each_trajectory_is_kept(upstream, folder, monkeypatch):
+    import torch
+
+    maker = upstream["openrlhf.trainer.ppo_utils.experience_maker"].RemoteExperienceMaker
+    said = [trajectory(), dataclasses.replace(trajectory(), step=4), trajectory(fault="down")]
+    made = SimpleNamespace(
+        action_mask=torch.tensor([[0, 1, 1], [1, 1, 0], [0, 0, 0]]),
+        advantages=torch.tensor([[9.0, 0.5, 0.5], [-1.0, -0.5, 9.0], [9.0, 9.0, 9.0]]),
+        labels=[json.dumps(Outcome.of(one).to_dict()) for one in said],
+    )
+    monkeypatch.setitem(trainer_seams._upstream, "make_experience_batch", lambda self, samples: [made])
+    assert object.__new__(maker).make_experience_batch([experience(upstream, trajectory())]) == [made]
+    lines = list(read_lines(RunFolder(folder).advantages))
+    assert [line["trajectory"] for line in lines] == [one.fingerprint for one in said[:2]]
+    assert lines[0]["advantage"] == 0.5 and "lowest" not in lines[0]
+    assert (lines[1]["advantage"], lines[1]["lowest"], lines[1]["highest"]) == (-0.75, -1.0, -0.5)
 
 
 # -- empty masks ------------------------------------------------------------------------------------------------------

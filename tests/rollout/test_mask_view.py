@@ -148,7 +148,7 @@ def test_facts_say_what_is_not_known(template):
     recorded, rows = view(template, log_prob=None)
     unknown = facts(replace(recorded, reward_terms={}, fault="slot lost"), rows)
     assert unknown["reward"] == unknown["log-probs"] == "not in the record"
-    assert unknown["advantage"].startswith("not in the record")
+    assert unknown["advantage"].startswith("none recorded")
     assert unknown["excluded"] == "nothing is trained: slot lost"
 
 
