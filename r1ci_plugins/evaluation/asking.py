@@ -39,7 +39,7 @@ async def ask(
         already: Trajectories of an evaluation that was interrupted; they count.
 
     Raises:
-        Exception: What the engine or ``ended`` raises; episodes that have not ended are given up.
+        Exception: The first that the engine or ``ended`` raises; episodes that have not ended are given up.
     """
     have = Counter(trajectory.question.key for trajectory in already)
     missing = [question for question in questions for _ in repeat(None, max(0, samples - have[question.key]))]
@@ -49,6 +49,9 @@ async def ask(
         async with room:
             ended(await environment.episode(question, engine, template))
 
-    async with asyncio.TaskGroup() as group:
-        for question in missing:
-            group.create_task(one(question))
+    try:
+        async with asyncio.TaskGroup() as group:
+            for question in missing:
+                group.create_task(one(question))
+    except ExceptionGroup as failed:
+        raise failed.exceptions[0] from None

@@ -79,7 +79,11 @@ class LocalVLLM:
     async def generate(
         self, token_ids: Sequence[int], *, max_tokens: int, stop: Sequence[str], stop_token_ids: Sequence[int]
     ) -> Generation:
-        """Sample; cancelling this coroutine aborts the request."""
+        """Sample; cancelling this coroutine aborts the request.
+
+        Raises:
+            EnvironmentProblem: vLLM refuses or has died.
+        """
         from vllm import SamplingParams
 
         room = self.max_total_tokens - len(token_ids)
@@ -93,7 +97,14 @@ class LocalVLLM:
         )
         prompt = {"prompt_token_ids": list(token_ids)}
         outputs = self._engine.generate(prompt, params, f"r1ci-{next(self._numbers)}")
-        output = [request.outputs[0] async for request in outputs][-1]  # each holds all tokens so far
+        try:
+            output = [request.outputs[0] async for request in outputs][-1]  # each holds all tokens so far
+        except Exception as error:  # vLLM raises many types
+            raise EnvironmentProblem(
+                f"vLLM failed: {type(error).__name__}: {error}",
+                where=f"model {self.model!r}",
+                fix="its own messages are above; what was finished is kept, the same command goes on from there",
+            ) from error
         if output.finish_reason == "length":
             ended = Ended.LENGTH
         else:
