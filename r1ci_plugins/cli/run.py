@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -9,6 +10,9 @@ import typer
 
 if TYPE_CHECKING:
     from r1ci_plugins.staged_run import StagedRun
+
+_WIDE = 160
+"""Characters a line, where nothing says how many there are."""
 
 
 def run(
@@ -78,7 +82,7 @@ def _report(work: StagedRun) -> bool:
 
     evaluations = work.evaluations()
     table, steps = comparison_table(evaluations), gains(evaluations)
-    console = Console()
+    console = Console(width=None if sys.stdout.isatty() else _WIDE)
     if table is None:
         console.print("r1ci: fewer than two evaluations, nothing to compare; tasks.eval makes the trainer evaluate")
         return False
@@ -86,7 +90,7 @@ def _report(work: StagedRun) -> bool:
     console.print(table)
     file = work.path / "comparison.txt"
     with open(file, "w", encoding="utf-8") as text:
-        Console(file=text, width=160).print(table)
+        Console(file=text, width=_WIDE).print(table)
     curves = {stage.name: list(read_lines(RunFolder(stage.folder).metrics)) for stage in work.stages}
     picture = draw(work.path / "progress.png", evaluations, {name: lines for name, lines in curves.items() if lines})
     seconds = work.seconds()
