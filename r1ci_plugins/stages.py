@@ -24,6 +24,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, get_args
 
+from r1ci_plugins import recipe as recipes
 from r1ci_plugins.errors import RecipeError
 from r1ci_plugins.recipe import Recipe, apply_override, read_recipe, validate_recipe
 from r1ci_plugins.run_folder import RunFolder
@@ -114,6 +115,28 @@ def load_stages(path: str | Path, overrides: Sequence[str] = (), without: Sequen
     if not stages:
         raise RecipeError("no stage is left", where="--without", fix=f"leave one of them in, such as {names[0]}")
     return stages
+
+
+def json_schema() -> dict[str, Any]:
+    """The JSON schema of recipes, staged ones included, for editors."""
+    schema = recipes.json_schema()
+    own = {
+        "name": {"type": "string", "description": "Of the stage and of its folder in output_dir."},
+        "run": {"enum": list(COMMANDS), "description": "The command that runs it."},
+        "launcher": {"type": "string", "description": "What starts train_sft on several GPUs, such as torchrun."},
+    }
+    shared = {name: field for name, field in schema["properties"].items() if name != "output_dir"}
+    schema["properties"]["stages"] = {
+        "type": "array",
+        "description": "Run one after the other by `r1ci run`; each may set any key for itself.",
+        "items": {
+            "type": "object",
+            "properties": own | shared,
+            "required": ["name", "run"],
+            "additionalProperties": False,
+        },
+    }
+    return schema
 
 
 def _entries(listed: Any, path: str) -> list[dict[str, Any]]:

@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 
 from r1ci_plugins.errors import PluginError, R1CIError, RecipeError
 from r1ci_plugins.openrlhf_bridge import openrlhf_flags
-from r1ci_plugins.recipe import Recipe, Split, TaskGroup, dump, json_schema, load_recipe, read_recipe, resolve_tasks
+from r1ci_plugins.recipe import Recipe, Split, TaskGroup, dump, load_recipe, read_recipe, resolve_tasks
 from r1ci_plugins.sandbox.contract import Limits
-from r1ci_plugins.stages import load_stages
+from r1ci_plugins.stages import json_schema, load_stages
 from r1ci_plugins.tasks.splits import SHARES
 from r1ci_plugins.tasks.task import Question, Task, TaskPack
 
@@ -190,6 +190,9 @@ def test_the_json_schema_describes_every_key_and_accepts_the_recipes():
         jsonschema.validate(yaml.safe_load(path.read_text()), schema)
     with pytest.raises(jsonschema.ValidationError):
         jsonschema.validate({**yaml.safe_load(MINIMAL), "sed": 1}, schema)
+    for stage in ({"name": "a"}, {"name": "a", "run": "trian"}, {"name": "a", "run": "train_ppo", "sed": 1}):
+        with pytest.raises(jsonschema.ValidationError):
+            jsonschema.validate({**yaml.safe_load(MINIMAL), "stages": [stage]}, schema)
 
 
 @pytest.mark.parametrize("path", RECIPES, ids=lambda path: path.stem)

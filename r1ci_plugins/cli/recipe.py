@@ -28,7 +28,7 @@ PluginNames = Annotated[
 @app.command()
 def schema() -> None:
     """Print the JSON schema of recipes, for editors: `r1ci recipe schema > recipe.schema.json`."""
-    from r1ci_plugins.recipe import json_schema
+    from r1ci_plugins.stages import json_schema
 
     typer.echo(json.dumps(json_schema(), indent=2))
 
