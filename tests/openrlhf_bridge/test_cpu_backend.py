@@ -129,6 +129,21 @@ def test_a_vllm_that_is_no_run_of_ours_is_left_alone(variable, patched):
     assert shown.stdout.strip() == str(patched)
 
 
+@pytest.mark.parametrize(
+    "flags, fast",
+    [
+        ("flags\t\t: fpu avx2 avx512f avx512_bf16", True),
+        ("flags\t\t: fpu amx_bf16", True),
+        ("Features\t: fp asimd bf16 i8mm", True),
+        ("flags\t\t: fpu avx2 avx512f avx512bw", False),
+        ("", False),
+    ],
+)
+def test_what_the_cpu_says_decides_about_bfloat16(monkeypatch, flags, fast):
+    monkeypatch.setattr(Path, "read_text", lambda self, **options: f"model name\t: x\n{flags}\n")
+    assert cpu_backend.fast_bfloat16() is fast
+
+
 # -- trainer side: one process tries every place, each test looks at one ----------------------------------------------
 
 
@@ -174,8 +189,22 @@ def probe_strategy():
     options = {"optim": "adam", "adam": adam, "muon": {}, "scheduler_steps": 4, "lr_warmup_ratio": 0.0}
     _, optimizer, _ = strategy.prepare((actor, options))
     import deepspeed
+    from openrlhf.utils.utils import convert_to_torch_dtype
+
+    found = []
+    for fast in (True, False):
+        cpu_backend.fast_bfloat16 = lambda fast=fast: fast
+        configs = strategy.get_ds_train_config(), strategy.get_ds_eval_config()
+        found.append([str(convert_to_torch_dtype("bf16")), *(config["bf16"]["enabled"] for config in configs)])
+    strategy.stage = 0
+    slow = Actor(LlamaForCausalLM(config))
+    slow, own_optimizer, scheduler = strategy.prepare((slow, options))
+    strategy.backward(slow.model(torch.ones(2, 3, dtype=torch.long)).logits.square().sum(), slow, own_optimizer)
+    strategy.optimizer_step(own_optimizer, slow, scheduler)
 
     return {
+        "precision": found,
+        "gradient_norm": strategy.get_grad_norm(slow),
         "mesh": strategy.ds_device_mesh.device_type,
         "optimizer": f"{type(optimizer.optimizer).__module__}.{type(optimizer.optimizer).__name__}",
         "loading": "optimizer" in strategy.get_ds_train_config(),
@@ -272,6 +301,11 @@ class TestTrainer:
         assert (strategy["reduced"], strategy["gathered"]) == (3.0, [1.0, 1.0])
         assert strategy["shm_comm"] is None
 
+    def test_where_bfloat16_is_slow_models_are_held_in_float32(self, seen):
+        strategy = seen(probe_strategy)
+        assert strategy["precision"] == [["torch.bfloat16", True, True], ["torch.float32", False, False]]
+        assert strategy["gradient_norm"] > 0
+
     def test_replay_buffer_is_on_the_cpu(self, seen):
         assert seen(probe_replay_buffer) == ["cpu", "cpu"]
         assert seen(probe_replay_buffer_sampling) == "cpu"
@@ -317,11 +351,13 @@ def synchronise(first, second, path):
     """What OpenRLHF's PPO actor and rollout actor do: vLLM starts on one model, gets another's weights, and back."""
     import vllm
     from openrlhf.utils.distributed_util import stateless_init_process_group
+    from openrlhf.utils.utils import convert_to_torch_dtype
     from transformers import AutoModelForCausalLM
     from vllm.inputs import TokensPrompt
 
     prompt = list(range(100, 140))
-    models = [AutoModelForCausalLM.from_pretrained(folder) for folder in (first, second)]
+    dtype = convert_to_torch_dtype("bf16")  # what this CPU makes of it, which has to be what vLLM holds
+    models = [AutoModelForCausalLM.from_pretrained(folder, dtype=dtype) for folder in (first, second)]
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
