@@ -28,7 +28,7 @@ pytestmark = [
 ]
 
 RECIPE = f"""
-output_dir: {{folder}}
+output_dir: FOLDER
 model: {TINY}
 seed: 7
 tasks:
@@ -60,7 +60,7 @@ stages:
 
 def test_stages_hand_over_and_are_taken_up_where_they_stopped(tmp_path):
     recipe, folder = tmp_path / "staged.yaml", tmp_path / "run"
-    recipe.write_text(RECIPE.format(folder=folder))
+    recipe.write_text(RECIPE.replace("FOLDER", str(folder)))
     command = [str(Path(sys.executable).parent / "r1ci"), "run", str(recipe)]
 
     def run(*options):

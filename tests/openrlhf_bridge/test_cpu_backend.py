@@ -199,8 +199,9 @@ def probe_strategy():
     strategy.stage = 0
     slow = Actor(LlamaForCausalLM(config))
     slow, own_optimizer, scheduler = strategy.prepare((slow, options))
-    strategy.backward(slow.model(torch.ones(2, 3, dtype=torch.long)).logits.square().sum(), slow, own_optimizer)
-    strategy.optimizer_step(own_optimizer, slow, scheduler)
+    for _ in range(2):  # micro batches of one step
+        strategy.backward(slow.model(torch.ones(2, 3, dtype=torch.long)).logits.square().sum(), slow, own_optimizer)
+        strategy.optimizer_step(own_optimizer, slow, scheduler)
 
     return {
         "precision": found,
