@@ -92,7 +92,7 @@ def _terminated(signum: int, frame: FrameType | None) -> None:
 def _reap(mark: str) -> None:
     """Kill every process that carries this run's mark, at once: they hold nothing that is not on disk."""
     own = os.getpid()
-    for _ in range(3):  # a dying parent may still fork
+    for _ in range(6):  # a dying parent may still fork, and gigabytes take a while to be given back
         doomed = []
         for process in psutil.process_iter():
             with contextlib.suppress(psutil.Error, OSError):
@@ -101,4 +101,4 @@ def _reap(mark: str) -> None:
                     doomed.append(process)
         if not doomed:
             return
-        psutil.wait_procs(doomed, timeout=3)
+        psutil.wait_procs(doomed, timeout=2)
