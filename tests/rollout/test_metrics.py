@@ -163,4 +163,5 @@ def test_an_outcome_summarises_its_trajectory():
         sandbox_retries=0,
         action_tokens=7,
         wall_s=70.0,
+        trajectory=trajectory.fingerprint,
     )
