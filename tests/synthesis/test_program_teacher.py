@@ -80,6 +80,16 @@ def test_the_answer_is_what_the_last_program_printed(tell, total):
             assert outputs[-1] == f"Code Execution Results:\n{trajectory.answer}"
 
 
+def test_without_explanations_programs_and_answers_stand_alone(tell, total):
+    trajectories, _ = tell(total, explanations=False)
+    direct = [t for t in trajectories if t.origin["style"].split()[0] in ("direct", "text")]
+    assert len(direct) > 5 and all(t.correct for t in direct)
+    for trajectory in direct:
+        *programs, answer = (text.removesuffix("<|im_end|>") for text in actions(trajectory))
+        assert answer == f"<<<{trajectory.answer}>>>"
+        assert all(text.startswith("```python\n") and text.endswith("```") for text in programs)
+
+
 def test_repairs_follow_a_real_traceback(tell, total):
     repaired = [t for t in tell(total, count=80)[0] if t.origin["style"].startswith("repair") and t.correct]
     assert len(repaired) > 10
