@@ -484,7 +484,7 @@ class Zygote:
         """Let the child run its job, end it in time, remove every trace, and say how it went."""
         wall_s, _, memory_mb, _, _ = limits.split()
         pidfd = os.pidfd_open(child)
-        self.marks = b""
+        self.marks: set[int] = set()
         began = time.monotonic()
         os.write(self.go_out, b"g")
         reason = self.watch(pidfd, began + float(wall_s), int(memory_mb) * MIB)
@@ -493,10 +493,12 @@ class Zygote:
         ended = self.end_jobs()
         status, _ = ended[child]
         cpu = sum(usage.ru_utime + usage.ru_stime for _, usage in ended.values())
-        if not self.has_started():
+        while self.read_mark():
+            pass
+        if ord("s") not in self.marks:
             self.leave("fault the job's process did not start", 1)
         self.scratch.wipe()
-        return f"done {wall:.6f} {cpu:.6f} {status} {reason} {'m' if b'm' in self.marks else '-'}"
+        return f"done {wall:.6f} {cpu:.6f} {status} {reason} {'m' if ord('m') in self.marks else '-'}"
 
     def watch(self, pidfd: int, deadline: float, memory: int) -> str:
         """Wait until the job ends or has to be ended, and say why.
@@ -512,7 +514,7 @@ class Zygote:
             ready = dict(poller.poll(min(tick, left_ms)))
             if pidfd in ready:
                 return "exit"
-            if not started and self.has_started():
+            if not started and self.read_mark():  # the first mark is that of the start
                 started = True
                 poller.register(self.control, select.POLLIN)
             if self.control.fileno() in ready:
@@ -530,15 +532,17 @@ class Zygote:
                 if self.memory_of_jobs(memory - self.scratch.used()):
                     return "memory"
 
-    def has_started(self) -> bool:
-        """Whether the job has taken its message; what else it marked is in ``marks`` afterwards."""
-        with contextlib.suppress(BlockingIOError):
-            while True:
-                chunk = os.read(self.mark_in, 4096)
-                self.marks += chunk
-                if len(chunk) < 4096:
-                    break
-        return b"s" in self.marks
+    def read_mark(self) -> bool:
+        """Note what the job has marked, one read of it; False if nothing was there.
+
+        A living program may write marks without end, so that only the marks of a dead one are read to their end.
+        """
+        try:
+            marks = os.read(self.mark_in, 4096)
+        except BlockingIOError:
+            return False
+        self.marks.update(marks)
+        return bool(marks)
 
     def pids_of_jobs(self) -> list[int]:
         """Processes that are neither ours nor the jail's."""
