@@ -1,8 +1,6 @@
 """The recipe: one YAML file per experiment. Its schema, loading, ``--set`` overrides, and the resolved form.
 
-This is the only module that uses pydantic. Unknown keys are errors that suggest the nearest right one. YAML is read
-as YAML 1.2 does where 1.1 surprises: ``on``, ``off``, ``yes`` and ``no`` are text, and so are dates; a key may not
-appear twice.
+This is the only module that uses pydantic. Unknown keys are errors that suggest the nearest right one.
 """
 
 from __future__ import annotations
@@ -17,15 +15,16 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-import yaml
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
 from pydantic.errors import PydanticSchemaGenerationError, PydanticUserError
 from pydantic_core import ErrorDetails
 
+from r1ci_plugins import strict_yaml
 from r1ci_plugins.errors import RecipeError
 from r1ci_plugins.plugins import missing_pack
 from r1ci_plugins.rollout.supervised import TooLong
 from r1ci_plugins.sandbox.contract import Limits
+from r1ci_plugins.strict_yaml import Lines
 from r1ci_plugins.suggestion import nearest, suggest
 from r1ci_plugins.tasks.drawing import Draw
 from r1ci_plugins.tasks.suite import load_suite
@@ -33,8 +32,6 @@ from r1ci_plugins.tasks.task import Task, TaskPack
 
 Split = Literal["sft", "rl", "test"]
 Options = Mapping[str, Any]
-Lines = dict[tuple[str | int, ...], int]
-"""The line of every key of a YAML file."""
 
 
 def _number(value: object) -> object:
@@ -357,7 +354,7 @@ def read_recipe(path: str | Path) -> tuple[dict[str, Any], Lines]:
         raise RecipeError(
             f"the recipe {path} cannot be read: {reason}", fix=suggest(str(path), near) if near else None
         ) from error
-    data, lines = _parse(text, str(path))
+    data, lines = strict_yaml.parse(text, str(path))
     if not isinstance(data, dict):
         given = "is empty" if data is None else f"holds {_shown(data)}"
         raise RecipeError(
@@ -387,7 +384,7 @@ def validate_recipe(data: Mapping[str, Any], where: str, lines: Lines) -> Recipe
 
 def dump(recipe: Recipe) -> str:
     """The recipe with every default filled in, as YAML that loads back equal."""
-    return yaml.dump(recipe.model_dump(), Dumper=_Dumper, sort_keys=False, width=110)
+    return strict_yaml.dump(recipe.model_dump())
 
 
 def json_schema() -> dict[str, Any]:
@@ -536,7 +533,7 @@ def apply_override(data: dict[str, Any], override: str) -> None:
     where = f"--set {override}"
     if not equals or not all(key.split(".")):
         raise RecipeError("an override is written key=value", where=where, fix="for example --set seed=7")
-    value, _ = _parse(text, where)
+    value, _ = strict_yaml.parse(text, where)
     parts = key.split(".")
     if parts[0] == "trainer" and len(parts) > 1:
         _override_flag(data, ".".join(parts[1:]), value, where)
@@ -577,75 +574,6 @@ def _override_flag(data: dict[str, Any], name: str, value: object, where: str) -
     except (ValueError, AttributeError) as error:
         raise RecipeError(str(error), where=where) from error
     data["trainer"] = flat
-
-
-# -- YAML ------------------------------------------------------------------------------------------------------------
-
-
-class _Loader(yaml.SafeLoader):
-    """SafeLoader whose only booleans are true and false, and that leaves dates as text."""
-
-
-class _Dumper(yaml.SafeDumper):
-    """SafeDumper that writes shared values twice rather than as anchors."""
-
-    def ignore_aliases(self, data: Any) -> bool:
-        return True
-
-
-_BOOL, _DATE = "tag:yaml.org,2002:bool", "tag:yaml.org,2002:timestamp"
-_Loader.yaml_implicit_resolvers = {
-    first: [(tag, pattern) for tag, pattern in resolvers if tag not in (_BOOL, _DATE)]
-    for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
-}
-_Loader.add_implicit_resolver(_BOOL, re.compile(r"^(?:true|True|TRUE|false|False|FALSE)$"), list("tTfF"))
-
-
-def _parse(text: str, where: str) -> tuple[Any, Lines]:
-    """The YAML value, and the line of every key."""
-    try:
-        loader = _Loader(text)
-        try:
-            node = loader.get_single_node()
-            if node is None:
-                return None, {}
-            lines: Lines = {}
-            _walk(node, (), lines, [], where)
-            return loader.construct_document(node), lines
-        finally:
-            loader.dispose()
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        problem = getattr(error, "problem", None) or str(error)
-        raise RecipeError(
-            f"not valid YAML: {problem}",
-            where=f"{where}, line {mark.line + 1}, column {mark.column + 1}" if mark else where,
-        ) from error
-    except (ValueError, RecursionError) as error:  # a date that does not exist, a thousand brackets
-        raise RecipeError(f"not usable YAML: {error}", where=where) from error
-
-
-def _walk(node: yaml.Node, path: tuple[str | int, ...], lines: Lines, above: list[yaml.Node], where: str) -> None:
-    """Note each key's line; refuse keys that appear twice and values that contain themselves."""
-    if any(node is other for other in above):
-        raise RecipeError("a value contains itself", where=f"{where}, line {node.start_mark.line + 1}")
-    if isinstance(node, yaml.MappingNode):
-        seen: dict[str, int] = {}
-        for key, value in node.value:
-            line = key.start_mark.line + 1
-            if key.value in seen and key.tag != "tag:yaml.org,2002:merge":
-                raise RecipeError(
-                    f"the key {key.value!r} appears twice",
-                    where=f"{where}, lines {seen[key.value]} and {line}",
-                    fix="keep one of the two",
-                )
-            if isinstance(key.value, str):
-                seen[key.value] = lines[(*path, key.value)] = line
-            _walk(value, (*path, str(key.value)), lines, [*above, node], where)
-    elif isinstance(node, yaml.SequenceNode):
-        for index, value in enumerate(node.value):
-            lines[(*path, index)] = value.start_mark.line + 1
-            _walk(value, (*path, index), lines, [*above, node], where)
 
 
 # -- readable validation errors ---------------------------------------------------------------------------------------

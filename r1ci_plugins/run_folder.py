@@ -21,6 +21,7 @@ import json
 import logging
 import os
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -110,6 +111,23 @@ class RunFolder:
                 where=str(self.run),
                 fix="on several machines, output_dir must be on a file system that all of them share",
             ) from error
+
+
+@contextmanager
+def writing(path: Path) -> Iterator[None]:
+    """Say what to do when something in a run's folder cannot be written.
+
+    Raises:
+        EnvironmentProblem: For an OSError: the disk is full, the folder is read-only.
+    """
+    try:
+        yield
+    except OSError as error:
+        raise EnvironmentProblem(
+            f"the run's folder cannot be written: {error}",
+            where=str(path),
+            fix="free some space, or choose another folder with --set output_dir=...",
+        ) from error
 
 
 def append_line(path: Path, values: Mapping[str, Any]) -> None:

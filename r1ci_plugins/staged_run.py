@@ -28,7 +28,7 @@ from pathlib import Path
 from r1ci_plugins.errors import EnvironmentProblem, RecipeError
 from r1ci_plugins.evaluation.record import Evaluation
 from r1ci_plugins.recipe import dump
-from r1ci_plugins.run_folder import RunFolder, append_line, read_lines
+from r1ci_plugins.run_folder import RunFolder, append_line, read_lines, writing
 from r1ci_plugins.stages import TRAINING, Stage
 
 
@@ -76,7 +76,7 @@ class StagedRun:
         done, states = self.seconds(), dict[str, State]()
         missing = None
         for stage in self.stages:
-            begun = stage.folder.is_dir() and any(stage.folder.iterdir())
+            begun = _has_begun(stage)
             states[stage.name] = State.TO_DO if not begun else State.DONE if stage.name in done else State.BEGUN
             if states[stage.name] is not State.DONE:
                 missing = missing or stage.name
@@ -129,18 +129,13 @@ class StagedRun:
             KeyboardInterrupt: Ctrl-C; the stage has ended then.
         """
         started = time.monotonic()
-        begun = stage.folder.is_dir() and any(stage.folder.iterdir())
-        if begun and stage.command in TRAINING and not _has_checkpoint(RunFolder(stage.folder)):
+        if _has_begun(stage) and stage.command in TRAINING and not _has_checkpoint(RunFolder(stage.folder)):
             aside = _free(stage.folder)
             os.rename(stage.folder, aside)
             print(f"r1ci: {stage.name} has no checkpoint to go on from and starts anew; what was there is in {aside}")
         command = self.command(stage)
-        try:
+        with writing(self.path):
             self.recipe(stage).write_text(dump(stage.recipe), encoding="utf-8")
-        except OSError as error:
-            raise EnvironmentProblem(
-                f"the stage's recipe cannot be written: {error}", where=str(self.recipe(stage)), fix="free some space"
-            ) from error
         print(f"r1ci: {shlex.join(command)}", flush=True)
         # The lock stays with the child: while a stage works on, nobody starts it a second time.
         process = subprocess.Popen(command, env=_environment(), pass_fds=[lock])
@@ -155,7 +150,9 @@ class StagedRun:
                 where=shlex.join(command),
                 fix="mend what it names and give the same command again: finished stages are kept",
             )
-        append_line(self.path / "stages.jsonl", {"stage": stage.name, "seconds": round(time.monotonic() - started, 1)})
+        line = {"stage": stage.name, "seconds": round(time.monotonic() - started, 1)}
+        with writing(self.path):
+            append_line(self.path / "stages.jsonl", line)
 
     def evaluations(self) -> list[Evaluation]:
         """Accuracy at each time: before any training, and after each stage that trains.
@@ -167,7 +164,7 @@ class StagedRun:
         now = "base"
         for stage in self.stages:
             lines = list(read_lines(RunFolder(stage.folder).evaluations))
-            if lines and (lines[0]["step"] == 0):
+            if lines and lines[0]["step"] == 0:
                 found[now] = Evaluation.from_line(now, lines[0])
             if stage.command in TRAINING:
                 now = f"after {stage.name}"
@@ -183,15 +180,9 @@ def locked(path: Path) -> Iterator[int]:
     Raises:
         EnvironmentProblem: Another process holds it, or the folder cannot be made.
     """
-    try:
+    with writing(path):
         path.mkdir(parents=True, exist_ok=True)
         lock = os.open(path / ".lock", os.O_RDWR | os.O_CREAT, 0o644)
-    except OSError as error:
-        raise EnvironmentProblem(
-            f"the run's folder cannot be written: {error}",
-            where=str(path),
-            fix="free some space, or choose another folder with --set output_dir=...",
-        ) from error
     try:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -210,6 +201,10 @@ def _environment() -> Mapping[str, str]:
     """Ours, with the commands of this Python's environment first."""
     own = str(Path(sys.executable).parent)
     return {**os.environ, "PATH": os.pathsep.join([own, os.environ.get("PATH", "")])}
+
+
+def _has_begun(stage: Stage) -> bool:
+    return stage.folder.is_dir() and any(stage.folder.iterdir())
 
 
 def _has_checkpoint(folder: RunFolder) -> bool:

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from r1ci_plugins.recipe import load_recipe
 from r1ci_plugins.rollout.trajectory_file import read_trajectories
 
 ROOT = Path(__file__).parents[1]
@@ -88,9 +89,7 @@ def test_stages_hand_over_and_are_taken_up_where_they_stopped(tmp_path):
     # The evaluation asked the model that SFT left; two samples of four questions.
     evaluated = json.loads((folder / "after" / "evaluations.jsonl").read_text())
     assert evaluated["questions"] == 4 and len(evaluated["outcomes"]) == 8
-    assert json.loads((folder / "after" / "run.json").read_text())["evaluates"]["model"] == str(
-        folder / "sft" / "model"
-    )
+    assert load_recipe(folder / "after" / "recipe.yaml").model == str(folder / "sft" / "model")
     assert len(list(read_trajectories(folder / "after" / "trajectories" / "eval.jsonl.gz"))) == 8
     assert "fewer than two evaluations" in second.stdout
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from r1ci_plugins.errors import EnvironmentProblem, RecipeError
+from r1ci_plugins.run_folder import RunFolder, append_line, writing
 
 if TYPE_CHECKING:
     from r1ci_plugins.environment import Environment
@@ -52,10 +53,9 @@ def evaluate(
         room_for_prompt,
     )
     from r1ci_plugins.plugins import load_packs, load_plugins
-    from r1ci_plugins.recipe import load_recipe
+    from r1ci_plugins.recipe import dump, load_recipe
     from r1ci_plugins.rollout.metrics import Outcome
     from r1ci_plugins.rollout.trajectory_file import TrajectoryWriter, read_trajectories
-    from r1ci_plugins.run_folder import RunFolder, append_line
 
     names = plugin or ["r1ci"]
     recipe = load_recipe(recipe_file, overrides or [])
@@ -76,7 +76,7 @@ def evaluate(
     template = load_template(recipe.model, environment.parts.instructions)
     check_thinking(recipe, template)
     folder = RunFolder(Path(recipe.output_dir).absolute())
-    _open(folder, recipe_file, recipe.model_dump(), names)
+    _open(folder, dump(recipe), names)
     found = fitting_questions(recipe, "eval", packs, names, template, context, jobs)
     for note in found.notes:
         typer.echo(note)
@@ -104,28 +104,28 @@ def evaluate(
             fix="free some space and repeat the command; it goes on from those that were written",
         )
     evaluation = Evaluation(f"of {recipe.model}", [Outcome.of(trajectory) for trajectory in [*already, *new]])
-    folder.evaluations.unlink(missing_ok=True)
-    append_line(folder.evaluations, evaluation.to_line(0))
+    with writing(folder.path):
+        folder.evaluations.unlink(missing_ok=True)
+        append_line(folder.evaluations, evaluation.to_line(0))
     typer.echo(f"r1ci: {evaluation}")
     typer.echo(f"r1ci: everything in {folder.path}")
 
 
-def _open(folder: Any, recipe_file: Path, recipe: dict[str, Any], plugins: Sequence[str]) -> None:
+def _open(folder: RunFolder, recipe: str, plugins: Sequence[str]) -> None:
     """Create the folder, or make sure that it holds this very evaluation."""
-    wanted = json.dumps({"plugins": list(plugins), "evaluates": recipe}, indent=2) + "\n"
-    if folder.run.exists():
-        if folder.run.read_text(encoding="utf-8") == wanted:
-            return
-        raise RecipeError(
-            f"{folder.path} holds another run",
-            where="recipe key output_dir",
-            fix="give another folder with --set output_dir=..., or delete it",
-        )
-    try:
-        folder.path.mkdir(parents=True, exist_ok=True)
-        folder.run.write_text(wanted, encoding="utf-8")
-    except OSError as error:
-        raise EnvironmentProblem(f"the run's folder cannot be written: {error}", where=str(folder.path)) from error
+    run = json.dumps({"plugins": list(plugins), "command": "r1ci evaluate"}, indent=2) + "\n"
+    files = {folder.recipe: recipe, folder.run: run}
+    with writing(folder.path):
+        if not folder.run.exists():
+            folder.path.mkdir(parents=True, exist_ok=True)
+            for path, text in files.items():
+                path.write_text(text, encoding="utf-8")
+        elif any(not path.exists() or path.read_text(encoding="utf-8") != text for path, text in files.items()):
+            raise RecipeError(
+                f"{folder.path} holds another run",
+                where="recipe key output_dir",
+                fix="give another folder with --set output_dir=..., or delete it",
+            )
 
 
 async def _ask(

@@ -78,7 +78,7 @@ def _report(work: StagedRun) -> bool:
 
     from r1ci_plugins.evaluation.comparison import comparison_table, gains
     from r1ci_plugins.evaluation.progress_picture import draw
-    from r1ci_plugins.run_folder import RunFolder, read_lines
+    from r1ci_plugins.run_folder import RunFolder, read_lines, writing
 
     evaluations = work.evaluations()
     table, steps = comparison_table(evaluations), gains(evaluations)
@@ -88,11 +88,13 @@ def _report(work: StagedRun) -> bool:
         return False
     console.print()
     console.print(table)
-    file = work.path / "comparison.txt"
-    with open(file, "w", encoding="utf-8") as text:
-        Console(file=text, width=_WIDE).print(table)
     curves = {stage.name: list(read_lines(RunFolder(stage.folder).metrics)) for stage in work.stages}
-    picture = draw(work.path / "progress.png", evaluations, {name: lines for name, lines in curves.items() if lines})
+    with writing(work.path):
+        with open(work.path / "comparison.txt", "w", encoding="utf-8") as text:
+            Console(file=text, width=_WIDE).print(table)
+        picture = draw(
+            work.path / "progress.png", evaluations, {name: lines for name, lines in curves.items() if lines}
+        )
     seconds = work.seconds()
     for gain in steps:
         verdict = "a rise of more than two standard errors" if gain.certain else "NO rise beyond two standard errors"

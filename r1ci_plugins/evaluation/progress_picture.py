@@ -79,4 +79,5 @@ def _accuracies(axis: Any, evaluations: Sequence[Evaluation]) -> None:
         )
     axis.set(title="held-out questions answered rightly", ylabel="%", ylim=(-2, 102))
     if len(tasks) <= 10:
-        axis.legend(fontsize="small")
+        handles, names = axis.get_legend_handles_labels()
+        axis.figure.legend(handles, names, loc="outside lower right", ncols=3, fontsize="small")

@@ -220,10 +220,11 @@ def _check_disk(plan: Plan) -> None:
 def _write_folder(plan: Plan, template: ChatTemplate | None) -> None:
     """Write the resolved recipe, versions and prompts."""
     from r1ci_plugins.recipe import dump
+    from r1ci_plugins.run_folder import writing
 
     folder = plan.folder
     resuming = bool(plan.flags.get("ckpt.load_enable"))
-    try:
+    with writing(folder.path):
         folder.path.mkdir(parents=True, exist_ok=True)
         if template is not None and not (resuming and folder.prompts("train").exists()):
             names: tuple[Literal["train", "eval"], ...] = ("train", "eval")
@@ -232,12 +233,6 @@ def _write_folder(plan: Plan, template: ChatTemplate | None) -> None:
                     _write_prompts(plan, template, name)
         folder.recipe.write_text(dump(plan.recipe), encoding="utf-8")
         folder.run.write_text(plan.run_json(), encoding="utf-8")
-    except OSError as error:
-        raise EnvironmentProblem(
-            f"the run's folder cannot be written: {error}",
-            where=str(folder.path),
-            fix="free some space, or choose another folder with --set output_dir=...",
-        ) from error
 
 
 def _write_prompts(plan: Plan, template: ChatTemplate, name: Literal["train", "eval"]) -> None:
