@@ -127,12 +127,10 @@ def test_prompts_fit_and_are_those_of_the_recipe_whatever_the_number_of_processe
     assert "really" not in "".join(q.text for q in questions)
     assert "do not fit" in (place / "one" / "README.md").read_text()
 
-
-def test_a_second_build_has_nothing_to_do_and_another_recipe_is_refused(place):
-    build(place, "--out", "data")
+    # A second build has nothing to do, and another recipe is refused.
     generated(place)
-    assert "up to date" in build(place, "--out", "data")
-    refused = start(place, "--out", "data", "--set", "seed=4")
+    assert "up to date" in build(place, "--out", "one")
+    refused = start(place, "--out", "one", "--set", "seed=4")
     _, err = refused.communicate(timeout=100)
     assert refused.returncode == 2 and "another recipe or version" in err and "Traceback" not in err
     assert generated(place) == 0
