@@ -16,12 +16,15 @@ import random
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import psutil
 from rich.console import Console
 from rich.progress import Progress
 
+from r1ci_plugins.errors import InfrastructureFault
+from r1ci_plugins.rollout.loop import Interpreter
 from r1ci_plugins.sandbox.contract import ExecutionStatus, Limits
 from r1ci_plugins.sandbox.firejail import FirejailSandbox
 from r1ci_plugins.sandbox.pool import SlotPool
@@ -74,7 +77,9 @@ def kill_something(pool: SlotPool, rng: random.Random) -> int:
     return 1
 
 
-async def soak(executions: int, callers: int, kill: float, seed: int = 0, step=lambda: None) -> Outcome:  # noqa: ANN001
+async def soak(
+    executions: int, callers: int, kill: float, seed: int = 0, step: Callable[[], None] = lambda: None
+) -> Outcome:
     """Run the programs.
 
     Args:
@@ -89,15 +94,20 @@ async def soak(executions: int, callers: int, kill: float, seed: int = 0, step=l
     folders = set(glob.glob(f"{tempfile.gettempdir()}/r1ci-*"))
     pool = FirejailSandbox()
     await pool.start()
+    interpreter = Interpreter(pool, Limits(wall_s=60))  # as a rollout runs programs: a pool's fault is tried again
     numbers = iter(range(executions))
     began = time.monotonic()
 
     async def call() -> None:
         for n in numbers:
-            result = await pool.run(rng.choice(PROGRAMS).format(n=n), Limits(wall_s=60))
-            if (result.status, result.stdout) != (ExecutionStatus.OK, f"{n * 7}\n"):
-                outcome.wrong.append(f"{n}: {result}")
-            outcome.retried += result.attempts > 1
+            try:
+                result = await interpreter.run(rng.choice(PROGRAMS).format(n=n))
+            except InfrastructureFault as fault:
+                outcome.wrong.append(f"{n}: {fault}")
+            else:
+                if (result.status, result.stdout) != (ExecutionStatus.OK, f"{n * 7}\n"):
+                    outcome.wrong.append(f"{n}: {result}")
+                outcome.retried += result.attempts > 1
             outcome.executions += 1
             if rng.random() < kill:
                 outcome.killed += kill_something(pool, rng)
