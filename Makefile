@@ -34,8 +34,9 @@ validate: setup  ## the conformance rules for all 144 tasks
 	$(BIN)/r1ci validate bbh
 	$(BIN)/r1ci validate reasoning_gym
 
-bench: setup  ## overhead of our rollout loop, import time, trajectory files
+bench: setup  ## overhead of our rollout loop, import time, trajectory files, synthesis
 	$(BIN)/python tests/benchmarks/rollout.py
+	$(BIN)/python tests/benchmarks/synthesis.py
 
 bench-sandbox: setup  ## executions per second and CPU time each, against raw Python, cold firejail and bubblewrap
 	$(BIN)/python tests/benchmarks/sandbox.py
