@@ -29,10 +29,10 @@ lint: .venv/.ready  ## ruff and mypy
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-validate: setup  ## the conformance rules for all 144 tasks
-	$(BIN)/r1ci validate symbench
-	$(BIN)/r1ci validate bbh
-	$(BIN)/r1ci validate reasoning_gym
+validate: validate-reasoning_gym validate-symbench validate-bbh  ## the conformance rules for all 144 tasks
+
+validate-%: setup
+	$(BIN)/r1ci validate $*
 
 bench: setup  ## overhead of our rollout loop, import time, trajectory files, synthesis
 	$(BIN)/python tests/benchmarks/rollout.py
