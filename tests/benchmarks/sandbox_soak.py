@@ -24,7 +24,6 @@ from rich.console import Console
 from rich.progress import Progress
 
 from r1ci_plugins.errors import InfrastructureFault
-from r1ci_plugins.rollout.loop import Interpreter
 from r1ci_plugins.sandbox.contract import ExecutionStatus, Limits
 from r1ci_plugins.sandbox.firejail import FirejailSandbox
 from r1ci_plugins.sandbox.pool import SlotPool
@@ -94,14 +93,13 @@ async def soak(
     folders = set(glob.glob(f"{tempfile.gettempdir()}/r1ci-*"))
     pool = FirejailSandbox()
     await pool.start()
-    interpreter = Interpreter(pool, Limits(wall_s=60))  # as a rollout runs programs: a pool's fault is tried again
     numbers = iter(range(executions))
     began = time.monotonic()
 
     async def call() -> None:
         for n in numbers:
             try:
-                result = await interpreter.run(rng.choice(PROGRAMS).format(n=n))
+                result = await pool.run(rng.choice(PROGRAMS).format(n=n), Limits(wall_s=60))
             except InfrastructureFault as fault:
                 outcome.wrong.append(f"{n}: {fault}")
             else:
