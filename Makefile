@@ -56,12 +56,12 @@ bench-sandbox: setup  ## executions per second and CPU time each, against raw Py
 
 $(SMOLLM2)/r1ci_model.json: .venv/.ready
 	@echo "== SmolLM2-135M-Instruct as a Hugging Face folder in $(SMOLLM2)"
-	@$(BIN)/python -m r1ci_plugins.openrlhf_bridge.embedded_model smollm2 $(SMOLLM2)
+	@$(BIN)/python -m r1ci_plugins.engines.embedded_model smollm2 $(SMOLLM2)
 	@touch $@
 
 $(TINY)/r1ci_model.json: .venv/.ready
 	@echo "== a tiny random model for quick checks in $(TINY)"
-	@$(BIN)/python -m r1ci_plugins.openrlhf_bridge.embedded_model tiny $(TINY)
+	@$(BIN)/python -m r1ci_plugins.engines.embedded_model tiny $(TINY)
 	@touch $@
 
 firejail:

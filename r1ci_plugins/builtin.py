@@ -7,22 +7,21 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
-import r1ci_plugins.openrlhf_bridge
-from r1ci_plugins.errors import RecipeError
+import r1ci_plugins.trainers.openrlhf
+from r1ci_plugins.errors import RecipeError, suggest
 from r1ci_plugins.hookspecs import hookimpl
 from r1ci_plugins.protocol.answer_format import AnswerFormat, BoxedFormat, NaturalFormat, TagsFormat
 from r1ci_plugins.rewards.terms import Correctness, Efficiency, Format, RewardTerm
 from r1ci_plugins.rewards.verifier import Verifier, ask_task
-from r1ci_plugins.rollout.loss_mask import LossMask, masked, unmasked
-from r1ci_plugins.run_folder import RunFolder
-from r1ci_plugins.sandbox.bwrap import BubblewrapSandbox
+from r1ci_plugins.rollout.run_folder import RunFolder
+from r1ci_plugins.sandbox.backends.bwrap import BubblewrapSandbox
+from r1ci_plugins.sandbox.backends.firejail import FirejailSandbox
+from r1ci_plugins.sandbox.backends.rlimits import RlimitsSandbox
 from r1ci_plugins.sandbox.contract import Sandbox
-from r1ci_plugins.sandbox.firejail import FirejailSandbox
-from r1ci_plugins.sandbox.rlimits import RlimitsSandbox
-from r1ci_plugins.suggestion import suggest
+from r1ci_plugins.training.loss_mask import LossMask, masked, unmasked
 
 if TYPE_CHECKING:
-    from r1ci_plugins.recipe import Recipe
+    from r1ci_plugins.recipe.schema import Recipe
 
 
 @hookimpl
@@ -55,8 +54,8 @@ def _ray_sandbox(
     local: bool = True,
 ) -> Sandbox:
     """See ``RaySandbox``; ``backend`` and ``options`` are those of each pool."""
-    from r1ci_plugins.openrlhf_bridge.ray_sandbox import RaySandbox
-    from r1ci_plugins.recipe import checked_options
+    from r1ci_plugins.recipe.schema import checked_options
+    from r1ci_plugins.sandbox.backends.ray import RaySandbox
 
     where = "recipe key sandbox.options"
     if backend not in _SANDBOXES:
@@ -104,7 +103,7 @@ def r1ci_trainer_arguments(recipe: Recipe, command: str) -> Mapping[str, object]
     if command == "train_sft":
         trajectories = str(Path(recipe.sft.trajectories).absolute()) if recipe.sft else None
         return common | {"model.model_name_or_path": model, "data.dataset": trajectories}
-    agent = Path(r1ci_plugins.openrlhf_bridge.__path__[0]) / "agent_executor.py"
+    agent = Path(r1ci_plugins.trainers.openrlhf.__path__[0]) / "agent_executor.py"
     return common | {
         "actor.model_name_or_path": model,
         "train.agent_func_path": str(agent),

@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from r1ci_plugins.plugins import Parts, Plugins, assemble
+from r1ci_plugins.plugins.registry import Parts, Plugins, assemble
 from r1ci_plugins.protocol.chat_template import ChatTemplate
-from r1ci_plugins.recipe import Recipe
+from r1ci_plugins.recipe.schema import Recipe
 from r1ci_plugins.rewards.judge import judge
-from r1ci_plugins.rewards.verifier import VerifierPool
 from r1ci_plugins.rollout.engine import Engine
 from r1ci_plugins.rollout.loop import Budget, Interpreter, run_episode
 from r1ci_plugins.rollout.trajectory import Trajectory
 from r1ci_plugins.tasks.task import Question
+from r1ci_plugins.workers.checkers import VerifierPool
 
 
 @dataclass(frozen=True)

@@ -16,13 +16,13 @@ import pluggy
 
 if TYPE_CHECKING:
     from r1ci_plugins.protocol.answer_format import AnswerFormat
-    from r1ci_plugins.recipe import Recipe
+    from r1ci_plugins.recipe.schema import Recipe
     from r1ci_plugins.rewards.terms import RewardTerm
     from r1ci_plugins.rewards.verifier import Verifier
-    from r1ci_plugins.rollout.loss_mask import LossMask
     from r1ci_plugins.rollout.trajectory import Trajectory
     from r1ci_plugins.sandbox.contract import Sandbox
     from r1ci_plugins.tasks.task import TaskPack
+    from r1ci_plugins.training.loss_mask import LossMask
 
 hookspec = pluggy.HookspecMarker("r1ci")
 hookimpl = pluggy.HookimplMarker("r1ci")

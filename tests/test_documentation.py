@@ -13,10 +13,10 @@ from pathlib import Path
 import pytest
 
 from r1ci_plugins import hookspecs
-from r1ci_plugins.plugins import load_packs, load_plugins
-from r1ci_plugins.recipe import load_recipe
+from r1ci_plugins.plugins.registry import load_packs, load_plugins
+from r1ci_plugins.questions.splits import draw
+from r1ci_plugins.recipe.schema import load_recipe
 from r1ci_plugins.rewards.verifier import ask_task
-from r1ci_plugins.tasks.splits import draw
 
 ROOT = Path(__file__).parents[1]
 CONTRIBUTING = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")

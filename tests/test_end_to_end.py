@@ -20,8 +20,8 @@ import psutil
 import pytest
 
 from r1ci_plugins.protocol.segments import SegmentKind
-from r1ci_plugins.rollout.loss_mask import check_invariants, masked
 from r1ci_plugins.rollout.trajectory_file import read_trajectories
+from r1ci_plugins.training.loss_mask import check_invariants, masked
 
 ROOT = Path(__file__).parents[1]
 pytestmark = [pytest.mark.e2e, pytest.mark.stack, pytest.mark.firejail, pytest.mark.timeout(600)]

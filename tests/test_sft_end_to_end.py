@@ -19,10 +19,10 @@ from r1ci_plugins.protocol.answer_format import NaturalFormat
 from r1ci_plugins.protocol.chat_template import ChatTemplate
 from r1ci_plugins.rollout.engine import ScriptedEngine
 from r1ci_plugins.rollout.loop import Budget, Interpreter, run_episode
-from r1ci_plugins.rollout.loss_mask import masked, unmasked
 from r1ci_plugins.rollout.trajectory_file import TrajectoryWriter
 from r1ci_plugins.sandbox.contract import ExecutionResult, ExecutionStatus
 from r1ci_plugins.tasks.task import Question
+from r1ci_plugins.training.loss_mask import masked, unmasked
 
 ROOT = Path(__file__).parents[1]
 STACK = all(importlib.util.find_spec(package) for package in ("openrlhf", "deepspeed", "torch"))
@@ -158,9 +158,9 @@ def test_deepspeeds_launcher(sft, trajectories):
 def load(sft, tmp_path, monkeypatch, tokenizers):
     """What the launcher does before it starts anything, in this process."""
     monkeypatch.setenv("R1CI_CPU_BACKEND", "1")
-    from r1ci_plugins.openrlhf_bridge.launch_plan import make_plan
-    from r1ci_plugins.openrlhf_bridge.sft_dataset import load_examples
-    from r1ci_plugins.plugins import assemble
+    from r1ci_plugins.plugins.registry import assemble
+    from r1ci_plugins.trainers.openrlhf.plan import make_plan
+    from r1ci_plugins.trainers.openrlhf.sft_dataset import load_examples
 
     def load(*flags, file=sft.file, **overrides):
         given = {"output_dir": tmp_path / "run", "sft.trajectories": file} | overrides

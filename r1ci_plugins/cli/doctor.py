@@ -21,7 +21,7 @@ import typer
 from r1ci_plugins.errors import R1CIError
 
 if TYPE_CHECKING:
-    from r1ci_plugins.recipe import Recipe, Sandbox
+    from r1ci_plugins.recipe.schema import Recipe, Sandbox
 
 OPENRLHF = "0.11.2"
 """The supported version: the bridge relies on names that upstream may change in any other."""
@@ -78,7 +78,7 @@ def run(check: Check) -> Finding:
 
 
 def _checks(file: Path | None, plugin_names: list[str]) -> Iterator[tuple[str, Check]]:
-    from r1ci_plugins.recipe import Sandbox, load_recipe
+    from r1ci_plugins.recipe.schema import Sandbox, load_recipe
 
     yield "Python", python
     yield "OpenRLHF", openrlhf
@@ -176,7 +176,7 @@ def flash_attn() -> Finding:
 
 def packs() -> Finding:
     """At least one task pack, and each of them loads."""
-    from r1ci_plugins.plugins import installed
+    from r1ci_plugins.plugins.registry import installed
 
     found = [one for one in installed() if one.origin.kind == "task pack"]
     broken = [one for one in found if one.error]
@@ -197,7 +197,7 @@ def recipe_parts(recipe: Recipe, plugin_names: list[str]) -> Finding:
 
 def sandbox(section: Sandbox, plugin_names: list[str]) -> Finding:
     """The sandbox starts (its canary proves that it isolates) and runs a program."""
-    from r1ci_plugins.plugins import load_plugins, make_sandbox
+    from r1ci_plugins.plugins.registry import load_plugins, make_sandbox
 
     backend = make_sandbox(section, load_plugins(plugin_names))
 

@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from r1ci_plugins.errors import EnvironmentProblem, RecipeError
-from r1ci_plugins.run_folder import RunFolder, append_line, writing
+from r1ci_plugins.rollout.run_folder import RunFolder, append_line, writing
 
 if TYPE_CHECKING:
+    from r1ci_plugins.engines.vllm import LocalVLLM
     from r1ci_plugins.environment import Environment
-    from r1ci_plugins.openrlhf_bridge.local_engine import LocalVLLM
-    from r1ci_plugins.plugins import Plugins
+    from r1ci_plugins.plugins.registry import Plugins
     from r1ci_plugins.protocol.chat_template import ChatTemplate
     from r1ci_plugins.rollout.trajectory import Trajectory
     from r1ci_plugins.rollout.trajectory_file import TrajectoryWriter
@@ -42,18 +42,13 @@ def evaluate(
     many samples of each question, and at which temperature, the trainer's flags eval.n_samples_per_prompt and
     eval.temperature say. Everything goes to output_dir; stopped half-way, the same command goes on.
     """
+    from r1ci_plugins.engines.vllm import LocalVLLM
     from r1ci_plugins.environment import make_environment
     from r1ci_plugins.evaluation.record import Evaluation
-    from r1ci_plugins.openrlhf_bridge import openrlhf_flags
-    from r1ci_plugins.openrlhf_bridge.local_engine import LocalVLLM
-    from r1ci_plugins.openrlhf_bridge.policy_prompts import (
-        check_thinking,
-        fitting_questions,
-        load_template,
-        room_for_prompt,
-    )
-    from r1ci_plugins.plugins import load_packs, load_plugins
-    from r1ci_plugins.recipe import dump, load_recipe
+    from r1ci_plugins.plugins.registry import load_packs, load_plugins
+    from r1ci_plugins.questions.fitting import check_thinking, fitting_questions, load_template, room_for_prompt
+    from r1ci_plugins.recipe import openrlhf_flags
+    from r1ci_plugins.recipe.schema import dump, load_recipe
     from r1ci_plugins.rollout.metrics import Outcome
     from r1ci_plugins.rollout.trajectory_file import TrajectoryWriter, read_trajectories
 

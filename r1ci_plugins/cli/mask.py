@@ -14,13 +14,13 @@ import typer
 from r1ci_plugins.errors import EnvironmentProblem, LossMaskError, RecipeError, TrajectoryFileError
 
 if TYPE_CHECKING:
-    from r1ci_plugins.plugins import Plugins
+    from r1ci_plugins.plugins.registry import Plugins
     from r1ci_plugins.protocol.chat_template import ChatTemplate
-    from r1ci_plugins.recipe import Recipe
-    from r1ci_plugins.rollout.loss_mask import LossMask, Range
-    from r1ci_plugins.rollout.mask_audit import Audit, Offence, Tally
-    from r1ci_plugins.rollout.mask_view import TokenRow
+    from r1ci_plugins.recipe.schema import Recipe
+    from r1ci_plugins.report.token_rows import TokenRow
     from r1ci_plugins.rollout.trajectory import Trajectory
+    from r1ci_plugins.training.audit import Audit, Offence, Tally
+    from r1ci_plugins.training.loss_mask import LossMask, Range
 
 app = typer.Typer(help="Show which tokens of a trajectory are trained; check a whole file.", no_args_is_help=True)
 
@@ -65,10 +65,10 @@ def show(
 
     A token that a mask trains though the policy did not write it is a leak: see --mask unmasked, the paper's ablation.
     """
-    from r1ci_plugins.rollout.loss_mask import check_invariants, trained_ranges
-    from r1ci_plugins.rollout.mask_page import page
-    from r1ci_plugins.rollout.mask_view import facts, token_rows
-    from r1ci_plugins.rollout.supervised import segments_for
+    from r1ci_plugins.report.token_page import page
+    from r1ci_plugins.report.token_rows import facts, token_rows
+    from r1ci_plugins.training.loss_mask import check_invariants, trained_ranges
+    from r1ci_plugins.training.supervised import segments_for
 
     if (file is None) == (task is None):
         raise typer.BadParameter("name either a file of trajectories or --task PACK/TASK")
@@ -117,8 +117,8 @@ def audit(
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-    from r1ci_plugins.rollout.mask_audit import Audit
     from r1ci_plugins.rollout.trajectory_file import count_lines
+    from r1ci_plugins.training.audit import Audit
 
     total = count_lines(trajectories)
     if not total:
@@ -174,9 +174,9 @@ def _settle(
         RecipeError: It is not known which tokenizer to use; or a name is unknown.
         EnvironmentProblem, TemplateError: The tokenizer cannot be used.
     """
-    from r1ci_plugins.openrlhf_bridge.policy_prompts import load_template
-    from r1ci_plugins.plugins import load_plugins
-    from r1ci_plugins.recipe import Recipe, load_recipe
+    from r1ci_plugins.plugins.registry import load_plugins
+    from r1ci_plugins.questions.fitting import load_template
+    from r1ci_plugins.recipe.schema import Recipe, load_recipe
 
     recipe = load_recipe(recipe_file) if recipe_file else _recorded_recipe(file) if file else None
     model = tokenizer or (recipe.model if recipe else None)
@@ -200,7 +200,7 @@ def _recorded_recipe(file: Path) -> Recipe | None:
     """The recipe of the run or of the synthesis that wrote a file, if it still lies in its folder."""
     import yaml
 
-    from r1ci_plugins.recipe import Recipe, load_recipe
+    from r1ci_plugins.recipe.schema import Recipe, load_recipe
 
     run, build = file.absolute().parent.parent / "recipe.yaml", file.absolute().parent / "build.json"
     if run.exists():
@@ -219,7 +219,7 @@ def _recorded_recipe(file: Path) -> Recipe | None:
 
 def _advantage(file: Path | None, trajectory: Trajectory) -> dict[str, float] | None:
     """What the trainer made of a trajectory's reward, if the run that recorded it has trained on it."""
-    from r1ci_plugins.run_folder import RunFolder, read_lines
+    from r1ci_plugins.rollout.run_folder import RunFolder, read_lines
 
     lines = read_lines(RunFolder(file.absolute().parent.parent).advantages) if file else ()
     return next((line for line in lines if line.get("trajectory") == trajectory.fingerprint), None)
@@ -254,9 +254,9 @@ async def _play(task: str, seed: int, setting: _Setting, plugin_names: Sequence[
     from r1ci_plugins.cli.tasks import find
     from r1ci_plugins.environment import make_environment
     from r1ci_plugins.protocol.answer_format import WritableFormat
+    from r1ci_plugins.questions.splits import draw
     from r1ci_plugins.rollout.engine import ScriptedEngine
     from r1ci_plugins.rollout.loop import Budget
-    from r1ci_plugins.tasks.splits import draw
 
     pack, found = find(task)
     (question,) = draw(pack, found, "sft", seed, 1)
@@ -284,7 +284,7 @@ async def _play(task: str, seed: int, setting: _Setting, plugin_names: Sequence[
 def _print_view(facts: Mapping[str, str], rows: Sequence[TokenRow], alarm: str, *, one_a_line: bool) -> None:
     from rich.console import Console
 
-    from r1ci_plugins.rollout.mask_text import fact_lines, flowing_lines, token_lines
+    from r1ci_plugins.report.token_lines import fact_lines, flowing_lines, token_lines
 
     console = Console(highlight=False, soft_wrap=True)
     for line in fact_lines(facts, alarm):
@@ -297,8 +297,8 @@ def _print_view(facts: Mapping[str, str], rows: Sequence[TokenRow], alarm: str, 
 
 def _audited(file: Path, audit: Audit) -> Iterator[tuple[int, str, list[Offence]]]:
     """Number, question and offences of every line."""
-    from r1ci_plugins.rollout.mask_audit import Offence
     from r1ci_plugins.rollout.trajectory_file import read_records
+    from r1ci_plugins.training.audit import Offence
 
     for line, record in enumerate(read_records(file), 1):
         if isinstance(record, TrajectoryFileError):
@@ -308,7 +308,7 @@ def _audited(file: Path, audit: Audit) -> Iterator[tuple[int, str, list[Offence]
 
 
 def _offence_text(file: Path, line: int, key: str, offence: Offence) -> str:
-    from r1ci_plugins.rollout.mask_view import plain
+    from r1ci_plugins.report.token_rows import plain
 
     position = "" if offence.position is None else f", token {offence.position}"
     where = ": ".join(filter(None, (f"{file}, line {line}{position}", key)))

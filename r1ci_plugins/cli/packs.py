@@ -18,7 +18,7 @@ import typer
 from r1ci_plugins.errors import PluginError
 
 if TYPE_CHECKING:
-    from r1ci_plugins.tasks.validation import TaskReport
+    from r1ci_plugins.pack_checks.validation import TaskReport
 
 _TEMPLATE = {
     "pyproject.toml": "pyproject.toml.txt",
@@ -26,7 +26,7 @@ _TEMPLATE = {
     "$name.py": "module.py.txt",
     "tests/test_$name.py": "test.py.txt",
 }
-"""Files of a new pack, and the templates in ``r1ci_plugins/cli/new_pack`` that they are made from."""
+"""Files of a new pack, and the templates in ``r1ci_plugins/pack_checks/new_pack`` that they are made from."""
 
 
 def validate(
@@ -38,13 +38,13 @@ def validate(
     """Examine a task pack: the conformance rules, on questions of every task. Exits with 1 if a rule is broken.
 
     No randomness but the seed, references and harmless variation right, everything else wrong, checkers that are
-    bounded, never raise and never evaluate, and more: see r1ci_plugins/tasks/conformance.py.
+    bounded, never raise and never evaluate, and more: see r1ci_plugins/pack_checks/conformance.py.
     """
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-    from r1ci_plugins.plugins import load_pack
-    from r1ci_plugins.tasks.validation import chosen, validate
+    from r1ci_plugins.pack_checks.validation import chosen, validate
+    from r1ci_plugins.plugins.registry import load_pack
 
     loaded = load_pack(pack)
     names = chosen(loaded, task or ())
@@ -99,7 +99,7 @@ def new_pack(
     place = folder / name
     _refuse(name, place)
     values = {"name": name, "distribution": name.replace("_", "-"), "title": name.replace("_", " ")}
-    templates = files("r1ci_plugins.cli") / "new_pack"
+    templates = files("r1ci_plugins.pack_checks") / "new_pack"
     for target, template in _TEMPLATE.items():
         file = place / Template(target).substitute(values)
         file.parent.mkdir(parents=True, exist_ok=True)
@@ -117,7 +117,7 @@ def _refuse(name: str, place: Path) -> None:
     Raises:
         PluginError: With what to do instead.
     """
-    from r1ci_plugins.plugins import installed
+    from r1ci_plugins.plugins.registry import installed
 
     if not re.fullmatch(r"[a-z][a-z0-9_]*", name) or keyword.iskeyword(name) or name in sys.stdlib_module_names:
         raise PluginError(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from r1ci_plugins.plugins import installed
+from r1ci_plugins.plugins.registry import installed
 
 
 def plugins() -> None:

@@ -11,7 +11,7 @@ import typer
 from r1ci_plugins.errors import EnvironmentProblem
 
 if TYPE_CHECKING:
-    from r1ci_plugins.recipe import Recipe
+    from r1ci_plugins.recipe.schema import Recipe
 
 app = typer.Typer(help="Check a recipe, show it with every default filled in, or write its JSON schema.")
 
@@ -28,7 +28,7 @@ PluginNames = Annotated[
 @app.command()
 def schema() -> None:
     """Print the JSON schema of recipes, for editors: `r1ci recipe schema > recipe.schema.json`."""
-    from r1ci_plugins.stages import json_schema
+    from r1ci_plugins.runs.stages import json_schema
 
     typer.echo(json.dumps(json_schema(), indent=2))
 
@@ -36,7 +36,7 @@ def schema() -> None:
 @app.command()
 def show(file: RecipeFile, overrides: Overrides = None) -> None:
     """Print a recipe as it resolves: every default filled in, every --set applied. A staged one: stage by stage."""
-    from r1ci_plugins.recipe import dump
+    from r1ci_plugins.recipe.schema import dump
 
     for name, recipe, _ in _recipes(file, overrides or []):
         if name:
@@ -55,8 +55,8 @@ def check(file: RecipeFile, overrides: Overrides = None, plugin: PluginNames = N
 
 def _recipes(file: Path, overrides: list[str]) -> list[tuple[str, Recipe, str]]:
     """The recipe of a file, or those of its stages: stage, recipe, and the command whose flags it has."""
-    from r1ci_plugins.recipe import load_recipe, read_recipe
-    from r1ci_plugins.stages import load_stages
+    from r1ci_plugins.recipe.schema import load_recipe, read_recipe
+    from r1ci_plugins.runs.stages import load_stages
 
     if "stages" in read_recipe(file)[0]:
         return [(stage.name, stage.recipe, stage.flags_of) for stage in load_stages(file, overrides)]
@@ -78,9 +78,9 @@ def check_recipe(recipe: Recipe, plugin_names: list[str], command: str) -> list[
     Raises:
         R1CIError: At the first thing that is wrong.
     """
-    from r1ci_plugins.openrlhf_bridge import openrlhf_flags
-    from r1ci_plugins.plugins import assemble, load_packs, load_plugins, pack_versions
-    from r1ci_plugins.recipe import resolve_tasks
+    from r1ci_plugins.plugins.registry import assemble, load_packs, load_plugins, pack_versions
+    from r1ci_plugins.recipe import openrlhf_flags
+    from r1ci_plugins.recipe.schema import resolve_tasks
 
     plugins = load_plugins(plugin_names)
     packs = load_packs(recipe.pack_names(), plugins=plugins)

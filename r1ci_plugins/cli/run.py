@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
-    from r1ci_plugins.staged_run import StagedRun
+    from r1ci_plugins.runs.staged_run import StagedRun
 
 _WIDE = 160
 """Characters a line, where nothing says how many there are."""
@@ -44,8 +44,8 @@ def run(
     out: r1ci run RECIPE --without synthesis --without sft --set output_dir=runs/cold
     """
     from r1ci_plugins.cli.recipe import check_recipe
-    from r1ci_plugins.staged_run import StagedRun, State, locked
-    from r1ci_plugins.stages import load_stages
+    from r1ci_plugins.runs.staged_run import StagedRun, State, locked
+    from r1ci_plugins.runs.stages import load_stages
 
     names = plugin or ["r1ci"]
     stages = load_stages(recipe_file, overrides or [], without or [])
@@ -76,9 +76,9 @@ def _report(work: StagedRun) -> bool:
     """Print and keep what came of it; whether every training stage raised accuracy for certain."""
     from rich.console import Console
 
-    from r1ci_plugins.evaluation.comparison import comparison_table, gains
-    from r1ci_plugins.evaluation.progress_picture import draw
-    from r1ci_plugins.run_folder import RunFolder, read_lines, writing
+    from r1ci_plugins.report.comparison import comparison_table, gains
+    from r1ci_plugins.report.progress_picture import draw
+    from r1ci_plugins.rollout.run_folder import RunFolder, read_lines, writing
 
     evaluations = work.evaluations()
     table, steps = comparison_table(evaluations), gains(evaluations)

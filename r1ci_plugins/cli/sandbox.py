@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 if TYPE_CHECKING:
-    from r1ci_plugins.sandbox.attacks import Attack
-    from r1ci_plugins.sandbox.conformance import Bench, Outcome, Promise
+    from r1ci_plugins.sandbox.checks.attacks import Attack
+    from r1ci_plugins.sandbox.checks.promises import Bench, Outcome, Promise
     from r1ci_plugins.sandbox.contract import Sandbox
 
 app = typer.Typer(no_args_is_help=True, help="Look at the sandbox that the model's programs run in.")
@@ -38,12 +38,12 @@ def check(
 ) -> None:
     """Print what isolates the model's programs and what does not, then prove it. Exits with 1 if something fails.
 
-    The proofs are the contract suite and the attacks (r1ci_plugins/sandbox/conformance.py, attacks.py), on this
+    The proofs are the contract suite and the attacks (r1ci_plugins/sandbox/checks/promises.py, attacks.py), on this
     machine, as this user. They take a minute or two; each leaves an ordinary program working after it.
     """
-    from r1ci_plugins.plugins import load_plugins
-    from r1ci_plugins.sandbox.attacks import ATTACKS
-    from r1ci_plugins.sandbox.conformance import PROMISES, Verdict
+    from r1ci_plugins.plugins.registry import load_plugins
+    from r1ci_plugins.sandbox.checks.attacks import ATTACKS
+    from r1ci_plugins.sandbox.checks.promises import PROMISES, Verdict
 
     logging.getLogger("r1ci_plugins.sandbox").setLevel(logging.ERROR)  # slots are broken here on purpose
     loaded = load_plugins(plugin or ["r1ci"])
@@ -80,7 +80,7 @@ async def _examine(
     make: Callable[..., Sandbox], suites: Sequence[tuple[str, Sequence[Promise | Attack]]], as_json: bool
 ) -> list[Outcome]:
     """Print the isolation report, then run the suites and print what they find."""
-    from r1ci_plugins.sandbox.conformance import opened
+    from r1ci_plugins.sandbox.checks.promises import opened
 
     found: list[Outcome] = []
     for place, (name, items) in enumerate(suites):
@@ -95,7 +95,7 @@ async def _examine(
 async def _report(bench: Bench, as_json: bool) -> list[Outcome]:
     """Print what the canary sees and what the sandbox says of itself; return the canary's checks as outcomes."""
     from r1ci_plugins.sandbox import canary
-    from r1ci_plugins.sandbox.conformance import CLAIMS, Outcome, Verdict
+    from r1ci_plugins.sandbox.checks.promises import CLAIMS, Outcome, Verdict
     from r1ci_plugins.sandbox.jail import ENVIRONMENT
 
     enforcers = getattr(bench.sandbox, "enforcers", {})

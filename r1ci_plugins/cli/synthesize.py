@@ -16,7 +16,7 @@ import typer
 
 if TYPE_CHECKING:
     from r1ci_plugins.protocol.answer_format import AnswerFormat
-    from r1ci_plugins.recipe import Recipe
+    from r1ci_plugins.recipe.schema import Recipe
     from r1ci_plugins.rollout.loop import Budget
     from r1ci_plugins.synthesis.part import Statistics
     from r1ci_plugins.synthesis.production import Choice, Maker, Part
@@ -45,14 +45,14 @@ def synthesize(
     on: finished tasks are on the disk, and so is every reply of a paid teacher.
     """
     from r1ci_plugins.environment import make_environment
-    from r1ci_plugins.openrlhf_bridge.policy_prompts import load_template, room_for_prompt
-    from r1ci_plugins.plugins import load_packs, load_plugins, pack_versions
-    from r1ci_plugins.recipe import load_recipe
+    from r1ci_plugins.plugins.registry import load_packs, load_plugins, pack_versions
+    from r1ci_plugins.questions.cache import pack_source
+    from r1ci_plugins.questions.dataset import Provenance, require_datasets
+    from r1ci_plugins.questions.fitting import load_template, room_for_prompt
+    from r1ci_plugins.recipe.schema import load_recipe
     from r1ci_plugins.synthesis import trajectory_dataset
     from r1ci_plugins.synthesis.part import Part
     from r1ci_plugins.synthesis.production import Choice, Maker
-    from r1ci_plugins.tasks.dataset import Provenance, require_datasets
-    from r1ci_plugins.tasks.question_cache import pack_source
 
     names = plugin or ["r1ci"]
     recipe = load_recipe(recipe_file, overrides or [])
@@ -111,7 +111,7 @@ def _what_decides(recipe: Recipe, max_total_tokens: int) -> str:
 
     Among them are the trainer's flags (the length of its context apart), rewards, the budget and the rates.
     """
-    from r1ci_plugins.recipe import dump
+    from r1ci_plugins.recipe.schema import dump
 
     deciding = ("model", "seed", "tasks", "protocol", "sandbox", "verifier", "synthesis")
     fields = type(recipe).model_fields
@@ -141,10 +141,10 @@ def _teacher(recipe: Recipe, answer_format: AnswerFormat, instructions: str, bud
         share = section.text_share * (2 if section.prompt_diversity else 1)
         return ProgramTeacher(answer_format, min(1.0, share), section.multi_turn_emphasis, section.explanations)
     if section.teacher == "endpoint":
+        from r1ci_plugins.questions.cache import cache_folder
         from r1ci_plugins.synthesis.endpoint_teacher import EndpointTeacher
         from r1ci_plugins.synthesis.reply_cache import ReplyCache
         from r1ci_plugins.synthesis.spending import Ledger, RateLimit
-        from r1ci_plugins.tasks.question_cache import cache_folder
 
         given = section.endpoint
         assert given is not None  # as validated
@@ -161,8 +161,8 @@ def _teacher(recipe: Recipe, answer_format: AnswerFormat, instructions: str, bud
             given.timeout_s,
             given.retries,
         )
-    from r1ci_plugins.openrlhf_bridge.local_engine import LocalVLLM
-    from r1ci_plugins.openrlhf_bridge.policy_prompts import load_template
+    from r1ci_plugins.engines.vllm import LocalVLLM
+    from r1ci_plugins.questions.fitting import load_template
     from r1ci_plugins.synthesis.model_teacher import ModelTeacher
     from r1ci_plugins.synthesis.variant import Variant, head_prompt
 
@@ -188,8 +188,8 @@ def _questions(
 
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-    from r1ci_plugins.recipe import resolve_draws
-    from r1ci_plugins.tasks.drawing import draw_all
+    from r1ci_plugins.questions.drawing import draw_all
+    from r1ci_plugins.recipe.schema import resolve_draws
 
     draws = [replace(draw, split="sft") for draw in resolve_draws(recipe, "train", packs)]
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())

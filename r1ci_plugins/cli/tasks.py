@@ -7,9 +7,8 @@ from typing import Annotated, NamedTuple
 
 import typer
 
-from r1ci_plugins.errors import PluginError
-from r1ci_plugins.suggestion import suggest
-from r1ci_plugins.tasks.splits import draw
+from r1ci_plugins.errors import PluginError, suggest
+from r1ci_plugins.questions.splits import draw
 from r1ci_plugins.tasks.task import Question, Task, TaskPack
 
 app = typer.Typer(help="List tasks, describe one, draw questions of it, and measure them all.", no_args_is_help=True)
@@ -96,8 +95,8 @@ def table(
     from rich.table import Table
     from rich.text import Text
 
-    from r1ci_plugins.tasks.measurement import measure_all
-    from r1ci_plugins.tasks.suite import load_suite
+    from r1ci_plugins.pack_checks.measurement import measure_all
+    from r1ci_plugins.questions.suite import load_suite
 
     packs = _packs(pack)
     members = load_suite("default").members
@@ -140,7 +139,7 @@ def _print(question: Question) -> None:
 
 
 def _packs(name: str | None) -> dict[str, TaskPack]:
-    from r1ci_plugins.plugins import load_packs
+    from r1ci_plugins.plugins.registry import load_packs
 
     return load_packs(None if name is None else [name])
 

@@ -8,8 +8,8 @@ from dataclasses import replace
 
 from r1ci_plugins.errors import InfrastructureFault
 from r1ci_plugins.rewards.terms import RewardTerm
-from r1ci_plugins.rewards.verifier import VerifierPool
 from r1ci_plugins.rollout.trajectory import Trajectory
+from r1ci_plugins.workers.checkers import VerifierPool
 
 
 async def judge(trajectory: Trajectory, verifier: VerifierPool, terms: Mapping[str, RewardTerm]) -> Trajectory:

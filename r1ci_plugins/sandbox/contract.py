@@ -1,7 +1,7 @@
 """The sandbox contract: what every backend that runs untrusted code promises.
 
 The program's failure is data (an ExecutionResult); the sandbox's own failure is an exception. One suite,
-``r1ci_plugins.sandbox.conformance``, runs against every backend (``r1ci sandbox check``).
+``r1ci_plugins.sandbox.checks.promises``, runs against every backend (``r1ci sandbox check``).
 """
 
 from __future__ import annotations

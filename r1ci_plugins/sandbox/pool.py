@@ -19,7 +19,7 @@ import time
 from collections.abc import Coroutine, Iterator, Mapping, Sequence
 from pathlib import Path
 
-from r1ci_plugins.errors import InfrastructureFault, R1CIError, SandboxUnavailable
+from r1ci_plugins.errors import InfrastructureFault, R1CIError, SandboxUnavailable, suggest
 from r1ci_plugins.sandbox import canary
 from r1ci_plugins.sandbox.contract import ExecutionResult, ExecutionStatus, Limits
 from r1ci_plugins.sandbox.jail import Jail
@@ -27,7 +27,6 @@ from r1ci_plugins.sandbox.pool_metrics import PoolMetrics
 from r1ci_plugins.sandbox.preload import PROFILES, profile_of
 from r1ci_plugins.sandbox.slot import Slot
 from r1ci_plugins.sandbox.user_lease import UserLease
-from r1ci_plugins.suggestion import suggest
 
 log = logging.getLogger(__name__)
 

@@ -17,7 +17,6 @@ from typing import Any
 from r1ci_plugins.protocol.answer_format import AnswerFormat
 from r1ci_plugins.protocol.chat_template import ChatTemplate
 from r1ci_plugins.rewards.judge import judge
-from r1ci_plugins.rewards.verifier import VerifierPool
 from r1ci_plugins.rollout.loop import Budget, Interpreter
 from r1ci_plugins.rollout.trajectory import Trajectory
 from r1ci_plugins.synthesis.acceptance import INCORRECT, objection
@@ -27,6 +26,7 @@ from r1ci_plugins.synthesis.similarity import NearDuplicates
 from r1ci_plugins.synthesis.teacher import BudgetSpent, Order, Teacher, TeacherFault, Usage
 from r1ci_plugins.synthesis.variant import Variant
 from r1ci_plugins.tasks.task import Question, Task
+from r1ci_plugins.workers.checkers import VerifierPool
 
 TASKS_AT_ONCE = 4
 """So that the last orders of one task do not leave the teacher and the sandbox idle."""

@@ -25,10 +25,10 @@ from typing import Any
 
 from r1ci_plugins.errors import EnvironmentProblem
 from r1ci_plugins.protocol.segments import SegmentKind
+from r1ci_plugins.questions.dataset import Provenance
 from r1ci_plugins.rollout.trajectory import Trajectory
 from r1ci_plugins.rollout.trajectory_file import read_trajectories
 from r1ci_plugins.synthesis.part import Part, Statistics, write_whole
-from r1ci_plugins.tasks.dataset import Provenance
 
 TRAJECTORIES = "trajectories.jsonl.gz"
 

@@ -43,7 +43,7 @@ class Question:
     """One question of a task.
 
     A pack fills ``text``, ``answer`` and ``metadata``; the framework fills the identity fields when it draws the
-    question (see ``r1ci_plugins.tasks.splits.draw``).
+    question (see ``r1ci_plugins.questions.splits.draw``).
 
     Attributes:
         text: What the model is asked, complete with rules and the requested answer format.

@@ -114,7 +114,7 @@ def turn_text(rng: random.Random, code: bool) -> str:
 def find_tokenizer() -> Any:
     from transformers import AutoTokenizer
 
-    from r1ci_plugins.openrlhf_bridge.embedded_model import build_tiny
+    from r1ci_plugins.engines.embedded_model import build_tiny
 
     built = Path(__file__).parents[2] / "models" / "tiny-random"
     if (built / "tokenizer.json").exists():
@@ -205,7 +205,7 @@ def measure_import(repeats: int) -> Table:
     table.add_column("module")
     table.add_column("median", justify="right")
     table.add_column("slowest", justify="right")
-    for module in ("r1ci_plugins", "r1ci_plugins.rollout.loop", "r1ci_plugins.plugins"):
+    for module in ("r1ci_plugins", "r1ci_plugins.rollout.loop", "r1ci_plugins.plugins.registry"):
         code = f"import time; start = time.perf_counter(); import {module}; print(time.perf_counter() - start)"
         costs = [
             1000 * float(subprocess.run([sys.executable, "-c", code], check=True, capture_output=True).stdout)

@@ -32,9 +32,9 @@ from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
 
-from r1ci_plugins.sandbox import bwrap
+from r1ci_plugins.sandbox.backends import bwrap
+from r1ci_plugins.sandbox.backends.firejail import FirejailSandbox
 from r1ci_plugins.sandbox.contract import Limits
-from r1ci_plugins.sandbox.firejail import FirejailSandbox
 from r1ci_plugins.sandbox.jail import ENVIRONMENT
 from r1ci_plugins.sandbox.pool import SlotPool
 

@@ -24,8 +24,8 @@ from rich.console import Console
 from rich.progress import Progress
 
 from r1ci_plugins.errors import InfrastructureFault
+from r1ci_plugins.sandbox.backends.firejail import FirejailSandbox
 from r1ci_plugins.sandbox.contract import ExecutionStatus, Limits
-from r1ci_plugins.sandbox.firejail import FirejailSandbox
 from r1ci_plugins.sandbox.pool import SlotPool
 
 PROGRAMS = (

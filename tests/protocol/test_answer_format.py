@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from r1ci_plugins.plugins import load_plugins
+from r1ci_plugins.plugins.registry import load_plugins
 from r1ci_plugins.protocol.answer_format import ActionKind, BoxedFormat, NaturalFormat, TagsFormat
 
 CODE, ANSWER, VOID = ActionKind.CODE, ActionKind.ANSWER, ActionKind.VOID

@@ -11,10 +11,10 @@ from r1ci_plugins.protocol.chat_template import ChatTemplate
 from r1ci_plugins.protocol.segments import SegmentKind
 from r1ci_plugins.rollout.engine import Ended, Generation, ScriptedEngine
 from r1ci_plugins.rollout.loop import Budget, Interpreter, run_episode
-from r1ci_plugins.rollout.loss_mask import check_invariants, masked, rollout_log_probs, unmasked
 from r1ci_plugins.rollout.trajectory import StopReason, Trajectory
 from r1ci_plugins.sandbox.contract import ExecutionResult, ExecutionStatus, Limits
 from r1ci_plugins.tasks.task import Question
+from r1ci_plugins.training.loss_mask import check_invariants, masked, rollout_log_probs, unmasked
 
 pytestmark = pytest.mark.stack
 CODE = "I compute it.\n```python\nprint(6 * 7)\n```"

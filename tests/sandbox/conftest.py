@@ -11,13 +11,13 @@ from functools import partial
 import psutil
 import pytest
 
-from r1ci_plugins.sandbox import conformance
-from r1ci_plugins.sandbox.attacks import Attack
-from r1ci_plugins.sandbox.bwrap import BubblewrapSandbox
-from r1ci_plugins.sandbox.conformance import Outcome, Promise
+from r1ci_plugins.sandbox.backends.bwrap import BubblewrapSandbox
+from r1ci_plugins.sandbox.backends.firejail import FirejailSandbox
+from r1ci_plugins.sandbox.backends.rlimits import RlimitsSandbox
+from r1ci_plugins.sandbox.checks import promises as conformance
+from r1ci_plugins.sandbox.checks.attacks import Attack
+from r1ci_plugins.sandbox.checks.promises import Outcome, Promise
 from r1ci_plugins.sandbox.contract import ExecutionResult, Limits, Sandbox
-from r1ci_plugins.sandbox.firejail import FirejailSandbox
-from r1ci_plugins.sandbox.rlimits import RlimitsSandbox
 
 # A new backend adds itself here, and the whole contract suite runs against it.
 BACKENDS: dict[str, Callable[..., Sandbox]] = {

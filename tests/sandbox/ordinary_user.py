@@ -11,11 +11,11 @@ import sys
 from dataclasses import asdict
 from functools import partial
 
-from r1ci_plugins.sandbox.attacks import ATTACKS
-from r1ci_plugins.sandbox.bwrap import BubblewrapSandbox
-from r1ci_plugins.sandbox.conformance import PROMISES, opened
-from r1ci_plugins.sandbox.firejail import FirejailSandbox
-from r1ci_plugins.sandbox.rlimits import RlimitsSandbox
+from r1ci_plugins.sandbox.backends.bwrap import BubblewrapSandbox
+from r1ci_plugins.sandbox.backends.firejail import FirejailSandbox
+from r1ci_plugins.sandbox.backends.rlimits import RlimitsSandbox
+from r1ci_plugins.sandbox.checks.attacks import ATTACKS
+from r1ci_plugins.sandbox.checks.promises import PROMISES, opened
 
 BACKENDS = {
     "firejail": FirejailSandbox,

@@ -1,4 +1,4 @@
-"""What every backend promises (r1ci_plugins/sandbox/conformance.py), tried with real programs."""
+"""What every backend promises (r1ci_plugins/sandbox/checks/promises.py), tried with real programs."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from r1ci_plugins.sandbox.conformance import PROMISES, Bench, Outcome, Promise, Verdict, expect
+from r1ci_plugins.sandbox.checks.promises import PROMISES, Bench, Outcome, Promise, Verdict, expect
 from r1ci_plugins.sandbox.contract import ExecutionStatus
 
 from .conftest import BACKENDS

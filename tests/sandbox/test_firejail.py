@@ -17,8 +17,8 @@ import psutil
 import pytest
 
 from r1ci_plugins.errors import InfrastructureFault, SandboxUnavailable
+from r1ci_plugins.sandbox.backends.firejail import FirejailSandbox, firejail_version
 from r1ci_plugins.sandbox.contract import ExecutionStatus, Limits
-from r1ci_plugins.sandbox.firejail import FirejailSandbox, firejail_version
 
 from .conftest import opened
 
@@ -39,7 +39,7 @@ def test_nothing_survives_a_killed_host(tmp_path):
     script = """
         import asyncio, sys
         from r1ci_plugins.sandbox.contract import Limits
-        from r1ci_plugins.sandbox.firejail import FirejailSandbox
+        from r1ci_plugins.sandbox.backends.firejail import FirejailSandbox
         code = "import os\\nos.fork()\\nos.setsid() if os.getpgrp() != os.getpid() else None\\nwhile True: pass"
         async def main():
             sandbox = FirejailSandbox(concurrency=1)
@@ -184,7 +184,7 @@ def test_virtual_environment_with_spaces_in_its_path(spaced_environment):
 
 
 def test_too_long_a_path_is_refused():
-    from r1ci_plugins.sandbox import firejail
+    from r1ci_plugins.sandbox.backends import firejail
 
     async def attempt() -> None:
         sandbox = FirejailSandbox(concurrency=1)

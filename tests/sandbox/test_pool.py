@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from r1ci_plugins.errors import InfrastructureFault, SandboxUnavailable
 from r1ci_plugins.sandbox import pool as pool_module
+from r1ci_plugins.sandbox.backends.firejail import FirejailSandbox
 from r1ci_plugins.sandbox.contract import ExecutionStatus, Limits
-from r1ci_plugins.sandbox.firejail import FirejailSandbox
 from r1ci_plugins.sandbox.pool_metrics import quantiles
 from r1ci_plugins.sandbox.preload import PROFILES, profile_of
 

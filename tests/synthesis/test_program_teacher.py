@@ -15,7 +15,6 @@ from r1ci_plugins.protocol.chat_template import ChatTemplate
 from r1ci_plugins.protocol.segments import SegmentKind
 from r1ci_plugins.rollout.conversation import render, turns_of
 from r1ci_plugins.rollout.loop import Budget, Interpreter
-from r1ci_plugins.rollout.loss_mask import check_invariants, masked
 from r1ci_plugins.rollout.trajectory import StopReason
 from r1ci_plugins.synthesis.acceptance import objection
 from r1ci_plugins.synthesis.dialogue import Dialogue, converse
@@ -23,6 +22,7 @@ from r1ci_plugins.synthesis.program_teacher import ProgramTeacher, same
 from r1ci_plugins.synthesis.teacher import Order
 from r1ci_plugins.synthesis.variant import Variant
 from r1ci_plugins.tasks.task import Program
+from r1ci_plugins.training.loss_mask import check_invariants, masked
 
 pytestmark = pytest.mark.stack
 

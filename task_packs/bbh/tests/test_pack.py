@@ -23,8 +23,8 @@ from r1ci_tasks_bbh.task import BbhTask, OwnQuestions, problem_text
 
 from r1ci_plugins import Question, Task
 from r1ci_plugins.errors import MissingData, TaskError
+from r1ci_plugins.questions.splits import draw
 from r1ci_plugins.tasks.answers import Unreadable
-from r1ci_plugins.tasks.splits import draw
 
 PACK = r1ci_task_packs()[0]
 TASKS: list[BbhTask] = list(PACK.tasks)  # type: ignore[arg-type]

@@ -23,8 +23,8 @@ from r1ci_tasks_reasoning_gym.generator import Generator, generator
 from r1ci_tasks_reasoning_gym.worker import follows
 
 from r1ci_plugins import Question, TaskPack
+from r1ci_plugins.questions.splits import candidate
 from r1ci_plugins.tasks.expressions import evaluate
-from r1ci_plugins.tasks.splits import candidate
 
 NAMES = list(DATASETS)
 
@@ -147,7 +147,7 @@ def test_no_text_makes_a_check_raise(pack, questions, name, answer, cut):
 def test_questions_do_not_depend_on_the_hash_seed_or_on_what_was_asked_before(questions):
     code = """
 import json, sys
-from r1ci_plugins.tasks.splits import candidate
+from r1ci_plugins.questions.splits import candidate
 from r1ci_tasks_reasoning_gym import r1ci_task_packs
 (pack,) = r1ci_task_packs()
 print(json.dumps({t.name: candidate("reasoning_gym", t, "rl", 1, 11, None).to_json() for t in reversed(pack.tasks)}))

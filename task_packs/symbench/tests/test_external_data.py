@@ -10,7 +10,7 @@ import pytest
 from r1ci_tasks_symbench import r1ci_task_packs
 
 from r1ci_plugins.errors import MissingData
-from r1ci_plugins.tasks.splits import draw
+from r1ci_plugins.questions.splits import draw
 
 PACK = r1ci_task_packs()[0]
 GSM = [{"input": f"How much is {n} dollars and {n} dollars?", "target": float(2 * n)} for n in range(100_000, 100_040)]

@@ -13,8 +13,8 @@ from r1ci_tasks_symbench.published import question_of, questions
 
 from r1ci_plugins import Question, Task
 from r1ci_plugins.errors import TaskError
+from r1ci_plugins.pack_checks.conformance import CORRUPTIONS, alike
 from r1ci_plugins.rewards.verifier import ask_task
-from r1ci_plugins.tasks.conformance import CORRUPTIONS, alike
 
 SAMPLES = Path(__file__).resolve().parents[4] / "shared" / "data" / "symbench"
 FILES = sorted(SAMPLES.glob("*.jsonl"))

@@ -1,0 +1,1 @@
+"""Models that continue a sequence of tokens: vLLM, the embedded model, scripted text."""

@@ -1,0 +1,112 @@
+"""A local model in vLLM behind the engine contract, for models that are not being trained: teachers, evaluation."""
+
+from __future__ import annotations
+
+import itertools
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from r1ci_plugins.errors import EnvironmentProblem
+from r1ci_plugins.rollout.engine import Ended, Generation
+from r1ci_plugins.trainers.openrlhf import cpu_backend
+
+
+@dataclass
+class LocalVLLM:
+    """vLLM's asynchronous engine; it batches whatever runs at the same time.
+
+    Attributes:
+        model: Hugging Face folder or hub name.
+        max_total_tokens: Context, prompt included.
+        temperature: Of sampling.
+        seed: Of the engine; replies that are sampled together depend on each other's timing all the same.
+        tensor_parallel_size: GPUs that share the model.
+        gpu_memory_utilization: Share of the memory it may take.
+    """
+
+    model: str
+    max_total_tokens: int
+    temperature: float = 1.0
+    seed: int = 0
+    tensor_parallel_size: int = 1
+    gpu_memory_utilization: float = 0.9
+    _engine: Any = None
+    _numbers: itertools.count[int] = field(default_factory=itertools.count)
+
+    async def start(self) -> None:
+        """Load the model.
+
+        Raises:
+            EnvironmentProblem: vLLM is not installed, or cannot load it.
+        """
+        on_cpu = not cpu_backend.cuda_available()
+        if on_cpu:
+            os.environ.update(cpu_backend.environment())
+        try:
+            from vllm import AsyncEngineArgs, AsyncLLMEngine
+        except ImportError as error:
+            raise EnvironmentProblem(
+                f"a local model runs in vLLM, which cannot be imported: {error}",
+                fix="pip install 'r1ci-plugins[gpu]'; without a GPU, `make setup` in a clone of r1ci-plugins",
+            ) from error
+        try:
+            self._engine = AsyncLLMEngine.from_engine_args(
+                AsyncEngineArgs(
+                    model=self.model,
+                    max_model_len=self.max_total_tokens,
+                    seed=self.seed,
+                    tensor_parallel_size=self.tensor_parallel_size,
+                    gpu_memory_utilization=self.gpu_memory_utilization,
+                    enable_prefix_caching=True,
+                    enforce_eager=on_cpu,
+                )
+            )
+        except Exception as error:  # vLLM raises many types, and its engine dies in another process
+            raise EnvironmentProblem(
+                f"vLLM cannot load the model: {type(error).__name__}: {error}",
+                where=f"model {self.model!r}",
+                fix="its own messages are above; a smaller context or gpu_memory_utilization may help",
+            ) from error
+
+    async def close(self) -> None:
+        """Stop the engine and its processes."""
+        if self._engine is not None:
+            self._engine.shutdown()
+            self._engine = None
+
+    async def generate(
+        self, token_ids: Sequence[int], *, max_tokens: int, stop: Sequence[str], stop_token_ids: Sequence[int]
+    ) -> Generation:
+        """Sample; cancelling this coroutine aborts the request.
+
+        Raises:
+            EnvironmentProblem: vLLM refuses or has died.
+        """
+        from vllm import SamplingParams
+
+        room = self.max_total_tokens - len(token_ids)
+        if room <= 0:
+            return Generation((), None, Ended.LENGTH)
+        params = SamplingParams(
+            temperature=self.temperature,
+            max_tokens=min(max_tokens, room),
+            stop=list(stop),
+            stop_token_ids=list(stop_token_ids),
+        )
+        prompt = {"prompt_token_ids": list(token_ids)}
+        outputs = self._engine.generate(prompt, params, f"r1ci-{next(self._numbers)}")
+        try:
+            output = [request.outputs[0] async for request in outputs][-1]  # each holds all tokens so far
+        except Exception as error:  # vLLM raises many types
+            raise EnvironmentProblem(
+                f"vLLM failed: {type(error).__name__}: {error}",
+                where=f"model {self.model!r}",
+                fix="its own messages are above; what was finished is kept, the same command goes on from there",
+            ) from error
+        if output.finish_reason == "length":
+            ended = Ended.LENGTH
+        else:
+            ended = Ended.STOP_STRING if isinstance(output.stop_reason, str) else Ended.END_OF_TURN
+        return Generation(tuple(output.token_ids), None, ended)

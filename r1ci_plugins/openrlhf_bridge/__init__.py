@@ -1,1 +1,0 @@
-"""The only package that imports OpenRLHF, Ray, vLLM, DeepSpeed, torch or transformers."""

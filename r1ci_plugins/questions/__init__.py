@@ -1,0 +1,1 @@
+"""From a recipe's task names to questions and prompts: suites, splits, drawing, cache, data sets."""

@@ -1,0 +1,1 @@
+"""What a sandbox promises, and the attacks it must hold against; both run against any backend."""

@@ -1,0 +1,168 @@
+"""What OpenRLHF loads by ``--train.agent_func_path``: our loop behind its ``AgentExecutor`` interface.
+
+One instance lives in each ``RolloutRayActor`` (OpenRLHF 0.11.2, trainer/ray/vllm_engine.py) and runs all episodes of
+that engine concurrently in its event loop. What OpenRLHF's own ``MultiTurnAgentExecutor`` leaves open, and where it
+stands here:
+
+| limit of the stock executor | here |
+|---|---|
+| a turn may use the whole budget; no stop strings at first; end-of-turn doubled | ``rollout/loop.py``, chat template |
+| the samples of a prompt share and change one SamplingParams | ``VLLMEngine`` copies it for every turn |
+| feedback that does not fit ends the episode without a trace | recorded: ``StopReason.CONTEXT_OVERFLOW`` |
+| ``truncated`` is the last turn's; feedback stays after the end | from the stop reason; none is added after the end |
+| ``response_length`` counts feedback | it still does; ``rollout/action_tokens`` counts what was sampled |
+| an exception in a step kills the run; nothing closes sandboxes | faults are recorded; jails and workers die with us |
+| ``extra_logs`` of the last step only, same keys for all | empty; metrics come from the trajectories |
+| steps see text, ids do not survive encoding | sampled ids are kept, only feedback is tokenised |
+| GAE steps through feedback; top_p biases log-probs | refused at start where wrong (``launch_plan.py``) |
+| groups by order: a dropped sample would shift them | excluded samples stay in place, with an empty mask |
+| a resumed run loses rollouts that were buffered | it still does; what was recorded is on disk |
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import sys
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import msgspec
+from openrlhf.utils.agent import AgentExecutorBase
+
+from r1ci_plugins.environment import make_environment
+from r1ci_plugins.plugins.registry import load_plugins
+from r1ci_plugins.protocol.chat_template import ChatTemplate
+from r1ci_plugins.protocol.segments import SegmentKind
+from r1ci_plugins.recipe.schema import load_recipe
+from r1ci_plugins.rollout.engine import Ended, Generation
+from r1ci_plugins.rollout.run_folder import RunFolder
+from r1ci_plugins.rollout.trajectory import StopReason, Trajectory
+from r1ci_plugins.tasks.task import Question
+from r1ci_plugins.training.loss_mask import Range, check_invariants, rollout_log_probs
+
+log = logging.getLogger(__name__)
+
+_TRUNCATED = {StopReason.TOKEN_BUDGET, StopReason.CONTEXT_OVERFLOW, StopReason.DEADLINE}
+
+
+class VLLMEngine:
+    """The engine contract over OpenRLHF's ``RolloutRayActor.generate``."""
+
+    def __init__(self, actor: Any, sampling_params: Any) -> None:
+        self._actor = actor
+        self._params = sampling_params  # shared by all samples of a prompt: never changed, only copied
+
+    async def generate(
+        self, token_ids: Sequence[int], *, max_tokens: int, stop: Sequence[str], stop_token_ids: Sequence[int]
+    ) -> Generation:
+        """Sample with vLLM; cancelling this coroutine aborts the request in the engine."""
+        params = msgspec.structs.replace(
+            self._params,
+            max_tokens=max_tokens,
+            min_tokens=min(self._params.min_tokens, max_tokens),
+            stop=list(stop),
+            stop_token_ids=list(stop_token_ids),
+            _all_stop_token_ids=set(),  # derived from the fields above, but in place: not in the shared object's set
+        )
+        output = (await self._actor.generate(list(token_ids), params)).outputs[0]
+        if output.finish_reason not in ("stop", "length"):
+            raise RuntimeError(f"vLLM ended a request with finish_reason {output.finish_reason!r}")
+        ids = tuple(output.token_ids)
+        log_probs = None
+        if output.logprobs is not None:
+            log_probs = tuple(by_id[token].logprob for token, by_id in zip(ids, output.logprobs, strict=True))
+        if output.finish_reason == "length":
+            ended = Ended.LENGTH
+        else:  # stop_reason is the stop string, the id of a stop token, or None for the model's own EOS
+            ended = Ended.STOP_STRING if isinstance(output.stop_reason, str) else Ended.END_OF_TURN
+        return Generation(ids, log_probs, ended)
+
+
+class AgentExecutor(AgentExecutorBase):
+    """Runs and judges one episode per call, and reports it in the form that OpenRLHF trains on."""
+
+    def __init__(self) -> None:
+        folder = RunFolder.of_this_process()
+        run, self._recipe = folder.read_run(), load_recipe(folder.recipe)
+        self._plugins = load_plugins(run["plugins"])
+        self._environment = make_environment(
+            self._recipe, self._plugins, run["plugins"], run["packs"], sys.maxsize
+        )  # the context's length comes with every call
+        self._template: ChatTemplate | None = None
+        self._starting = asyncio.Lock()
+        self._ready = False
+
+    async def execute(
+        self,
+        prompt: str,
+        label: str,
+        sampling_params: Any,
+        max_length: int,
+        hf_tokenizer: Any,
+        llm_engine: Any,
+        images: Any = None,
+    ) -> dict[str, Any]:
+        """Run one episode.
+
+        Args:
+            prompt: The rendered prompt; the tokens come from the question in ``label``.
+            label: ``Question.to_json()``.
+            sampling_params: vLLM's, shared with the other samples of the prompt.
+            max_length: ``--data.max_len``: cap on the whole sequence, in tokens.
+            hf_tokenizer: The policy's tokenizer.
+            llm_engine: The ``RolloutRayActor`` that holds the engine.
+            images: Not supported; must be empty.
+
+        Returns:
+            The dict that ``SamplesGenerator._process_response_into_experience`` reads. ``label`` carries the whole
+            judged trajectory as JSON; ``trainer_seams`` records it and puts a summary in its place.
+        """
+        if images:
+            raise ValueError("r1ci episodes are text only; leave the data set's image column out")
+        async with self._starting:
+            if not self._ready:
+                self._template = ChatTemplate(hf_tokenizer, self._environment.parts.instructions)
+                await self._environment.start()
+                self._ready = True
+        assert self._template is not None
+        engine, parts = VLLMEngine(llm_engine, sampling_params), self._environment.parts
+        trajectory = await self._environment.episode(Question.from_json(label), engine, self._template, max_length)
+        ranges: list[Range] = []
+        if not trajectory.excluded:
+            try:
+                ranges = parts.loss_mask(trajectory)
+            except Exception as error:  # a plugin's mask may raise anything; a wrong mask, below, must stop the run
+                trajectory = replace(trajectory, fault=f"the loss mask raised {type(error).__name__}: {error}")
+        await asyncio.to_thread(self._plugins.notify, trajectory)
+        check_invariants(trajectory, ranges, sampled_only=self._recipe.mask.code_outputs == "masked")
+        return response(prompt, trajectory, ranges, log_probs=sampling_params.logprobs is not None)
+
+
+def response(prompt: str, trajectory: Trajectory, ranges: list[Range], *, log_probs: bool) -> dict[str, Any]:
+    """A trajectory as OpenRLHF's agent response; an excluded one has no action range and trains nothing.
+
+    Args:
+        prompt: As OpenRLHF gave it.
+        trajectory: Judged.
+        ranges: Its loss mask.
+        log_probs: Whether the trainer asked for log-probs. It then needs them of every sample, also of one whose
+            episode ended before anything was sampled.
+    """
+    sampled = rollout_log_probs(trajectory)
+    if log_probs and all(segment.kind is not SegmentKind.ACTION for segment in trajectory.segments):
+        sampled = [0.0] * len(trajectory.token_ids)
+    return {
+        "prompt": prompt,
+        "label": trajectory.to_json(),
+        "images": None,
+        "mm_train_inputs": None,
+        "reward": trajectory.reward,
+        "scores": float(trajectory.correct),
+        "observation_tokens": trajectory.token_ids,
+        "action_ranges": ranges,
+        "rollout_log_probs": sampled,
+        "truncated": trajectory.stop_reason in _TRUNCATED,
+        "extra_logs": {},  # metrics of ours are computed from the trajectories, per task (trainer_seams)
+    }

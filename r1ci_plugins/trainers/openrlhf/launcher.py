@@ -1,0 +1,285 @@
+"""The commands ``openrlhf.cli.train_ppo`` and ``openrlhf.cli.train_sft``.
+
+Without ``--plugin`` they are OpenRLHF's own. With it they resolve plugins and recipe, check what can be checked, write
+the run's folder, and then run OpenRLHF's own command in this process with the flags that follow from it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import runpy
+import socket
+import sys
+from collections.abc import Mapping, Sequence
+from importlib.metadata import PackageNotFoundError, distribution
+from typing import TYPE_CHECKING, Literal
+
+from r1ci_plugins.errors import EnvironmentProblem, R1CIError, RecipeError
+
+if TYPE_CHECKING:
+    from r1ci_plugins.protocol.chat_template import ChatTemplate
+    from r1ci_plugins.trainers.openrlhf.plan import Plan
+    from r1ci_plugins.training.supervised import Example
+
+_USAGE = """\
+usage: openrlhf.cli.{command} --plugin r1ci --recipe FILE [--set KEY=VALUE ...] [--dry-run] [OpenRLHF flags]
+       openrlhf.cli.{command} [OpenRLHF flags]
+
+{about}
+
+r1ci options:
+  --plugin NAME     load an installed plugin; may be repeated (`r1ci plugins` lists them); r1ci is the built-in one
+  --recipe FILE     the experiment: model, tasks, protocol, sandbox, rewards, mask, trainer flags (see recipes/)
+  --set KEY=VALUE   override a recipe key, for example --set seed=7 --set trainer.actor.adam.lr=5e-7; may be repeated
+  --dry-run         print the resolved recipe, plugins, versions and the OpenRLHF command line; check; start nothing
+  --help            this text
+
+Every other flag is OpenRLHF's own and wins over the recipe. Without --plugin this is plain OpenRLHF.
+
+examples:
+  openrlhf.cli.{command} --plugin r1ci --recipe {example} --dry-run
+  openrlhf.cli.{command} --plugin r1ci --recipe {example} {override}
+"""
+_ABOUT = {
+    "train_ppo": "Train a model by reinforcement learning (GRPO, PPO, REINFORCE++, ...) to reason with code.",
+    "train_sft": "Fine-tune a model on recorded multi-turn trajectories, with the tokens and the loss mask of RL.",
+}
+_EXAMPLE = {
+    "train_ppo": ("recipes/qwen2.5-7b-grpo.yaml", "--actor.adam.lr 5e-7"),
+    "train_sft": ("recipes/qwen2.5-7b-sft.yaml", "--adam.lr 5e-6"),
+}
+_MIN_DISK_MB = 500
+
+
+def train_ppo() -> None:
+    """Console script ``openrlhf.cli.train_ppo``."""
+    sys.exit(_main("train_ppo", sys.argv[1:]))
+
+
+def train_sft() -> None:
+    """Console script ``openrlhf.cli.train_sft``."""
+    sys.exit(_main("train_sft", sys.argv[1:]))
+
+
+def _main(command: str, argv: Sequence[str]) -> int:
+    try:
+        return _run(command, argv)
+    except R1CIError as error:
+        print(f"openrlhf.cli.{command}: error: {error}", file=sys.stderr)
+        return 2
+
+
+def _run(command: str, argv: Sequence[str]) -> int:
+    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    parser.add_argument("--plugin", action="append", default=[])
+    parser.add_argument("--recipe")
+    parser.add_argument("--set", action="append", default=[], dest="overrides")
+    parser.add_argument("--dry-run", action="store_true")
+    parser.add_argument("-h", "--help", action="store_true")
+    own, rest = parser.parse_known_args(list(argv))
+    if own.help:
+        try:
+            _print_help(command)
+            sys.stdout.flush()
+        except BrokenPipeError:  # `--help | head`
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    _refuse_foreign_alias()
+    if not own.plugin:
+        for option, given in (("--recipe", own.recipe), ("--set", own.overrides), ("--dry-run", own.dry_run)):
+            if given:
+                raise RecipeError(f"{option} needs a plugin that reads it", fix="add --plugin r1ci")
+        _become_upstream(command, rest)
+        return 0
+
+    from r1ci_plugins.plugins.registry import assemble
+    from r1ci_plugins.questions.fitting import check_thinking, load_template
+    from r1ci_plugins.trainers.openrlhf.plan import make_plan
+    from r1ci_plugins.trainers.openrlhf.sft_dataset import load_examples
+
+    plan = make_plan(command, own.plugin, own.recipe, own.overrides, rest)
+    if own.dry_run:
+        print(plan.describe())
+    _prepare_process(plan)
+    parts = assemble(plan.recipe, plan.plugins)
+    template = load_template(plan.model, parts.instructions)
+    check_thinking(plan.recipe, template)
+    _check_disk(plan)
+    if command == "train_ppo":
+        _check_sandbox(plan)
+        if own.dry_run:
+            print("\n# checked: flags, model folder, chat template, tasks, sandbox, disk. Nothing was started.")
+            return 0
+        _write_folder(plan, template)
+        return _train(plan)
+    examples = load_examples(plan, template, parts.loss_mask)
+    if own.dry_run:
+        print("\n# checked: flags, model folder, chat template, trajectories. Nothing was started.")
+        return 0
+    return _fine_tune(plan, examples)
+
+
+def _print_help(command: str) -> None:
+    from r1ci_plugins.recipe import openrlhf_flags
+
+    example, override = _EXAMPLE[command]
+    print(_USAGE.format(command=command, about=_ABOUT[command], example=example, override=override))
+    try:
+        known = openrlhf_flags.flags(command)
+    except EnvironmentProblem as error:
+        print(f"OpenRLHF flags: {error}")
+        return
+    print("OpenRLHF flags (default):")
+    for flag in known.values():
+        print(f"  --{flag.name} ({flag.default})" + (f"  {flag.help}" if flag.help else ""))
+
+
+def _refuse_foreign_alias() -> None:
+    """OpenRLHF owns its cli folder; should it ever ship a train_ppo.py, ours must not shadow it silently."""
+    try:
+        files = distribution("openrlhf").files or []
+    except PackageNotFoundError:
+        raise EnvironmentProblem(
+            "OpenRLHF is not installed",
+            fix="pip install 'r1ci-plugins[gpu]'; without a GPU, `make setup` in a clone of r1ci-plugins",
+        ) from None
+    if any(str(file) == "openrlhf/cli/train_ppo.py" for file in files):
+        raise EnvironmentProblem(
+            "this OpenRLHF ships its own openrlhf/cli/train_ppo.py, a file that r1ci-plugins also ships",
+            fix="install openrlhf==0.11.2, or an r1ci-plugins release that knows this OpenRLHF",
+        )
+
+
+def _become_upstream(command: str, argv: Sequence[str]) -> None:
+    """Run OpenRLHF's own command in this process."""
+    from r1ci_plugins.recipe.openrlhf_flags import MODULES
+
+    module = f"openrlhf.cli.{MODULES[command]}"
+    sys.argv = [module, *argv]
+    runpy.run_module(module, run_name="__main__", alter_sys=True)
+
+
+# -- before anything heavy starts -------------------------------------------------------------------------------------
+
+
+def _prepare_process(plan: Plan) -> None:
+    """Environment and import hooks of this process, which its children inherit."""
+    from r1ci_plugins.rollout.run_folder import VARIABLE
+    from r1ci_plugins.trainers.openrlhf import cpu_backend, process_setup
+    from r1ci_plugins.trainers.openrlhf.plan import rank
+
+    os.environ[VARIABLE] = str(plan.folder.path)
+    os.environ["R1CI_CPU_BACKEND"] = "1" if plan.cpu else "0"
+    if plan.cpu:
+        for name, value in cpu_backend.environment().items():
+            os.environ.setdefault(name, value)
+        if plan.command == "train_sft":  # under torchrun or deepspeed these are set
+            alone = {"RANK": "0", "LOCAL_RANK": "0", "WORLD_SIZE": "1", "MASTER_ADDR": "127.0.0.1"}
+            for name, value in (alone | {"MASTER_PORT": str(_free_port())}).items():
+                os.environ.setdefault(name, value)
+        if not rank():
+            print(cpu_backend.notice(), flush=True)
+    process_setup.install()
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def _check_sandbox(plan: Plan) -> None:
+    """Build everything that a rollout worker will build, start and stop the sandbox once."""
+    import asyncio
+
+    from r1ci_plugins.plugins.registry import assemble
+
+    recipe = plan.recipe
+    sandbox = assemble(recipe, plan.plugins).sandbox
+
+    async def try_sandbox() -> None:
+        await sandbox.start()
+        await sandbox.close()
+
+    asyncio.run(try_sandbox())
+
+
+def _check_disk(plan: Plan) -> None:
+    from r1ci_plugins.trainers.openrlhf.plan import free_disk_mb
+
+    free = free_disk_mb(plan.folder.path)
+    if free < _MIN_DISK_MB:
+        raise EnvironmentProblem(
+            f"only {free:.0f} MiB are free where the run is to be written",
+            where=str(plan.folder.path),
+            fix="free some space, or choose another folder with --set output_dir=...",
+        )
+
+
+def _write_folder(plan: Plan, template: ChatTemplate | None) -> None:
+    """Write the resolved recipe, versions and prompts."""
+    from r1ci_plugins.recipe.schema import dump
+    from r1ci_plugins.rollout.run_folder import writing
+
+    folder = plan.folder
+    resuming = bool(plan.flags.get("ckpt.load_enable"))
+    with writing(folder.path):
+        folder.path.mkdir(parents=True, exist_ok=True)
+        if template is not None and not (resuming and folder.prompts("train").exists()):
+            names: tuple[Literal["train", "eval"], ...] = ("train", "eval")
+            for name in names:
+                if plan.draws(name):
+                    _write_prompts(plan, template, name)
+        folder.recipe.write_text(dump(plan.recipe), encoding="utf-8")
+        folder.run.write_text(plan.run_json(), encoding="utf-8")
+
+
+def _write_prompts(plan: Plan, template: ChatTemplate, name: Literal["train", "eval"]) -> None:
+    """Generate the questions of ``train`` or ``eval``, with progress, and leave out those that do not fit."""
+    from r1ci_plugins.questions.fitting import fitting_questions, room_for_prompt
+    from r1ci_plugins.questions.prompts import write_prompts
+
+    room = room_for_prompt(plan.recipe, plan.flags)
+    found = fitting_questions(plan.recipe, name, plan.packs, plan.plugin_names, template, room)
+    for note in found.notes:
+        print(f"r1ci: {note}")
+    write_prompts(plan.folder.prompts(name), found.questions, template.prompt_text)
+    print(f"r1ci: {len(found.questions)} {name} questions in {plan.folder.prompts(name)}", flush=True)
+
+
+# -- the run ----------------------------------------------------------------------------------------------------------
+
+
+def _fine_tune(plan: Plan, examples: Mapping[str, Sequence[Example]]) -> int:
+    from r1ci_plugins.trainers.openrlhf import sft_dataset
+    from r1ci_plugins.trainers.openrlhf.plan import rank
+
+    if not rank():
+        _write_folder(plan, None)
+    sft_dataset.install(examples)
+    _become_upstream("train_sft", plan.argv)
+    if not rank():
+        print(f"r1ci: model in {plan.folder.model}, everything else in {plan.folder.path}", flush=True)
+    return 0
+
+
+def _train(plan: Plan) -> int:
+    from rich.console import Console
+
+    from r1ci_plugins.evaluation.record import Evaluation
+    from r1ci_plugins.report.comparison import comparison_table
+    from r1ci_plugins.rollout.run_folder import read_lines
+    from r1ci_plugins.trainers.openrlhf.ray_session import ray_session
+
+    with ray_session(plan.cpu):
+        _become_upstream("train_ppo", plan.argv)
+    lines = list(read_lines(plan.folder.evaluations))
+    ends = {"before": lines[0], "after": lines[-1]} if len(lines) > 1 else {}
+    table = comparison_table([Evaluation.from_line(f"{when} (step {one['step']})", one) for when, one in ends.items()])
+    console = Console()
+    if table is not None:
+        console.print(table)
+    console.print(f"r1ci: model in {plan.folder.model}, everything else in {plan.folder.path}", soft_wrap=True)
+    console.print(f"r1ci: curves: tensorboard --logdir '{plan.folder.tensorboard}'", soft_wrap=True)
+    return 0

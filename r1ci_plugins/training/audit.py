@@ -1,0 +1,185 @@
+"""Whether a recorded trajectory is what training takes it for: its ids, its texts, its mask, token by token."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from itertools import chain
+
+from r1ci_plugins.errors import LossMaskError, TrajectoryFileError
+from r1ci_plugins.protocol.chat_template import ChatTemplate
+from r1ci_plugins.protocol.segments import Segment, SegmentKind
+from r1ci_plugins.rollout.trajectory import StopReason, Trajectory
+from r1ci_plugins.training.loss_mask import LossMask, Range, check_invariants, trained_ranges
+from r1ci_plugins.training.supervised import segments_for
+
+_OTHER_TOKENIZER = "name the tokenizer that made the file; or record it anew with this one"
+_OTHER_PROMPT = f"{_OTHER_TOKENIZER}; where a recipe has its own instructions or answer format, name the recipe"
+_DAMAGED = "record the trajectory anew; leave it out of training"
+_AFTER = {
+    None: {SegmentKind.PROMPT},
+    SegmentKind.PROMPT: {SegmentKind.ACTION},
+    SegmentKind.ACTION: {SegmentKind.SEPARATOR},
+    SegmentKind.CODE_OUTPUT: {SegmentKind.SEPARATOR},
+}
+
+
+@dataclass(frozen=True)
+class Offence:
+    """One thing that is wrong with a trajectory.
+
+    Attributes:
+        what: What is wrong.
+        fix: What to do about it.
+        position: Index of the first token concerned, None if no token is.
+    """
+
+    what: str
+    fix: str
+    position: int | None = None
+
+
+@dataclass
+class Tally:
+    """What an audit has looked at.
+
+    Attributes:
+        trajectories: Trajectories.
+        excluded: Of these, excluded from training.
+        textual: Of these, recorded as text alone.
+        tokens: Tokens by kind.
+        trained: Trained tokens by kind.
+    """
+
+    trajectories: int = 0
+    excluded: int = 0
+    textual: int = 0
+    tokens: Counter[SegmentKind] = field(default_factory=Counter)
+    trained: Counter[SegmentKind] = field(default_factory=Counter)
+
+    def count(self, trajectory: Trajectory, ranges: Sequence[Range], *, textual: bool) -> None:
+        """Add one trajectory."""
+        kinds = _kinds(trajectory)
+        self.trajectories += 1
+        self.excluded += trajectory.excluded
+        self.textual += textual
+        self.tokens.update(kinds)
+        for start, end in ranges:
+            self.trained.update(kinds[max(0, start) : max(0, end)])
+
+
+@dataclass(frozen=True)
+class Audit:
+    """What trajectories are held against.
+
+    Attributes:
+        template: Of the tokenizer that is said to have made them, with the instructions of their prompts.
+        loss_mask: What is trained.
+        sampled_only: As in ``check_invariants``.
+    """
+
+    template: ChatTemplate
+    loss_mask: LossMask
+    sampled_only: bool
+    tally: Tally = field(default_factory=Tally)
+
+    def offences(self, trajectory: Trajectory) -> Iterator[Offence]:
+        """Count a trajectory and yield what is wrong with it. One of text alone is rendered first, as for SFT."""
+        textual = not trajectory.token_ids
+        if textual:
+            try:
+                trajectory = replace(trajectory, segments=segments_for(trajectory, self.template))
+            except TrajectoryFileError as error:
+                yield Offence(error.what, _DAMAGED)
+                return
+        ranges: list[Range] = []
+        mask_offence = None
+        try:
+            ranges = trained_ranges(trajectory, self.loss_mask)
+            check_invariants(trajectory, ranges, sampled_only=self.sampled_only)
+        except LossMaskError as error:
+            mask_offence = Offence(error.what, error.fix or _DAMAGED, self._untrainable(trajectory, ranges))
+        self.tally.count(trajectory, ranges, textual=textual)
+        if trajectory.stop_reason is StopReason.INFRASTRUCTURE_FAULT and not trajectory.excluded:
+            trained = sum(end - start for start, end in ranges)
+            yield Offence(f"it ended by a fault of the machinery, but {trained} of its tokens are trained", _DAMAGED)
+        if mask_offence:
+            yield mask_offence
+        foreign = self._foreign(trajectory)
+        if foreign is not None:
+            token = trajectory.token_ids[foreign]
+            size = len(self.template.tokenizer)
+            yield Offence(f"{token} is no id of the tokenizer, which has {size} tokens", _OTHER_TOKENIZER, foreign)
+            return
+        yield from self._wrong_segments(trajectory)
+
+    def _untrainable(self, trajectory: Trajectory, ranges: Sequence[Range]) -> int | None:
+        """The first token that must not be trained but is, or whose log-prob is wrong."""
+        allowed = {SegmentKind.ACTION} if self.sampled_only else {SegmentKind.ACTION, SegmentKind.CODE_OUTPUT}
+        kinds = _kinds(trajectory)
+        for position in chain.from_iterable(range(start, end) for start, end in ranges):
+            if not 0 <= position < len(kinds) or kinds[position] not in allowed:
+                return position
+        for position, segment in _placed(trajectory):
+            try:
+                check_invariants(replace(trajectory, segments=(segment,)), [])
+            except LossMaskError:
+                return position
+        return None
+
+    def _foreign(self, trajectory: Trajectory) -> int | None:
+        """The first token that is no id of the tokenizer."""
+        size = len(self.template.tokenizer)
+        ids = enumerate(trajectory.token_ids)
+        return next((place for place, token in ids if not 0 <= token < size), None)
+
+    def _wrong_segments(self, trajectory: Trajectory) -> Iterator[Offence]:
+        """Segments out of order, and those whose ids are not what the template and the tokenizer make."""
+        placed = list(_placed(trajectory))
+        expected = [self.template.prompt(trajectory.question.text)]
+        kind: SegmentKind | None = None
+        fed_back = 0  # separators since the last action
+        for index, (position, segment) in enumerate(placed):
+            allowed = _AFTER.get(kind) or ({SegmentKind.CODE_OUTPUT} if fed_back == 1 else {SegmentKind.ACTION})
+            if segment.kind not in allowed:
+                place = f"after {kind.value}" if kind else "first"
+                yield Offence(f"a segment of kind {segment.kind.value} cannot stand {place}", _DAMAGED, position)
+                return
+            kind = segment.kind
+            if kind is SegmentKind.ACTION:
+                fed_back = 0
+                if self.template.decode(segment.token_ids) != segment.text:
+                    yield Offence("the ids of an action are not those of its text", _OTHER_TOKENIZER, position)
+                following = [other for _, other in placed[index + 1 : index + 4]]
+                if len(following) > 1:
+                    last = segment.token_ids[-1] if segment.token_ids else None
+                    expected = list(self.template.feedback(following[1].text, last))
+                continue
+            fed_back += kind is SegmentKind.SEPARATOR
+            rendered = expected.pop(0) if expected else None
+            if rendered and (rendered.token_ids, rendered.text) != (segment.token_ids, segment.text):
+                yield Offence(
+                    f"a segment of kind {kind.value} is not what this tokenizer's chat template makes of it",
+                    _OTHER_PROMPT if kind is SegmentKind.PROMPT else _OTHER_TOKENIZER,
+                    position + _first_difference(rendered.token_ids, segment.token_ids),
+                )
+        if kind is SegmentKind.CODE_OUTPUT or (kind is SegmentKind.SEPARATOR and fed_back == 1):
+            yield Offence("it breaks off in the middle of a message", _DAMAGED, len(trajectory.token_ids))
+
+
+def _placed(trajectory: Trajectory) -> Iterator[tuple[int, Segment]]:
+    """Segments with the position of their first token."""
+    position = 0
+    for segment in trajectory.segments:
+        yield position, segment
+        position += len(segment.token_ids)
+
+
+def _kinds(trajectory: Trajectory) -> list[SegmentKind]:
+    return [segment.kind for segment in trajectory.segments for _ in segment.token_ids]
+
+
+def _first_difference(one: Sequence[int], other: Sequence[int]) -> int:
+    pairs = enumerate(zip(one, other, strict=False))
+    return next((place for place, (mine, theirs) in pairs if mine != theirs), min(len(one), len(other)))

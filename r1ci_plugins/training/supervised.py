@@ -1,0 +1,148 @@
+"""What supervised fine-tuning trains on: trajectories as token ids and trained ranges, the same two as in RL.
+
+A recorded trajectory is taken as it is, id by id. One that has text alone is rendered by ``conversation.render``. Ids
+are never cut in the middle of a turn.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from r1ci_plugins.errors import TrajectoryFileError
+from r1ci_plugins.protocol.chat_template import ChatTemplate
+from r1ci_plugins.protocol.segments import Segment, SegmentKind
+from r1ci_plugins.rollout.conversation import render, turns_of
+from r1ci_plugins.rollout.trajectory import Trajectory
+from r1ci_plugins.training.loss_mask import LossMask, Range, check_invariants
+
+TooLong = Literal["drop", "cut_at_turn"]
+
+
+@dataclass(frozen=True)
+class Example:
+    """One sequence to train on.
+
+    Attributes:
+        token_ids: The whole sequence, prompt included.
+        ranges: Sorted, disjoint ranges of positions whose tokens are trained; at least one.
+    """
+
+    token_ids: tuple[int, ...]
+    ranges: tuple[Range, ...]
+
+    @property
+    def trained(self) -> int:
+        """Number of trained tokens."""
+        return sum(end - start for start, end in self.ranges)
+
+
+@dataclass(frozen=True)
+class Examples:
+    """A data set, and what became of the rest.
+
+    Attributes:
+        examples: In the order of the trajectories.
+        cut: How many of them lost turns at their end.
+        left_out: How many trajectories are not among them, by reason.
+    """
+
+    examples: Sequence[Example]
+    cut: int
+    left_out: Counter[str]
+
+    def describe(self) -> str:
+        """One line for people."""
+        trained, tokens = sum(e.trained for e in self.examples), sum(len(e.token_ids) for e in self.examples)
+        parts = [f"{len(self.examples)} trajectories, {trained} of {tokens} tokens trained"]
+        parts += [f"{self.cut} cut at a turn"] if self.cut else []
+        parts += [f"{count} left out: {reason}" for reason, count in sorted(self.left_out.items())]
+        return "; ".join(parts)
+
+
+def make_examples(
+    trajectories: Iterable[Trajectory],
+    template: ChatTemplate,
+    loss_mask: LossMask,
+    *,
+    sampled_only: bool,
+    max_tokens: int,
+    too_long: TooLong = "drop",
+    only_correct: bool = True,
+) -> Examples:
+    """Choose, fit and mask trajectories.
+
+    Args:
+        trajectories: Judged, if only the correct ones shall count.
+        template: Of the model that will be trained.
+        loss_mask: What is trained of each.
+        sampled_only: As in ``check_invariants``.
+        max_tokens: Length that a sequence must not exceed.
+        too_long: What becomes of a longer one: left out, or cut after the last turn of the model that fits.
+        only_correct: Leave out those whose answer was not found correct.
+
+    Raises:
+        TrajectoryFileError: Token ids of another tokenizer, or segments in an impossible order.
+        LossMaskError: The mask breaks an invariant.
+    """
+    examples: list[Example] = []
+    left_out: Counter[str] = Counter()
+    cut = 0
+    for trajectory in trajectories:
+        if trajectory.excluded:
+            left_out["ended by a fault of the machinery"] += 1
+            continue
+        if only_correct and not trajectory.correct:
+            left_out["not found correct"] += 1
+            continue
+        whole = replace(trajectory, segments=segments_for(trajectory, template))
+        fitted = fit(whole, max_tokens, too_long)
+        if fitted is None:
+            left_out[f"longer than {max_tokens} tokens"] += 1
+            continue
+        ranges = loss_mask(fitted)
+        check_invariants(fitted, ranges, sampled_only=sampled_only)
+        if not ranges:
+            left_out["nothing in them is trained"] += 1
+            continue
+        examples.append(Example(tuple(fitted.token_ids), tuple(ranges)))
+        cut += fitted is not whole
+    return Examples(examples, cut, left_out)
+
+
+def segments_for(trajectory: Trajectory, template: ChatTemplate) -> tuple[Segment, ...]:
+    """The recorded segments, or rendered ones if the record has text alone.
+
+    Raises:
+        TrajectoryFileError: As ``make_examples``.
+    """
+    segments = trajectory.segments
+    if not any(segment.token_ids for segment in segments):
+        return render(trajectory.question.text, turns_of(segments), template)
+    if not segments or segments[0].kind is not SegmentKind.PROMPT:
+        raise TrajectoryFileError("a trajectory does not begin with its prompt", where=trajectory.question.key)
+    for segment in segments:
+        if not template.made(segment):
+            raise TrajectoryFileError(
+                f"a trajectory's {segment.kind} is not what this model's tokenizer and chat template make of it",
+                where=f"{trajectory.question.key}, {segment.text[:60]!r}",
+                fix="train the model that the file was made for, or make the trajectories with this one's tokenizer",
+            )
+    return segments
+
+
+def fit(trajectory: Trajectory, max_tokens: int, too_long: TooLong) -> Trajectory | None:
+    """The trajectory itself if it is short enough; else cut after a turn of the model, or None if that cannot be."""
+    lengths = [len(segment.token_ids) for segment in trajectory.segments]
+    if sum(lengths) <= max_tokens:
+        return trajectory
+    if too_long == "drop":
+        return None
+    whole_turns = [
+        end
+        for end, segment in enumerate(trajectory.segments, 1)
+        if segment.kind is SegmentKind.ACTION and sum(lengths[:end]) <= max_tokens
+    ]
+    return replace(trajectory, segments=trajectory.segments[: whole_turns[-1]]) if whole_turns else None

@@ -1,0 +1,65 @@
+"""Worker processes that have loaded task packs."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
+
+from r1ci_plugins.errors import TaskError
+from r1ci_plugins.plugins.registry import load_packs, load_plugins
+from r1ci_plugins.tasks.task import TaskPack
+
+_packs: Mapping[str, TaskPack] = {}
+
+
+def default_jobs() -> int:
+    """One process per core that this process may use; at most 16, for a pack's process may need 300 MB."""
+    return min(len(os.sched_getaffinity(0)), 16)
+
+
+@contextmanager
+def pack_processes(jobs: int, packs: Collection[str], plugins: Sequence[str] = ()) -> Iterator[ProcessPoolExecutor]:
+    """Processes in which ``loaded_pack`` gives the named packs. They start with the first order, so none is in vain.
+
+    Args:
+        jobs: How many.
+        packs: Names of task packs, installed ones or those of ``plugins``.
+        plugins: Names of plugins.
+
+    Raises:
+        TaskError: A process died, or could not load the packs.
+    """
+    # Spawned, not forked: this process may have threads of torch or of a tokenizer.
+    context = multiprocessing.get_context("spawn")
+    others = multiprocessing.active_children()
+    pool = ProcessPoolExecutor(jobs, context, initializer=_load, initargs=(packs, plugins))
+    try:
+        yield pool
+    except BaseException as error:
+        pool.shutdown(wait=False, cancel_futures=True)
+        for child in multiprocessing.active_children():
+            if child not in others:
+                child.terminate()  # what it is making may take minutes, and nobody waits for it any more
+        if isinstance(error, BrokenProcessPool):
+            raise TaskError(
+                "a process that generates questions died, or could not load the task packs",
+                fix="its output is above; if it is the memory, use fewer processes",
+            ) from error
+        raise
+    pool.shutdown()
+
+
+def loaded_pack(name: str) -> TaskPack:
+    """A pack of this worker process."""
+    return _packs[name]
+
+
+def _load(packs: Collection[str], plugins: Sequence[str]) -> None:
+    global _packs
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's business, which ends its processes
+    _packs = load_packs(packs, plugins=load_plugins(plugins) if plugins else None)

@@ -1,0 +1,103 @@
+"""Our data set behind OpenRLHF's SFT interface, on its real classes."""
+
+from __future__ import annotations
+
+import importlib.util
+from types import ModuleType, SimpleNamespace
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from r1ci_plugins.trainers.openrlhf import cpu_backend, sft_dataset
+from r1ci_plugins.trainers.openrlhf.sft_dataset import ExampleTable, TrajectoryDataset
+from r1ci_plugins.training.supervised import Example
+
+pytestmark = [
+    pytest.mark.stack,
+    pytest.mark.skipif(
+        not all(importlib.util.find_spec(name) for name in ("torch", "openrlhf", "deepspeed")),
+        reason="needs the trainer's stack: run `make setup`",
+    ),
+]
+PADDING = 99
+EXAMPLES = [
+    Example((11, 12, 13, 14, 15, 16), ((2, 4), (5, 6))),
+    Example((21, 22, 23), ((1, 3),)),
+    Example((31, 32, 33, 34), ((3, 4),)),
+]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def backend():
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("R1CI_CPU_BACKEND", "1")
+        cpu_backend.install_if_no_cuda()
+        yield
+
+
+def dataset(examples=EXAMPLES):
+    return TrajectoryDataset(ExampleTable(examples), SimpleNamespace(pad_token_id=PADDING), 100, None, multiturn=False)
+
+
+def test_one_example():
+    token_ids, attention_mask, loss_mask = dataset()[0]
+    assert token_ids.tolist() == [[11, 12, 13, 14, 15, 16]]
+    assert attention_mask.tolist() == [[1] * 6]
+    assert loss_mask.tolist() == [[0, 1, 1, 0, 1, 0]]  # position t predicts token t + 1
+
+
+def test_a_batch_is_padded_on_the_right():
+    made = dataset()
+    token_ids, attention_mask, loss_mask = made.collate_fn([made[i] for i in range(len(made))])
+    assert token_ids.tolist()[1] == [21, 22, 23, PADDING, PADDING, PADDING]
+    assert attention_mask.tolist()[1] == [1, 1, 1, 0, 0, 0]
+    assert loss_mask.tolist()[1] == [1, 1, 0, 0, 0, 0]
+    assert token_ids.shape == attention_mask.shape == loss_mask.shape == (3, 6)
+
+
+@settings(deadline=None)
+@given(st.lists(st.integers(2, 9), min_size=1, max_size=5), st.data())
+def test_a_packed_batch_trains_the_same_tokens(lengths, data):
+    """Upstream's packing, with the pure-torch functions that transformers has in place of flash-attn's."""
+    from openrlhf.models import ring_attn_utils
+    from transformers import modeling_flash_attention_utils as pure
+
+    examples = []
+    for row, length in enumerate(lengths):
+        start = data.draw(st.integers(1, length - 1))
+        ranges = ((start, data.draw(st.integers(start + 1, length))),)
+        examples.append(Example(tuple(10 * row + i for i in range(length)), ranges))
+    made = dataset(examples)
+    token_ids, attention_mask, loss_mask = made.collate_fn([made[i] for i in range(len(made))])
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(ring_attn_utils, "unpad_input", lambda x, mask: pure._unpad_input(x, mask))
+        patch.setattr(ring_attn_utils, "index_first_axis", lambda x, indices: x[indices])
+        patch.setattr(ring_attn_utils, "rearrange", lambda x, pattern: x.flatten(0, 1))
+        patch.setattr(ring_attn_utils, "pad_input", pure._pad_input)
+        packed, positions, labels, _, indices = ring_attn_utils.unpad_and_slice_tensor(token_ids, attention_mask, None)
+        back = ring_attn_utils.gather_and_pad_tensor(labels, None, 0, indices, *token_ids.shape)
+    assert packed.tolist() == [[token for example in examples for token in example.token_ids]]
+    assert positions.tolist() == [[i for length in lengths for i in range(length)]]
+    # What the trainer takes the log-probs of, and keeps by the mask: labels of trained positions, last column dropped.
+    trained = back[:, :-1][loss_mask[:, :-1].bool()].tolist()
+    assert trained == [e.token_ids[i] for e in examples for start, end in e.ranges for i in range(start, end)]
+
+
+def test_the_seams_are_where_upstream_has_them():
+    import openrlhf.datasets
+    import openrlhf.datasets.utils
+    import openrlhf.trainer.sft_trainer as trainer
+
+    modules = {}
+    for module in (openrlhf.datasets, openrlhf.datasets.utils, trainer):  # copies: other tests want the originals
+        modules[module.__name__] = ModuleType(module.__name__)
+        vars(modules[module.__name__]).update(vars(module))
+    sft_dataset._datasets(modules["openrlhf.datasets"])
+    assert modules["openrlhf.datasets"].SFTDataset is TrajectoryDataset
+    assert hasattr(trainer.SFTTrainer, "save_logs_and_checkpoints") and hasattr(trainer, "SFTLoss")
+    assert hasattr(openrlhf.datasets.utils, "blending_datasets")
+
+
+def test_max_samples_takes_the_first():
+    assert ExampleTable(EXAMPLES).select(range(2)).examples == EXAMPLES[:2]

@@ -1,0 +1,421 @@
+"""Each seam on OpenRLHF's real classes: that it is where we patch it, and what comes out of it."""
+
+from __future__ import annotations
+
+import dataclasses
+import importlib
+import importlib.util
+import json
+import math
+import os
+import subprocess
+import sys
+from types import SimpleNamespace
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from r1ci_plugins.errors import InfrastructureFault, TrajectoryFileError
+from r1ci_plugins.protocol.segments import Segment, SegmentKind
+from r1ci_plugins.rollout.metrics import Outcome
+from r1ci_plugins.rollout.run_folder import RunFolder, read_lines
+from r1ci_plugins.rollout.trajectory import StopReason, Trajectory
+from r1ci_plugins.rollout.trajectory_file import read_trajectories
+from r1ci_plugins.tasks.task import Question
+from r1ci_plugins.trainers.openrlhf import cpu_backend, process_setup, trainer_seams
+from r1ci_plugins.training.loss_mask import masked, rollout_log_probs, unmasked
+
+pytestmark = [
+    pytest.mark.stack,
+    pytest.mark.skipif(
+        not all(importlib.util.find_spec(name) for name in ("torch", "openrlhf", "vllm", "deepspeed", "ray")),
+        reason="needs the trainer's stack: run `make setup`",
+    ),
+]
+SEAMS = {
+    "openrlhf.trainer.ppo_utils.samples_generator": (
+        "SamplesGenerator._process_response_into_experience",
+        "SamplesGenerator.generate_samples",
+        "SamplesGenerator.generate_eval_samples",
+    ),
+    "openrlhf.trainer.ppo_utils.experience_maker": (
+        "RemoteExperienceMaker.make_experience_batch",
+        "apply_length_penalties",
+        "masked_mean",
+    ),
+    "openrlhf.trainer.ppo_trainer": (
+        "PPOTrainer.__ray_metadata__.modified_class._compute_rollout_stats",
+        "PPOTrainer.__ray_metadata__.modified_class.restore_best_checkpoint_state",
+        "PPOTrainer.__ray_metadata__.modified_class.save_logs_and_checkpoints",
+        "compute_eval_metrics",
+    ),
+    "openrlhf.trainer.ppo_trainer_async": (
+        "TrainingActor.__ray_metadata__.modified_class._compute_rollout_stats",
+        "TrainingActor.__ray_metadata__.modified_class.restore_best_checkpoint_state",
+        "TrainingActor.__ray_metadata__.modified_class.save_logs_and_checkpoints",
+        "compute_eval_metrics",
+    ),
+    "openrlhf.models.loss": ("masked_mean",),
+    "openrlhf.trainer.ray.ppo_actor": ("masked_mean", "get_loss_batch_info"),
+    "openrlhf.utils.loss_utils": ("_optimizer_step_loss_norm",),
+}
+GROUPED = ("group_norm", "rloo", "reinforce_baseline", "dr_grpo", "flash_reinforce")
+
+
+@pytest.fixture(scope="module")
+def upstream():
+    """OpenRLHF's modules by name."""
+    return {name: importlib.import_module(name) for name in SEAMS}
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    """A run's folder, and a recorder that starts anew."""
+    recipe = {"output_dir": str(tmp_path), "model": "none", "tasks": {"train": [{"tasks": ["demo/a"], "count": 1}]}}
+    (tmp_path / "recipe.yaml").write_text(json.dumps(recipe))
+    monkeypatch.setenv("R1CI_RUN", str(tmp_path))
+    monkeypatch.setattr(trainer_seams, "_recorder", None)
+    return tmp_path
+
+
+def trajectory(*, correct=True, fault="", index=0) -> Trajectory:
+    segments = (
+        Segment(SegmentKind.PROMPT, (1, 2, 3), "prompt"),
+        Segment(SegmentKind.ACTION, (4, 5), "code", (-0.4, -0.5)),
+        Segment(SegmentKind.SEPARATOR, (6,), "\n"),
+        Segment(SegmentKind.CODE_OUTPUT, (7, 8), "42"),
+        Segment(SegmentKind.SEPARATOR, (9,), "\n"),
+        Segment(SegmentKind.ACTION, (10, 11, 12), "<<<42>>>", (-1.0, -1.1, -1.2)),
+    )
+    question = Question("?", "42", task="demo/a", split="rl", index=index)
+    terms = {"correctness": float(correct), "format": 0.25}
+    return Trajectory(
+        question, segments, (), StopReason.ANSWERED, "42", float(correct), reward_terms=terms, fault=fault
+    )
+
+
+def experience(upstream, one: Trajectory, mask=masked, log_probs=True):
+    """What the real generator makes of a trajectory that arrives from a rollout worker."""
+    from r1ci_plugins.trainers.openrlhf.agent_executor import response
+
+    generator = upstream["openrlhf.trainer.ppo_utils.samples_generator"].SamplesGenerator
+    answer = response("p", one, [] if one.excluded else mask(one), log_probs=log_probs)
+    return generator._process_response_into_experience(object.__new__(generator), answer, max_len=64)
+
+
+@pytest.mark.parametrize("module", SEAMS)
+def test_every_seam_is_in_place(upstream, module):
+    """Fails when upstream moves or renames something that we replace."""
+    for path in SEAMS[module]:
+        found = upstream[module]
+        for name in path.split("."):
+            found = getattr(found, name)
+        assert found.__module__ == trainer_seams.__name__, path
+
+
+@pytest.mark.parametrize("name", ["ppo_trainer.PPOTrainer", "ppo_trainer_async.TrainingActor"])
+def test_a_fresh_ray_worker_gets_our_functions(upstream, tmp_path, name):
+    import ray.cloudpickle
+
+    module, actor = name.split(".")
+    remote_class = getattr(upstream[f"openrlhf.trainer.{module}"], actor).__ray_metadata__.modified_class
+    (tmp_path / "actor").write_bytes(ray.cloudpickle.dumps(remote_class))
+    code = (
+        "import pickle, sys\n"
+        f"from {process_setup.__name__} import install\n"
+        "install()\n"
+        "actor = pickle.load(open(sys.argv[1], 'rb'))\n"
+        f"from {trainer_seams.__name__} import _upstream\n"
+        "for name in ('_compute_rollout_stats', 'restore_best_checkpoint_state', 'save_logs_and_checkpoints'):\n"
+        "    print(name, getattr(actor, name).__module__, _upstream[name].__module__)\n"
+    )
+    decided = {} if cpu_backend.cuda_available() else {**cpu_backend.environment(), cpu_backend.VARIABLE: "1"}
+    shown = subprocess.run(
+        [sys.executable, "-c", code, tmp_path / "actor"],
+        env={**os.environ, **decided},
+        capture_output=True,
+        text=True,
+    )
+    assert shown.returncode == 0, shown.stderr
+    lines = [line.split() for line in shown.stdout.splitlines() if "checkpoint" in line or "stats" in line]
+    assert len(lines) == 3
+    for _, ours, theirs in lines:
+        assert ours == trainer_seams.__name__ and theirs.startswith("openrlhf.trainer.ppo_trainer")
+
+
+# -- from rollout to training sample ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("mask", [masked, unmasked])
+def test_mask_and_log_probs_reach_the_trainer_one_column_to_the_left(upstream, folder, mask):
+    one = trajectory()
+    sample = experience(upstream, one, mask)
+    trained = {position for start, end in mask(one) for position in range(start, end)}
+    length = len(one.token_ids)
+    assert sample.sequences.tolist() == [one.token_ids]
+    assert sample.action_mask.tolist() == [[int(i in trained) for i in range(1, length)]]
+    assert sample.rollout_log_probs.tolist() == [pytest.approx(rollout_log_probs(one)[1:])]
+
+
+def test_the_ablation_trains_exactly_the_code_output_more(upstream, folder):
+    usual, ablation = (experience(upstream, trajectory(), mask).action_mask for mask in (masked, unmasked))
+    outputs = []
+    for segment in trajectory().segments:
+        outputs += [segment.kind is SegmentKind.CODE_OUTPUT] * len(segment.token_ids)
+    assert (ablation - usual).tolist() == [[int(output) for output in outputs[1:]]]
+    assert sum(outputs) == 2
+
+
+def test_the_trajectory_is_recorded_and_an_outcome_travels_on(upstream, folder):
+    trainer_seams.recorder().step = 5
+    sample = experience(upstream, trajectory(correct=False, index=3))
+    (recorded,) = read_trajectories(folder / "trajectories" / "train.jsonl.gz")
+    assert recorded.step == 5 and recorded.question.index == 3
+    assert trainer_seams.outcomes_of([sample]) == [Outcome(**Outcome.of(recorded).to_dict() | {"tool_errors": []})]
+    assert sample.rewards.tolist() == [0.25] and sample.scores.tolist() == [0.0]
+
+
+def test_an_excluded_sample_trains_nothing(upstream, folder):
+    sample = experience(upstream, trajectory(fault="the sandbox failed"))
+    assert not sample.action_mask.any() and trainer_seams.outcomes_of([sample])[0].excluded
+
+
+@pytest.mark.parametrize("first", [True, False])
+def test_a_sample_without_any_action_fits_beside_one_with_log_probs(upstream, folder, first):
+    """OpenRLHF drops the log-probs of a micro-batch whose first sample has none, and fails where a later one does."""
+    from openrlhf.trainer.ppo_utils.experience import Experience
+
+    whole = trajectory()
+    cut = Trajectory(whole.question, whole.segments[:1], (), StopReason.DEADLINE, score=0.0)
+    samples = [experience(upstream, one) for one in ((cut, whole) if first else (whole, cut))]
+    merged = Experience.concat_experiences(samples, 0)
+    assert merged.rollout_log_probs.shape == merged.action_mask.shape == (2, len(whole.token_ids) - 1)
+    assert experience(upstream, cut, log_probs=False).rollout_log_probs is None
+
+
+def test_a_foreign_label_is_an_error():
+    with pytest.raises(TrajectoryFileError, match="carries no outcome"):
+        trainer_seams.outcomes_of([SimpleNamespace(labels=["42"])])
+
+
+# -- excluded samples and baselines -----------------------------------------------------------------------------------
+
+
+def outcome(excluded=False, correct=False, reward=0.0, index=0) -> Outcome:
+    return Outcome(
+        "demo/a", f"demo/a/{index}", correct, reward, {}, "answered", excluded, (), 0, (), (), (), 0, 3, 0.1
+    )  # fmt: skip
+
+
+def arguments(estimator, size, **reward):
+    return SimpleNamespace(
+        algo=SimpleNamespace(advantage=SimpleNamespace(estimator=estimator, gamma=1.0, no_std_norm=True)),
+        rollout=SimpleNamespace(n_samples_per_prompt=size, micro_batch_size=3),
+        reward=SimpleNamespace(clip_range=None, **reward),
+        train=SimpleNamespace(dynamic_batch_enable=False),
+    )
+
+
+def advantages(upstream, rewards, excluded, estimator, size, truncated=None, **reward):
+    """One number per sample: its advantage, from the real experience maker; 0 where nothing is trained."""
+    import torch
+    from openrlhf.trainer.ppo_utils.experience import Experience
+
+    maker_class = upstream["openrlhf.trainer.ppo_utils.experience_maker"].RemoteExperienceMaker
+    maker = object.__new__(maker_class)
+    maker.args = arguments(estimator, size, **reward)
+    maker.strategy, maker.advantage_estimator = SimpleNamespace(args=maker.args), estimator
+    maker.kl_ctl, maker.tokenizer = SimpleNamespace(value=0.0), SimpleNamespace(pad_token_id=0)
+    samples = []
+    for i, value in enumerate(rewards):
+        mask = [0, 1, 1, 0, 1]
+        samples.append(
+            Experience(
+                sequences=torch.ones(1, 6, dtype=torch.long),
+                action_mask=torch.tensor([[0] * 5 if excluded[i] else mask]),
+                rewards=torch.tensor([0.0 if excluded[i] else value]),
+                response_length=torch.tensor([4]),
+                truncated=torch.tensor([bool(truncated and truncated[i])]),
+                labels=[json.dumps(outcome(excluded[i]).to_dict())],
+                info={"reward": torch.tensor([0.0 if excluded[i] else value])},
+            )
+        )
+    batches = maker.split_rollout_samples(samples)
+    for batch in batches:
+        batch.kl = torch.zeros_like(batch.action_mask, dtype=torch.float32)
+    found = {}
+    for batch in maker.compute_advantages_and_returns(batches):
+        trained = batch.advantages * batch.action_mask
+        for row, index in enumerate(batch.index):
+            values = set(trained[row][batch.action_mask[row].bool()].tolist())
+            assert len(values) <= 1  # gamma 1: every trained token has the sample's advantage
+            assert not trained[row][~batch.action_mask[row].bool()].any()
+            found[index] = values.pop() if values else 0.0
+    return [found[i] for i in range(len(rewards))]
+
+
+@st.composite
+def groups(draw):
+    size = draw(st.integers(2, 5))
+    count = size * draw(st.integers(1, 3))
+    rewards = draw(st.lists(st.sampled_from([-0.5, 0.0, 0.25, 1.0]), min_size=count, max_size=count))
+    excluded = draw(st.lists(st.booleans(), min_size=count, max_size=count).filter(lambda flags: not all(flags)))
+    return size, rewards, excluded
+
+
+@settings(deadline=None, max_examples=40)
+@given(groups(), st.sampled_from(GROUPED))
+def test_baselines_are_means_over_the_samples_that_count(upstream, batch, estimator):
+    size, rewards, excluded = batch
+    found = advantages(upstream, rewards, excluded, estimator, size)
+    everything = [r for r, out in zip(rewards, excluded, strict=True) if not out]
+    expected = []
+    for start in range(0, len(rewards), size):
+        group = range(start, start + size)
+        known = [rewards[i] for i in group if not excluded[i]]
+        mean = sum(known) / len(known) if known else 0.0
+        deviation = math.sqrt(sum((r - mean) ** 2 for r in known) / (size - 1))
+        for i in group:
+            off = rewards[i] - mean
+            expected.append(
+                0.0 if excluded[i]
+                else off / (deviation + 1e-9) if estimator == "group_norm"
+                else off * size / (size - 1) if estimator == "rloo"
+                else rewards[i] - sum(everything) / len(everything) if estimator == "flash_reinforce"
+                else off
+            )  # fmt: skip
+    # reinforce_baseline also centres over all trained tokens: by 0, as each group already is.
+    assert found == pytest.approx(expected, abs=1e-4)
+
+
+def test_a_length_penalty_counts_in_the_baseline(upstream):
+    found = advantages(
+        upstream, [1.0, 0.0, 9.0, 0.0], [False, False, True, False], "dr_grpo", 4,
+        truncated=[False, True, True, False], stop_properly_penalty_coef=-0.5,
+    )  # fmt: skip
+    mean = (1.0 - 0.5 + 0.0) / 3
+    assert found == pytest.approx([1.0 - mean, -0.5 - mean, 0.0, -mean])
+
+
+def test_only_a_lasting_outage_ends_the_run(upstream, folder, monkeypatch):
+    maker = upstream["openrlhf.trainer.ppo_utils.experience_maker"].RemoteExperienceMaker
+    monkeypatch.setitem(trainer_seams._upstream, "make_experience_batch", lambda self, samples: [])
+    make = object.__new__(maker).make_experience_batch
+    dead = [experience(upstream, trajectory(fault="down")) for _ in range(2)]
+    alive = [experience(upstream, trajectory(fault="down")), experience(upstream, trajectory())]
+    for batch in (dead, dead, alive, dead, dead):
+        assert make(batch) == []
+    with pytest.raises(InfrastructureFault, match="3 batches in a row") as caught:
+        make(dead)
+    assert "r1ci doctor" in str(caught.value)
+
+
+def test_the_advantage_of_each_trajectory_is_kept(upstream, folder, monkeypatch):
+    import torch
+
+    maker = upstream["openrlhf.trainer.ppo_utils.experience_maker"].RemoteExperienceMaker
+    said = [trajectory(), dataclasses.replace(trajectory(), step=4), trajectory(fault="down")]
+    made = SimpleNamespace(
+        action_mask=torch.tensor([[0, 1, 1], [1, 1, 0], [0, 0, 0]]),
+        advantages=torch.tensor([[9.0, 0.5, 0.5], [-1.0, -0.5, 9.0], [9.0, 9.0, 9.0]]),
+        labels=[json.dumps(Outcome.of(one).to_dict()) for one in said],
+    )
+    monkeypatch.setitem(trainer_seams._upstream, "make_experience_batch", lambda self, samples: [made])
+    assert object.__new__(maker).make_experience_batch([experience(upstream, trajectory())]) == [made]
+    lines = list(read_lines(RunFolder(folder).advantages))
+    assert [line["trajectory"] for line in lines] == [one.fingerprint for one in said[:2]]
+    assert lines[0]["advantage"] == 0.5 and "lowest" not in lines[0]
+    assert (lines[1]["advantage"], lines[1]["lowest"], lines[1]["highest"]) == (-0.75, -1.0, -0.5)
+
+
+# -- empty masks ------------------------------------------------------------------------------------------------------
+
+masks = st.lists(st.lists(st.integers(0, 1), min_size=3, max_size=3), min_size=1, max_size=4)
+
+
+@settings(deadline=None)
+@given(masks, st.sampled_from([None, 0, -1]))
+def test_masked_mean_is_upstreams_and_0_where_the_mask_is_empty(upstream, rows, dim):
+    import torch
+
+    mask = torch.tensor(rows)
+    tensor = torch.arange(1.0, mask.numel() + 1).reshape(mask.shape)
+    ours = upstream["openrlhf.models.loss"].masked_mean(tensor, mask, dim)
+    theirs = trainer_seams._upstream["masked_mean"](tensor, mask, dim)
+    assert torch.equal(ours, theirs.nan_to_num(0.0))
+    assert torch.equal(upstream["openrlhf.models.loss"].masked_mean(tensor, None), tensor.mean())
+
+
+@pytest.mark.parametrize("token_level", [True, False])
+@pytest.mark.parametrize("rows", [[[0, 0, 0]], [[1, 1, 0]], [[0, 0, 0], [1, 0, 0]]])
+def test_the_loss_of_a_step_without_trained_tokens_is_0(upstream, rows, token_level):
+    import torch
+
+    mask, gas = torch.tensor(rows), 4
+    loss_utils, aggregate = upstream["openrlhf.utils.loss_utils"], upstream["openrlhf.models.loss"].aggregate_loss
+    loss = torch.ones(mask.shape, requires_grad=True)
+    windows = {
+        "window": loss_utils._optimizer_step_loss_norm([mask] * gas, None, 1, gas),
+        "dynamic": loss_utils.get_loss_batch_info(SimpleNamespace(), mask),
+    }
+    for norms in windows.values():
+        value = aggregate(loss, mask, token_level, **norms)
+        assert value.item() == pytest.approx(float(mask.any()))
+        (gradient,) = torch.autograd.grad(value, loss)
+        assert torch.isfinite(gradient).all()
+
+
+# -- evaluation and files ---------------------------------------------------------------------------------------------
+
+
+def evaluate(upstream, outcomes, per_question):
+    import torch
+    from openrlhf.trainer.ppo_utils.experience import Experience
+
+    samples = [
+        Experience(
+            prompts=[f"p{i // per_question}"],
+            labels=[json.dumps(one.to_dict())],
+            rewards=torch.tensor([one.reward]),
+            scores=torch.tensor([float(one.correct)]),
+            response_length=torch.tensor([3]),
+            truncated=torch.tensor([False]),
+        )
+        for i, one in enumerate(outcomes)
+    ]
+    loader = [(["demo/a"], [f"p{i}"], ["l"], [None]) for i in range(len(outcomes) // per_question)]
+    return upstream["openrlhf.trainer.ppo_trainer"].compute_eval_metrics(loader, samples, per_question)
+
+
+def test_evaluation_reports_accuracy_and_not_reward(upstream, folder, capsys):
+    trainer_seams.recorder().step = 4
+    logs = evaluate(upstream, [outcome(correct=i == 0, reward=0.7, index=i) for i in range(4)], 1)
+    assert logs["eval_demo/a_pass1"] == logs["eval_accuracy"] == logs["eval_task/demo/a/accuracy"] == 0.25
+    assert logs["eval_reward"] == pytest.approx(0.7)
+    (line,) = [json.loads(line) for line in (folder / "evaluations.jsonl").read_text().splitlines()]
+    assert (line["step"], line["accuracy"], line["questions"], len(line["outcomes"])) == (4, 0.25, 4, 4)
+    assert line["standard_error"] == pytest.approx(0.25)
+    assert "after step 4: accuracy 25.0% +- 25.0%" in capsys.readouterr().out
+
+
+def test_an_excluded_sample_is_neither_right_nor_wrong(upstream, folder):
+    outcomes = [
+        outcome(correct=True, index=0),
+        outcome(excluded=True, index=0),  # the question's other sample decides
+        outcome(excluded=True, index=1),
+        outcome(excluded=True, index=1),  # nothing is known of this question
+        outcome(correct=True, index=2),
+        outcome(correct=False, index=2),
+    ]
+    logs = evaluate(upstream, outcomes, 2)
+    assert logs["eval_demo/a_pass1"] == pytest.approx(0.75) and logs["eval_demo/a_pass2"] == pytest.approx(1.0)
+    (line,) = [json.loads(line) for line in (folder / "evaluations.jsonl").read_text().splitlines()]
+    assert (line["accuracy"], line["questions"]) == (0.75, 2)
+
+
+def test_a_full_disk_does_not_end_the_run(upstream, folder, caplog):
+    (folder / "evaluations.jsonl").symlink_to("/dev/full")
+    logs = evaluate(upstream, [outcome(correct=True)], 1)
+    assert logs["eval_accuracy"] == 1.0
+    assert "cannot write" in caplog.text and "Training goes on" in caplog.text
