@@ -1,4 +1,4 @@
-"""The environment a policy acts in: protocol, interpreter, verifier and rewards, as a recipe names them."""
+"""The environment a policy acts in: protocol, code runner, verifier and rewards, as a recipe names them."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from r1ci_plugins.protocol.chat_template import ChatTemplate
 from r1ci_plugins.recipe.schema import Recipe
 from r1ci_plugins.rewards.judge import judge
 from r1ci_plugins.rollout.engine import Engine
-from r1ci_plugins.rollout.loop import Budget, Interpreter, run_episode
+from r1ci_plugins.rollout.loop import Budget, CodeRunner, run_episode
 from r1ci_plugins.rollout.trajectory import Trajectory
 from r1ci_plugins.tasks.task import Question
 from r1ci_plugins.workers.checkers import VerifierPool
@@ -22,13 +22,13 @@ class Environment:
 
     Attributes:
         parts: What the recipe names, built.
-        interpreter: Where programs run.
+        code_runner: Where programs run.
         verifier: What checks answers.
         budget: Caps of an episode; its ``max_total_tokens`` is the recipe's, or what the trainer's context leaves.
     """
 
     parts: Parts
-    interpreter: Interpreter
+    code_runner: CodeRunner
     verifier: VerifierPool
     budget: Budget
 
@@ -38,12 +38,12 @@ class Environment:
         Raises:
             SandboxUnavailable: It cannot start safely.
         """
-        await self.interpreter.sandbox.start()
+        await self.code_runner.sandbox.start()
 
     async def close(self) -> None:
         """Stop both."""
         await self.verifier.close()
-        await self.interpreter.sandbox.close()
+        await self.code_runner.sandbox.close()
 
     async def episode(
         self, question: Question, engine: Engine, template: ChatTemplate, max_total_tokens: int | None = None
@@ -65,7 +65,7 @@ class Environment:
             engine=engine,
             template=template,
             answer_format=self.parts.answer_format,
-            interpreter=self.interpreter,
+            code_runner=self.code_runner,
             budget=replace(self.budget, max_total_tokens=cap),
         )
         return await judge(trajectory, self.verifier, self.parts.reward_terms)
@@ -89,7 +89,7 @@ def make_environment(
     parts, protocol, section = assemble(recipe, plugins), recipe.protocol, recipe.verifier
     return Environment(
         parts,
-        Interpreter(parts.sandbox, recipe.sandbox.contract_limits(), recipe.sandbox.retries),
+        CodeRunner(parts.sandbox, recipe.sandbox.contract_limits(), recipe.sandbox.retries),
         VerifierPool(
             section.name,
             section.options,

@@ -69,7 +69,7 @@ class TrajectoryFileError(R1CIError):
     """A trajectory record is corrupt, of an unknown version, or cannot be written."""
 
 
-class EnvironmentProblem(R1CIError):
+class MachineProblem(R1CIError):
     """The machine lacks something a run needs: a package, a model folder, disk space, shared memory."""
 
 

@@ -18,7 +18,7 @@ from r1ci_plugins.errors import R1CIError, TrajectoryFileError
 from r1ci_plugins.protocol.answer_format import NaturalFormat
 from r1ci_plugins.protocol.chat_template import ChatTemplate
 from r1ci_plugins.rollout.engine import ScriptedEngine
-from r1ci_plugins.rollout.loop import Budget, Interpreter, run_episode
+from r1ci_plugins.rollout.loop import Budget, CodeRunner, run_episode
 from r1ci_plugins.rollout.trajectory_file import TrajectoryWriter
 from r1ci_plugins.sandbox.contract import ExecutionResult, ExecutionStatus
 from r1ci_plugins.tasks.task import Question
@@ -60,7 +60,7 @@ def trajectories(tokenizers):
             engine=ScriptedEngine(said, template.encode),
             template=template,
             answer_format=NaturalFormat(),
-            interpreter=Interpreter(Printer()),
+            code_runner=CodeRunner(Printer()),
             budget=Budget(),
         )
         made.append(replace(asyncio.run(episode), score=float(number != 8)))

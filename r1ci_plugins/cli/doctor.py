@@ -21,7 +21,7 @@ import typer
 from r1ci_plugins.errors import R1CIError
 
 if TYPE_CHECKING:
-    from r1ci_plugins.recipe.schema import Recipe, Sandbox
+    from r1ci_plugins.recipe.schema import Recipe, SandboxConfig
 
 OPENRLHF = "0.11.2"
 """The supported version: the bridge relies on names that upstream may change in any other."""
@@ -78,7 +78,7 @@ def run(check: Check) -> Finding:
 
 
 def _checks(file: Path | None, plugin_names: list[str]) -> Iterator[tuple[str, Check]]:
-    from r1ci_plugins.recipe.schema import Sandbox, load_recipe
+    from r1ci_plugins.recipe.schema import SandboxConfig, load_recipe
 
     yield "Python", python
     yield "OpenRLHF", openrlhf
@@ -88,7 +88,7 @@ def _checks(file: Path | None, plugin_names: list[str]) -> Iterator[tuple[str, C
     yield "task packs", packs
     yield "shared memory", shared_memory
     if file is None:
-        yield "sandbox", lambda: sandbox(Sandbox(), plugin_names)
+        yield "sandbox", lambda: sandbox(SandboxConfig(), plugin_names)
         return
     try:
         recipe = load_recipe(file)
@@ -195,7 +195,7 @@ def recipe_parts(recipe: Recipe, plugin_names: list[str]) -> Finding:
     return Finding("ok", "; ".join(line for line in lines if "using" not in line))
 
 
-def sandbox(section: Sandbox, plugin_names: list[str]) -> Finding:
+def sandbox(section: SandboxConfig, plugin_names: list[str]) -> Finding:
     """The sandbox starts (its canary proves that it isolates) and runs a program."""
     from r1ci_plugins.plugins.registry import load_plugins, make_sandbox
 

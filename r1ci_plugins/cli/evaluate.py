@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from r1ci_plugins.errors import EnvironmentProblem, RecipeError
+from r1ci_plugins.errors import MachineProblem, RecipeError
 from r1ci_plugins.rollout.run_folder import RunFolder, append_line, writing
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ def evaluate(
     from r1ci_plugins.questions.fitting import check_thinking, fitting_questions, load_template, room_for_prompt
     from r1ci_plugins.recipe import openrlhf_flags
     from r1ci_plugins.recipe.schema import dump, load_recipe
-    from r1ci_plugins.rollout.metrics import Outcome
+    from r1ci_plugins.rollout.metrics import OutcomeSummary
     from r1ci_plugins.rollout.trajectory_file import TrajectoryWriter, read_trajectories
 
     names = plugin or ["r1ci"]
@@ -93,12 +93,12 @@ def evaluate(
         typer.secho(f"stopped; the same command goes on from what is in {folder.path}", err=True)
         raise typer.Exit(130) from None
     if writer.lost:
-        raise EnvironmentProblem(
+        raise MachineProblem(
             f"{writer.lost} trajectories could not be written",
             where=str(file),
             fix="free some space and repeat the command; it goes on from those that were written",
         )
-    evaluation = Evaluation(f"of {recipe.model}", [Outcome.of(trajectory) for trajectory in [*already, *new]])
+    evaluation = Evaluation(f"of {recipe.model}", [OutcomeSummary.of(trajectory) for trajectory in [*already, *new]])
     with writing(folder.path):
         folder.evaluations.unlink(missing_ok=True)
         append_line(folder.evaluations, evaluation.to_line(0))

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from r1ci_plugins.errors import EnvironmentProblem, LossMaskError, RecipeError, TrajectoryFileError
+from r1ci_plugins.errors import LossMaskError, MachineProblem, RecipeError, TrajectoryFileError
 
 if TYPE_CHECKING:
     from r1ci_plugins.plugins.registry import Plugins
@@ -95,7 +95,7 @@ def show(
     try:
         html.write_text(page(about, rows, alarm), encoding="utf-8")
     except OSError as error:
-        raise EnvironmentProblem(f"the page cannot be written: {error}", where=str(html)) from error
+        raise MachineProblem(f"the page cannot be written: {error}", where=str(html)) from error
     typer.echo(f"{len(rows)} tokens in {html}")
 
 
@@ -172,7 +172,7 @@ def _settle(
 
     Raises:
         RecipeError: It is not known which tokenizer to use; or a name is unknown.
-        EnvironmentProblem, TemplateError: The tokenizer cannot be used.
+        MachineProblem, TemplateError: The tokenizer cannot be used.
     """
     from r1ci_plugins.plugins.registry import load_plugins
     from r1ci_plugins.questions.fitting import load_template

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from r1ci_plugins.errors import EnvironmentProblem
+from r1ci_plugins.errors import MachineProblem
 
 if TYPE_CHECKING:
     from r1ci_plugins.recipe.schema import Recipe
@@ -93,6 +93,6 @@ def check_recipe(recipe: Recipe, plugin_names: list[str], command: str) -> list[
     try:
         openrlhf_flags.check(plugins.trainer_arguments(recipe, command) | recipe.flags(), command)
         lines.append("trainer flags are OpenRLHF's")
-    except EnvironmentProblem as problem:
+    except MachineProblem as problem:
         lines.append(f"trainer flags not checked: {problem.what}")
     return lines

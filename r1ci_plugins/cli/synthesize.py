@@ -77,7 +77,7 @@ def synthesize(
         teacher,
         template,
         parts.answer_format,
-        environment.interpreter,
+        environment.code_runner,
         budget,
         environment.verifier,
     )
@@ -224,13 +224,13 @@ async def _run(
             progress.update(whole, advance=int(done), detail=f"{sum(kept.values())} trajectories")
 
         try:
-            await maker.interpreter.sandbox.start()
+            await maker.code_runner.sandbox.start()
             await maker.teacher.start()
             return await produce(questions, maker, choice, files, show)
         finally:
             await maker.teacher.close()
             await maker.verifier.close()
-            await maker.interpreter.sandbox.close()
+            await maker.code_runner.sandbox.close()
 
 
 def _notes(recipe: Recipe, statistics: Sequence[Statistics]) -> list[str]:

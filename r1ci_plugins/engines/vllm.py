@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from r1ci_plugins.errors import EnvironmentProblem
+from r1ci_plugins.errors import MachineProblem
 from r1ci_plugins.rollout.engine import Ended, Generation
 from r1ci_plugins.trainers.openrlhf import cpu_backend
 
@@ -39,7 +39,7 @@ class LocalVLLM:
         """Load the model.
 
         Raises:
-            EnvironmentProblem: vLLM is not installed, or cannot load it.
+            MachineProblem: vLLM is not installed, or cannot load it.
         """
         on_cpu = not cpu_backend.cuda_available()
         if on_cpu:
@@ -47,7 +47,7 @@ class LocalVLLM:
         try:
             from vllm import AsyncEngineArgs, AsyncLLMEngine
         except ImportError as error:
-            raise EnvironmentProblem(
+            raise MachineProblem(
                 f"a local model runs in vLLM, which cannot be imported: {error}",
                 fix="pip install 'r1ci-plugins[gpu]'; without a GPU, `make setup` in a clone of r1ci-plugins",
             ) from error
@@ -64,7 +64,7 @@ class LocalVLLM:
                 )
             )
         except Exception as error:  # vLLM raises many types, and its engine dies in another process
-            raise EnvironmentProblem(
+            raise MachineProblem(
                 f"vLLM cannot load the model: {type(error).__name__}: {error}",
                 where=f"model {self.model!r}",
                 fix="its own messages are above; a smaller context or gpu_memory_utilization may help",
@@ -82,7 +82,7 @@ class LocalVLLM:
         """Sample; cancelling this coroutine aborts the request.
 
         Raises:
-            EnvironmentProblem: vLLM refuses or has died.
+            MachineProblem: vLLM refuses or has died.
         """
         from vllm import SamplingParams
 
@@ -100,7 +100,7 @@ class LocalVLLM:
         try:
             output = [request.outputs[0] async for request in outputs][-1]  # each holds all tokens so far
         except Exception as error:  # vLLM raises many types
-            raise EnvironmentProblem(
+            raise MachineProblem(
                 f"vLLM failed: {type(error).__name__}: {error}",
                 where=f"model {self.model!r}",
                 fix="its own messages are above; what was finished is kept, the same command goes on from there",

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from r1ci_plugins.evaluation.statistics import Estimate, accuracy_by_question, estimate
-from r1ci_plugins.rollout.metrics import Outcome
+from r1ci_plugins.rollout.metrics import OutcomeSummary
 
 
 @dataclass(frozen=True)
@@ -21,7 +21,7 @@ class Evaluation:
     """
 
     label: str
-    outcomes: Sequence[Outcome]
+    outcomes: Sequence[OutcomeSummary]
 
     @property
     def accuracy(self) -> Estimate:
@@ -42,7 +42,7 @@ class Evaluation:
     @classmethod
     def from_line(cls, label: str, line: Mapping[str, Any]) -> Evaluation:
         """Read it back."""
-        return cls(label, [Outcome(**values) for values in line["outcomes"]])
+        return cls(label, [OutcomeSummary(**values) for values in line["outcomes"]])
 
     def __str__(self) -> str:
         """For the terminal."""

@@ -7,7 +7,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from r1ci_plugins.rollout.metrics import Outcome
+from r1ci_plugins.rollout.metrics import OutcomeSummary
 
 
 @dataclass(frozen=True)
@@ -19,12 +19,12 @@ class Estimate:
     count: int
 
 
-def accuracy_by_question(outcomes: Iterable[Outcome]) -> dict[str, float]:
+def accuracy_by_question(outcomes: Iterable[OutcomeSummary]) -> dict[str, float]:
     """Mean correctness per question key, excluded trajectories left out."""
     return by_question(outcomes, lambda outcome: float(outcome.correct))
 
 
-def by_question(outcomes: Iterable[Outcome], value: Callable[[Outcome], float]) -> dict[str, float]:
+def by_question(outcomes: Iterable[OutcomeSummary], value: Callable[[OutcomeSummary], float]) -> dict[str, float]:
     """Mean of any value per question key, excluded trajectories left out."""
     found: dict[str, list[float]] = defaultdict(list)
     for outcome in outcomes:

@@ -385,13 +385,13 @@ class _Programs:
             SandboxUnavailable: There is no sandbox on this machine.
         """
         from r1ci_plugins.plugins.registry import load_plugins, make_sandbox
-        from r1ci_plugins.recipe.schema import Sandbox
+        from r1ci_plugins.recipe.schema import SandboxConfig
         from r1ci_plugins.sandbox.contract import Limits
 
         if self._unavailable:
             raise self._unavailable
         if self._sandbox is None:
-            sandbox = make_sandbox(Sandbox(concurrency=1), load_plugins(["r1ci"]))
+            sandbox = make_sandbox(SandboxConfig(concurrency=1), load_plugins(["r1ci"]))
             try:
                 self._runner.run(sandbox.start())
             except SandboxUnavailable as error:

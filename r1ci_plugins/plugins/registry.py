@@ -25,8 +25,7 @@ from r1ci_plugins.tasks.task import TaskPack
 
 if TYPE_CHECKING:
     from r1ci_plugins.protocol.answer_format import AnswerFormat
-    from r1ci_plugins.recipe.schema import Recipe
-    from r1ci_plugins.recipe.schema import Sandbox as SandboxSection
+    from r1ci_plugins.recipe.schema import Recipe, SandboxConfig
     from r1ci_plugins.rewards.terms import RewardTerm
     from r1ci_plugins.rewards.verifier import Verifier
     from r1ci_plugins.rollout.trajectory import Trajectory
@@ -210,7 +209,7 @@ def assemble(recipe: Recipe, plugins: Plugins) -> Parts:
     )
 
 
-def make_sandbox(section: SandboxSection, plugins: Plugins) -> Sandbox:
+def make_sandbox(section: SandboxConfig, plugins: Plugins) -> Sandbox:
     """Build the sandbox of a recipe's ``sandbox`` section; it is not started.
 
     Raises:

@@ -23,7 +23,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from r1ci_plugins.errors import EnvironmentProblem, TaskError
+from r1ci_plugins.errors import MachineProblem, TaskError
 from r1ci_plugins.questions.prompts import row, write_prompts
 from r1ci_plugins.questions.splits import normalised
 from r1ci_plugins.tasks.task import Question
@@ -60,7 +60,7 @@ def is_built(folder: Path, provenance: Provenance) -> bool:
     """Whether a folder holds exactly this data set.
 
     Raises:
-        EnvironmentProblem: It holds something else.
+        MachineProblem: It holds something else.
     """
     if not folder.exists() or (folder.is_dir() and not any(folder.iterdir())):
         return False
@@ -69,7 +69,7 @@ def is_built(folder: Path, provenance: Provenance) -> bool:
             return True
     except (OSError, UnicodeDecodeError):
         pass
-    raise EnvironmentProblem(
+    raise MachineProblem(
         f"{folder} holds something else, or a data set of another recipe or version",
         where="--out",
         fix="name another folder, or delete this one",
@@ -80,12 +80,12 @@ def require_datasets() -> None:
     """Check that the package ``datasets`` is there, before anything is generated.
 
     Raises:
-        EnvironmentProblem: It is not.
+        MachineProblem: It is not.
     """
     try:
         import datasets  # noqa: F401
     except ImportError as error:
-        raise EnvironmentProblem(
+        raise MachineProblem(
             f"data sets are written by the package datasets, which cannot be imported: {error}",
             fix="pip install 'r1ci-plugins[data]'",
         ) from error
@@ -108,7 +108,7 @@ def write_dataset(
         notes: What else the card should say.
 
     Raises:
-        EnvironmentProblem: The package ``datasets`` is missing, or the folder cannot be written.
+        MachineProblem: The package ``datasets`` is missing, or the folder cannot be written.
         TaskError: Two splits share a question.
     """
     require_datasets()
@@ -133,7 +133,7 @@ def write_dataset(
             folder.rmdir()
         os.replace(partial, folder)
     except OSError as error:
-        raise EnvironmentProblem(
+        raise MachineProblem(
             f"the data set cannot be written: {error}",
             where=str(folder),
             fix="free some space, or name another folder",

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from r1ci_plugins.errors import EnvironmentProblem, TaskError, TemplateError
+from r1ci_plugins.errors import MachineProblem, TaskError, TemplateError
 from r1ci_plugins.protocol.chat_template import ChatTemplate
 from r1ci_plugins.questions.drawing import draw_all
 from r1ci_plugins.questions.splits import normalised
@@ -40,13 +40,13 @@ def load_template(model: str, instructions: str) -> ChatTemplate:
         instructions: The head prompt.
 
     Raises:
-        EnvironmentProblem: The model folder or its tokenizer cannot be loaded.
+        MachineProblem: The model folder or its tokenizer cannot be loaded.
         TemplateError: The chat template cannot carry the protocol.
     """
     try:
         from transformers import AutoTokenizer
     except ImportError as error:
-        raise EnvironmentProblem(
+        raise MachineProblem(
             "prompts are rendered by the model's chat template, and transformers is not installed",
             fix="pip install 'r1ci-plugins[data]', or [gpu] for training too",
         ) from error
@@ -54,7 +54,7 @@ def load_template(model: str, instructions: str) -> ChatTemplate:
     looks_local = exists or model.startswith((".", "/", "~")) or model.count("/") != 1
     looks_local = looks_local or os.path.isdir(os.path.dirname(model))
     if looks_local and not os.path.isfile(os.path.join(model, "config.json")):
-        raise EnvironmentProblem(
+        raise MachineProblem(
             f"the model folder {model!r} {'has no config.json' if exists else 'is missing'}",
             where="recipe key model",
             fix=f"give a Hugging Face model folder or hub name; {_SETUP_BUILDS_MODELS}",
@@ -64,7 +64,7 @@ def load_template(model: str, instructions: str) -> ChatTemplate:
     except Exception as error:  # transformers and the hub raise many types
         place = "from this folder" if exists else "from the hub, and there is no such folder"
         cause = next(iter(str(error).splitlines()), "")
-        raise EnvironmentProblem(
+        raise MachineProblem(
             f"the tokenizer of {model!r} cannot be loaded {place}: {type(error).__name__}: {cause}",
             where="recipe key model",
             fix=f"check the folder or hub name, and that the hub can be reached from here; {_SETUP_BUILDS_MODELS}",

@@ -17,7 +17,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any, Literal
 
-from r1ci_plugins.errors import EnvironmentProblem, RecipeError, suggest
+from r1ci_plugins.errors import MachineProblem, RecipeError, suggest
 
 MODULES = {"train_ppo": "train_ppo_ray", "train_sft": "train_sft"}
 """Our command's name -> upstream's module in ``openrlhf.cli``."""
@@ -48,7 +48,7 @@ def find_cli(command: str) -> Path:
     """The source file of upstream's command. Nothing of OpenRLHF is imported.
 
     Raises:
-        EnvironmentProblem: If OpenRLHF is not installed.
+        MachineProblem: If OpenRLHF is not installed.
     """
     spec = importlib.util.find_spec("openrlhf")
     # Our own wheel puts one alias module into openrlhf/cli, so the package's folder alone proves nothing.
@@ -56,7 +56,7 @@ def find_cli(command: str) -> Path:
         file = Path(folder) / "cli" / f"{MODULES[command]}.py"
         if file.is_file():
             return file
-    raise EnvironmentProblem(
+    raise MachineProblem(
         "OpenRLHF is not installed",
         where=f"openrlhf/cli/{MODULES[command]}.py is not on the Python path",
         fix="pip install 'r1ci-plugins[gpu]'; without a GPU, `make setup` in a clone of r1ci-plugins",
@@ -68,7 +68,7 @@ def flags(command: str) -> dict[str, Flag]:
     """Every flag of ``train_ppo`` or ``train_sft``, by dotted name.
 
     Raises:
-        EnvironmentProblem: If OpenRLHF is not installed, or its parser is not where it was in 0.11.2.
+        MachineProblem: If OpenRLHF is not installed, or its parser is not where it was in 0.11.2.
     """
     found = {}
     for action in parser(command)._actions:
@@ -88,7 +88,7 @@ def check(given: Mapping[str, object], command: str) -> None:
 
     Raises:
         RecipeError: If a flag is unknown, or its value has the wrong number of items, type or choice.
-        EnvironmentProblem: As ``flags``.
+        MachineProblem: As ``flags``.
     """
     known = flags(command)
     for name, value in given.items():
@@ -139,7 +139,7 @@ def parser(command: str) -> argparse.ArgumentParser:
     """A new parser with upstream's flags, from the statements of its main block that build it.
 
     Raises:
-        EnvironmentProblem: If OpenRLHF is not installed, or its parser is not where it was in 0.11.2.
+        MachineProblem: If OpenRLHF is not installed, or its parser is not where it was in 0.11.2.
     """
     file = find_cli(command)
     tree = ast.parse(file.read_text(encoding="utf-8"), str(file))
@@ -156,7 +156,7 @@ def parser(command: str) -> argparse.ArgumentParser:
         exec(compile(ast.Module(building, []), str(file), "exec"), names)
         built = names["parser"]
     except Exception as error:
-        raise EnvironmentProblem(
+        raise MachineProblem(
             f"OpenRLHF's command-line flags cannot be read: {type(error).__name__}: {error}",
             where=str(file),
             fix="install the supported version: pip install openrlhf==0.11.2",

@@ -100,7 +100,7 @@ class EvalGroup(TaskGroup):
     split: Split = Field(default="test", description="The split the questions are drawn from.")
 
 
-class Tasks(_Section):
+class TasksConfig(_Section):
     """What is asked."""
 
     train: list[TaskGroup] = Field(default=[], description="Questions to train on; SFT needs none.")
@@ -109,14 +109,14 @@ class Tasks(_Section):
     )
 
     @model_validator(mode="after")
-    def _held_out(self) -> Tasks:
+    def _held_out(self) -> TasksConfig:
         shared = {group.split for group in self.train} & {group.split for group in self.eval}
         if shared:
             raise ValueError(f"train and eval both draw from split {shared.pop()!r}, so eval would not be held out")
         return self
 
 
-class Protocol(_Section):
+class ProtocolConfig(_Section):
     """How a trajectory goes."""
 
     answer_format: str = Field(default="natural", description="How the model marks code and its final answer.")
@@ -140,7 +140,7 @@ class Protocol(_Section):
     deadline_s: Number = Field(default=600.0, gt=0, description="Wall-clock seconds per trajectory.")
 
 
-class SandboxLimits(_Section):
+class LimitsConfig(_Section):
     """What one program may use."""
 
     wall_s: Number = Field(default=60.0, gt=0, description="Wall-clock seconds.")
@@ -151,14 +151,14 @@ class SandboxLimits(_Section):
     output_bytes: int = Field(default=1 << 20, gt=0, description="Bytes kept of stdout and of stderr each.")
 
 
-class Sandbox(_Section):
+class SandboxConfig(_Section):
     """Where the model's programs run."""
 
     backend: str = Field(default="firejail", description="The sandbox's name.")
     options: OptionMapping = Field(default={}, description="Options of the sandbox.")
     concurrency: int | None = Field(default=None, gt=0, description="Programs at a time; null means one per core.")
     python: str | None = Field(default=None, description="Interpreter that runs the programs; null means this one.")
-    limits: SandboxLimits = Field(default=SandboxLimits(), description="What one program may use.")
+    limits: LimitsConfig = Field(default=LimitsConfig(), description="What one program may use.")
     retries: int = Field(default=2, ge=0, description="Further tries when the sandbox itself, not the program, fails.")
 
     def contract_limits(self) -> Limits:
@@ -166,7 +166,7 @@ class Sandbox(_Section):
         return Limits(**self.limits.model_dump())
 
 
-class Verifier(_Section):
+class VerifierConfig(_Section):
     """How answers are judged."""
 
     name: str = Field(default="task", description="The verifier's name; task means each task's own checker.")
@@ -178,7 +178,7 @@ class Verifier(_Section):
     memory_mb: int = Field(default=2048, gt=0, description="Address space of a checker process, MiB.")
 
 
-class Mask(_Section):
+class MaskConfig(_Section):
     """Which tokens are trained."""
 
     code_outputs: str = Field(
@@ -186,14 +186,14 @@ class Mask(_Section):
     )
 
 
-class Trajectories(_Section):
+class TrajectoriesConfig(_Section):
     """What is recorded of the rollouts."""
 
     max_mb: int = Field(default=1024, gt=0, description="Size of a run's trajectory files, MiB; then recording stops.")
     sample_rate: Number = Field(default=1.0, ge=0, le=1, description="Share of the trajectories that is recorded.")
 
 
-class Endpoint(_Section):
+class EndpointConfig(_Section):
     """A teacher behind an OpenAI-compatible endpoint."""
 
     model: str = Field(min_length=1, description="The model's name there.")
@@ -210,7 +210,7 @@ class Endpoint(_Section):
     max_tokens: int | None = Field(default=None, ge=0, description="Tokens this may take, read and written.")
 
 
-class LocalModel(_Section):
+class LocalModelConfig(_Section):
     """A teacher that runs here, in vLLM."""
 
     model: str = Field(min_length=1, description="Hugging Face model folder or hub name.")
@@ -219,14 +219,14 @@ class LocalModel(_Section):
     gpu_memory_utilization: Number = Field(default=0.9, gt=0, le=1, description="Share of the memory vLLM may take.")
 
 
-class Synthesis(_Section):
+class SynthesisConfig(_Section):
     """How SFT trajectories are made, by `r1ci synthesize`, of the tasks under tasks.train."""
 
     teacher: Literal["programs", "endpoint", "local"] = Field(
         default="programs", description="programs: the tasks' own reference programs, no model at all."
     )
-    endpoint: Endpoint | None = Field(default=None, description="With teacher: endpoint.")
-    local: LocalModel | None = Field(default=None, description="With teacher: local.")
+    endpoint: EndpointConfig | None = Field(default=None, description="With teacher: endpoint.")
+    local: LocalModelConfig | None = Field(default=None, description="With teacher: local.")
     per_task: int = Field(default=70, gt=0, description="Trajectories kept per task, at most.")
     attempts: int = Field(default=4, gt=0, description="Trajectories tried per question, at most.")
     keep_only_correct: bool = Field(default=True, description="Whether wrong answers are rejected.")
@@ -250,14 +250,14 @@ class Synthesis(_Section):
     concurrency: int = Field(default=16, gt=0, description="Conversations at a time.")
 
     @model_validator(mode="after")
-    def _has_its_teacher(self) -> Synthesis:
+    def _has_its_teacher(self) -> SynthesisConfig:
         for name in ("endpoint", "local"):
             if self.teacher == name and getattr(self, name) is None:
                 raise ValueError(f"teacher: {name} needs {name}: {{model: ...}} beside it")
         return self
 
 
-class Sft(_Section):
+class SftConfig(_Section):
     """What `openrlhf.cli.train_sft` trains on."""
 
     trajectories: str = Field(min_length=1, description="A file of recorded trajectories, .jsonl.gz or .jsonl.")
@@ -274,19 +274,21 @@ class Recipe(_Section):
     output_dir: str = Field(min_length=1, description="The run's folder; it is created.")
     model: str = Field(min_length=1, description="Hugging Face model folder or hub name.")
     seed: int = Field(default=42, ge=0, description="Seed of the questions and of the trainer.")
-    tasks: Tasks = Field(default=Tasks(), description="What is asked.")
-    protocol: Protocol = Field(default=Protocol(), description="How a trajectory goes.")
-    sandbox: Sandbox = Field(default=Sandbox(), description="Where the model's programs run.")
-    verifier: Verifier = Field(default=Verifier(), description="How answers are judged.")
+    tasks: TasksConfig = Field(default=TasksConfig(), description="What is asked.")
+    protocol: ProtocolConfig = Field(default=ProtocolConfig(), description="How a trajectory goes.")
+    sandbox: SandboxConfig = Field(default=SandboxConfig(), description="Where the model's programs run.")
+    verifier: VerifierConfig = Field(default=VerifierConfig(), description="How answers are judged.")
     rewards: dict[str, OptionMapping] = Field(
         default={"correctness": {}, "format": {}, "efficiency": {}},
         min_length=1,
         description="Reward terms by name, with their options; the reward is their sum.",
     )
-    mask: Mask = Field(default=Mask(), description="Which tokens are trained.")
-    sft: Sft | None = Field(default=None, description="What supervised fine-tuning trains on; RL needs none.")
-    trajectories: Trajectories = Field(default=Trajectories(), description="What is recorded of the rollouts.")
-    synthesis: Synthesis = Field(default=Synthesis(), description="How SFT trajectories are made.")
+    mask: MaskConfig = Field(default=MaskConfig(), description="Which tokens are trained.")
+    sft: SftConfig | None = Field(default=None, description="What supervised fine-tuning trains on; RL needs none.")
+    trajectories: TrajectoriesConfig = Field(
+        default=TrajectoriesConfig(), description="What is recorded of the rollouts."
+    )
+    synthesis: SynthesisConfig = Field(default=SynthesisConfig(), description="How SFT trajectories are made.")
     trainer: OptionMapping = Field(
         default={},
         description="OpenRLHF flags, nested or dotted: true is a bare flag, false and null leave the flag out.",

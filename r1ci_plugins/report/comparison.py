@@ -10,7 +10,7 @@ from rich.table import Table
 
 from r1ci_plugins.evaluation.record import Evaluation
 from r1ci_plugins.evaluation.statistics import Estimate, accuracy_by_question, by_question, estimate, paired_difference
-from r1ci_plugins.rollout.metrics import Outcome
+from r1ci_plugins.rollout.metrics import OutcomeSummary
 from r1ci_plugins.rollout.trajectory import StopReason
 
 
@@ -76,7 +76,7 @@ def comparison_table(evaluations: Sequence[Evaluation]) -> Table | None:
     return table
 
 
-_SHARES: Mapping[str, Callable[[Outcome], float]] = {
+_SHARES: Mapping[str, Callable[[OutcomeSummary], float]] = {
     "gave a final answer": lambda outcome: float(outcome.stop_reason == StopReason.ANSWERED),
     "ran a program": lambda outcome: float(bool(outcome.tool_errors)),
 }

@@ -49,7 +49,7 @@ class Budget:
 
 
 @dataclass(frozen=True)
-class Interpreter:
+class CodeRunner:
     """Where programs run: a sandbox, what one program may use, and how often a sandbox fault is retried."""
 
     sandbox: Sandbox
@@ -100,7 +100,7 @@ async def run_episode(
     engine: Engine,
     template: ChatTemplate,
     answer_format: AnswerFormat,
-    interpreter: Interpreter,
+    code_runner: CodeRunner,
     budget: Budget,
 ) -> Trajectory:
     """Let a policy work on a question until it answers or a limit ends the episode.
@@ -115,7 +115,7 @@ async def run_episode(
     episode = _Episode([template.prompt(question.text)])
     try:
         async with asyncio.timeout(budget.deadline_s) as deadline:
-            reason = await _converse(episode, engine, template, answer_format, interpreter, budget)
+            reason = await _converse(episode, engine, template, answer_format, code_runner, budget)
     except TimeoutError:
         if not deadline.expired():  # the engine's own time-out, not ours
             raise
@@ -137,7 +137,7 @@ async def _converse(
     engine: Engine,
     template: ChatTemplate,
     answer_format: AnswerFormat,
-    interpreter: Interpreter,
+    code_runner: CodeRunner,
     budget: Budget,
 ) -> StopReason:
     while True:
@@ -159,12 +159,12 @@ async def _converse(
         if len(episode.tool_calls) >= budget.max_code_calls:
             return StopReason.CODE_CALL_CAP
         try:
-            result = await interpreter.run(action.content)
+            result = await code_runner.run(action.content)
         except InfrastructureFault as fault:
             episode.fault = str(fault)
             return StopReason.INFRASTRUCTURE_FAULT
         episode.tool_calls.append(_record(action.content, result))
-        message = feedback.render(result, interpreter.limits, budget.max_output_chars)
+        message = feedback.render(result, code_runner.limits, budget.max_output_chars)
         pieces = template.feedback(message, segment.token_ids[-1] if segment.token_ids else None)
         if episode.length + sum(len(piece.token_ids) for piece in pieces) >= budget.max_total_tokens:
             return StopReason.CONTEXT_OVERFLOW

@@ -13,7 +13,7 @@ from r1ci_plugins.sandbox.pool_metrics import quantiles
 
 
 @dataclass(frozen=True)
-class Outcome:
+class OutcomeSummary:
     """What metrics need of a trajectory, small enough to travel with every training sample.
 
     Attributes:
@@ -57,7 +57,7 @@ class Outcome:
             object.__setattr__(self, name, tuple(getattr(self, name)))
 
     @classmethod
-    def of(cls, trajectory: Trajectory) -> Outcome:
+    def of(cls, trajectory: Trajectory) -> OutcomeSummary:
         """Summarise a judged trajectory."""
         return cls(
             task=trajectory.question.task,
@@ -81,11 +81,11 @@ class Outcome:
         )
 
     def to_dict(self) -> dict[str, object]:
-        """JSON-ready values; ``Outcome(**values)`` reads them back."""
+        """JSON-ready values; ``OutcomeSummary(**values)`` reads them back."""
         return asdict(self)
 
 
-def batch_metrics(outcomes: Sequence[Outcome]) -> dict[str, float]:
+def batch_metrics(outcomes: Sequence[OutcomeSummary]) -> dict[str, float]:
     """Metrics of a batch: ``accuracy``, ``code_calls``, ... and the same under ``task/<name>/`` for every task.
 
     Excluded trajectories count everywhere but in ``accuracy``, ``reward`` and ``reward/<term>``, which are left out
@@ -106,7 +106,7 @@ def batch_metrics(outcomes: Sequence[Outcome]) -> dict[str, float]:
     known = [o for o in outcomes if not o.excluded]
     for term in sorted({name for o in known for name in o.reward_terms}):
         metrics[f"reward/{term}"] = _mean(o.reward_terms.get(term, 0.0) for o in known)
-    by_task: dict[str, list[Outcome]] = defaultdict(list)
+    by_task: dict[str, list[OutcomeSummary]] = defaultdict(list)
     for outcome in outcomes:
         by_task[outcome.task].append(outcome)
     for task, group in sorted(by_task.items()):
@@ -119,7 +119,7 @@ def batch_metrics(outcomes: Sequence[Outcome]) -> dict[str, float]:
     return metrics
 
 
-def _metrics(outcomes: Sequence[Outcome]) -> dict[str, float]:
+def _metrics(outcomes: Sequence[OutcomeSummary]) -> dict[str, float]:
     known = [o for o in outcomes if not o.excluded]
     calls = sum(len(o.tool_errors) for o in outcomes)
     metrics = {

@@ -26,7 +26,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from r1ci_plugins.errors import EnvironmentProblem
+from r1ci_plugins.errors import MachineProblem
 
 log = logging.getLogger(__name__)
 
@@ -45,11 +45,11 @@ class RunFolder:
         """The run that this process works for.
 
         Raises:
-            EnvironmentProblem: The process was not started by our launcher.
+            MachineProblem: The process was not started by our launcher.
         """
         path = os.environ.get(VARIABLE)
         if not path:
-            raise EnvironmentProblem(
+            raise MachineProblem(
                 "this process belongs to no r1ci run",
                 where=f"environment variable {VARIABLE}",
                 fix="start the trainer with `openrlhf.cli.train_ppo --plugin r1ci --recipe FILE`",
@@ -100,13 +100,13 @@ class RunFolder:
         """Contents of ``run.json``.
 
         Raises:
-            EnvironmentProblem: It is missing or broken.
+            MachineProblem: It is missing or broken.
         """
         try:
             values: dict[str, Any] = json.loads(self.run.read_text(encoding="utf-8"))
             return values
         except (OSError, ValueError) as error:
-            raise EnvironmentProblem(
+            raise MachineProblem(
                 f"the run's settings cannot be read: {error}",
                 where=str(self.run),
                 fix="on several machines, output_dir must be on a file system that all of them share",
@@ -118,12 +118,12 @@ def writing(path: Path) -> Iterator[None]:
     """Say what to do when something in a run's folder cannot be written.
 
     Raises:
-        EnvironmentProblem: For an OSError: the disk is full, the folder is read-only.
+        MachineProblem: For an OSError: the disk is full, the folder is read-only.
     """
     try:
         yield
     except OSError as error:
-        raise EnvironmentProblem(
+        raise MachineProblem(
             f"the run's folder cannot be written: {error}",
             where=str(path),
             fix="free some space, or choose another folder with --set output_dir=...",

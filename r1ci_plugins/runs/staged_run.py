@@ -25,7 +25,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
-from r1ci_plugins.errors import EnvironmentProblem, RecipeError
+from r1ci_plugins.errors import MachineProblem, RecipeError
 from r1ci_plugins.evaluation.record import Evaluation
 from r1ci_plugins.recipe.schema import dump
 from r1ci_plugins.rollout.run_folder import RunFolder, append_line, read_lines, writing
@@ -125,7 +125,7 @@ class StagedRun:
         """Run one stage to its end; its output goes to ours.
 
         Raises:
-            EnvironmentProblem: It ended with another status than 0.
+            MachineProblem: It ended with another status than 0.
             KeyboardInterrupt: Ctrl-C; the stage has ended then.
         """
         started = time.monotonic()
@@ -145,7 +145,7 @@ class StagedRun:
             process.wait()  # the terminal has told it too
             raise
         if status:
-            raise EnvironmentProblem(
+            raise MachineProblem(
                 f"stage {stage.name} ended with status {status}; its own messages are above",
                 where=shlex.join(command),
                 fix="mend what it names and give the same command again: finished stages are kept",
@@ -178,7 +178,7 @@ def locked(path: Path) -> Iterator[int]:
     """Hold a staged run's folder; gives the lock's file descriptor.
 
     Raises:
-        EnvironmentProblem: Another process holds it, or the folder cannot be made.
+        MachineProblem: Another process holds it, or the folder cannot be made.
     """
     with writing(path):
         path.mkdir(parents=True, exist_ok=True)
@@ -187,7 +187,7 @@ def locked(path: Path) -> Iterator[int]:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            raise EnvironmentProblem(
+            raise MachineProblem(
                 "another `r1ci run` works in this folder, or a stage that it has started",
                 where=str(path),
                 fix="wait for it, stop it, or choose another folder with --set output_dir=...",

@@ -9,7 +9,7 @@ from r1ci_plugins.protocol import feedback
 from r1ci_plugins.protocol.answer_format import ActionKind, AnswerFormat
 from r1ci_plugins.protocol.chat_template import ChatTemplate
 from r1ci_plugins.rollout.engine import Ended, Generation
-from r1ci_plugins.rollout.loop import Budget, Interpreter, run_episode
+from r1ci_plugins.rollout.loop import Budget, CodeRunner, run_episode
 from r1ci_plugins.rollout.trajectory import Trajectory
 from r1ci_plugins.sandbox.contract import ExecutionResult, Limits, Sandbox
 from r1ci_plugins.synthesis.teacher import Order, Reply, Speaker, Usage
@@ -27,7 +27,7 @@ class Dialogue:
     speaker: Speaker
     template: ChatTemplate
     answer_format: AnswerFormat
-    interpreter: Interpreter
+    code_runner: CodeRunner
     max_output_chars: int
     isolation: str = ""
     usage: Usage = Usage()
@@ -57,7 +57,7 @@ class Dialogue:
 
     async def run(self, code: str, limits: Limits) -> ExecutionResult:
         """Run a program and tell the speaker what it did, in the words that the model gets."""
-        result = await self.interpreter.sandbox.run(code, limits)
+        result = await self.code_runner.sandbox.run(code, limits)
         self.turns.append(feedback.render(result, limits, self.max_output_chars))
         return result
 
@@ -69,7 +69,7 @@ async def converse(dialogue: Dialogue, budget: Budget) -> Trajectory:
     """Let a speaker work on a question. The trajectory is not yet verified.
 
     Raises:
-        TeacherFault, BudgetSpent, EnvironmentProblem: As ``Speaker.reply``.
+        TeacherFault, BudgetSpent, MachineProblem: As ``Speaker.reply``.
     """
     sandbox: Sandbox = dialogue
     return await run_episode(
@@ -77,6 +77,6 @@ async def converse(dialogue: Dialogue, budget: Budget) -> Trajectory:
         engine=dialogue,
         template=dialogue.template,
         answer_format=dialogue.answer_format,
-        interpreter=replace(dialogue.interpreter, sandbox=sandbox),
+        code_runner=replace(dialogue.code_runner, sandbox=sandbox),
         budget=budget,
     )

@@ -14,7 +14,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from r1ci_plugins.errors import EnvironmentProblem
+from r1ci_plugins.errors import MachineProblem
 from r1ci_plugins.protocol.feedback import PREFIX
 from r1ci_plugins.synthesis.reply_cache import ReplyCache
 from r1ci_plugins.synthesis.spending import Ledger, RateLimit
@@ -78,18 +78,18 @@ class EndpointTeacher:
         """Make the client; nothing is asked yet.
 
         Raises:
-            EnvironmentProblem: The package ``openai`` or the key is missing.
+            MachineProblem: The package ``openai`` or the key is missing.
         """
         try:
             from openai import AsyncOpenAI
         except ImportError as error:
-            raise EnvironmentProblem(
+            raise MachineProblem(
                 "the teacher is asked with the package openai, which is not installed",
                 fix="pip install 'r1ci-plugins[teacher]'",
             ) from error
         key = os.environ.get(self.api_key_variable, "")
         if not key and self.base_url is None:
-            raise EnvironmentProblem(
+            raise MachineProblem(
                 f"the environment variable {self.api_key_variable} is empty",
                 where="recipe key synthesis.endpoint.api_key_variable",
                 fix="set it to the key of the endpoint",
@@ -142,7 +142,7 @@ class EndpointTeacher:
                 await asyncio.sleep(min(max(pause, back_off), _LONGEST_PAUSE_S))
         self._failed_in_a_row += 1
         if self._failed_in_a_row >= GIVE_UP:
-            raise EnvironmentProblem(
+            raise MachineProblem(
                 f"the teacher's endpoint failed {self._failed_in_a_row} requests in a row, the last with "
                 f"{reason}{f': {detail}' if detail else ''}",
                 where=str(self.base_url or "api.openai.com"),
@@ -157,7 +157,7 @@ class EndpointTeacher:
 
         Raises:
             _Failure: What may go better next time.
-            EnvironmentProblem: What will not.
+            MachineProblem: What will not.
         """
         import openai
 
@@ -174,7 +174,7 @@ class EndpointTeacher:
             raise _Failure("timeout", str(error)) from error
         except openai.APIStatusError as error:
             if error.status_code in _HOPELESS:
-                raise EnvironmentProblem(
+                raise MachineProblem(
                     f"the teacher's endpoint refuses requests with status {error.status_code}: {str(error)[:300]}",
                     where=str(self._client.base_url),
                     fix="check synthesis.endpoint: base_url, model, and the key",

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from r1ci_plugins.errors import EnvironmentProblem
+from r1ci_plugins.errors import MachineProblem
 from r1ci_plugins.rollout.trajectory import Trajectory
 from r1ci_plugins.synthesis.teacher import Usage
 
@@ -116,7 +116,7 @@ class Part:
         """Write both files.
 
         Raises:
-            EnvironmentProblem: The disk is full, or something else keeps them from being written.
+            MachineProblem: The disk is full, or something else keeps them from being written.
         """
         lines = "".join(trajectory.to_json() + "\n" for trajectory in trajectories)
         write_whole(self.trajectories, gzip.compress(lines.encode("utf-8", "surrogatepass"), 6, mtime=0))
@@ -127,7 +127,7 @@ def write_whole(file: Path, content: bytes) -> None:
     """Write a file beside its place and rename it.
 
     Raises:
-        EnvironmentProblem: It cannot be written.
+        MachineProblem: It cannot be written.
     """
     partial = file.with_name(f"{file.name}.{os.getpid()}.{threading.get_ident()}.partial")
     try:
@@ -140,7 +140,7 @@ def write_whole(file: Path, content: bytes) -> None:
     except OSError as error:
         with contextlib.suppress(OSError):
             partial.unlink(missing_ok=True)  # half a file takes what room there is
-        raise EnvironmentProblem(
+        raise MachineProblem(
             f"{file.name} cannot be written: {error}",
             where=str(file.parent),
             fix="free some space and run the same command again; what is finished is kept",

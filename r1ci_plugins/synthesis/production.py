@@ -17,7 +17,7 @@ from typing import Any
 from r1ci_plugins.protocol.answer_format import AnswerFormat
 from r1ci_plugins.protocol.chat_template import ChatTemplate
 from r1ci_plugins.rewards.judge import judge
-from r1ci_plugins.rollout.loop import Budget, Interpreter
+from r1ci_plugins.rollout.loop import Budget, CodeRunner
 from r1ci_plugins.rollout.trajectory import Trajectory
 from r1ci_plugins.synthesis.acceptance import INCORRECT, objection
 from r1ci_plugins.synthesis.dialogue import Dialogue, converse
@@ -89,7 +89,7 @@ class Maker:
     teacher: Teacher
     template: ChatTemplate
     answer_format: AnswerFormat
-    interpreter: Interpreter
+    code_runner: CodeRunner
     budget: Budget
     verifier: VerifierPool
 
@@ -98,13 +98,13 @@ class Maker:
 
         Raises:
             BudgetSpent: Nothing more may be spent.
-            EnvironmentProblem: The teacher cannot be used.
+            MachineProblem: The teacher cannot be used.
         """
         speaker = self.teacher.speaker(order)
         if speaker is None:
             return Made(None, NOTHING_TO_SAY)
         dialogue = Dialogue(
-            order, speaker, self.template, self.answer_format, self.interpreter, self.budget.max_output_chars
+            order, speaker, self.template, self.answer_format, self.code_runner, self.budget.max_output_chars
         )
         try:
             trajectory = await converse(dialogue, self.budget)
@@ -191,7 +191,7 @@ async def produce(
         Statistics of all tasks, those of earlier runs included.
 
     Raises:
-        EnvironmentProblem: The teacher cannot be used, or the disk is full. What is finished is on the disk.
+        MachineProblem: The teacher cannot be used, or the disk is full. What is finished is on the disk.
     """
     room = asyncio.Semaphore(choice.concurrency)
     tasks_room = asyncio.Semaphore(TASKS_AT_ONCE)

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from r1ci_plugins.errors import EnvironmentProblem
+from r1ci_plugins.errors import MachineProblem
 from r1ci_plugins.synthesis.part import write_whole
 
 MARGIN = 32 << 20
@@ -39,18 +39,18 @@ class ReplyCache:
         """Keep a reply.
 
         Raises:
-            EnvironmentProblem: It cannot be written; nothing more should be paid for.
+            MachineProblem: It cannot be written; nothing more should be paid for.
         """
         try:
             write_whole(self._file(request), json.dumps(reply).encode())
-        except EnvironmentProblem as problem:
+        except MachineProblem as problem:
             raise self._problem(problem.what) from problem
 
     def require_room(self) -> None:
         """Check that a reply could be kept, before it is paid for.
 
         Raises:
-            EnvironmentProblem: The disk is full, or the folder cannot be made.
+            MachineProblem: The disk is full, or the folder cannot be made.
         """
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
@@ -64,8 +64,8 @@ class ReplyCache:
         name = hashlib.sha256(json.dumps(request, sort_keys=True).encode()).hexdigest()
         return self.folder / name[:2] / f"{name}.json"
 
-    def _problem(self, why: str) -> EnvironmentProblem:
-        return EnvironmentProblem(
+    def _problem(self, why: str) -> MachineProblem:
+        return MachineProblem(
             f"the teacher's replies cannot be kept: {why}; nothing more is asked, and so nothing paid for is lost",
             where=str(self.folder),
             fix="free some space, or set R1CI_CACHE to a folder with room, and run the same command again",

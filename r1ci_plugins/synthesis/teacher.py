@@ -86,7 +86,7 @@ class Speaker(Protocol):
         Raises:
             TeacherFault: There is no reply to be had; this order is lost.
             BudgetSpent: Nothing more may be spent.
-            EnvironmentProblem: The teacher cannot be used at all, or what it says cannot be kept.
+            MachineProblem: The teacher cannot be used at all, or what it says cannot be kept.
         """
         ...
 
@@ -106,7 +106,7 @@ class Teacher(Protocol):
         ...
 
     async def start(self) -> None:
-        """Make ready. Raises EnvironmentProblem if that cannot be."""
+        """Make ready. Raises MachineProblem if that cannot be."""
         ...
 
     async def close(self) -> None:

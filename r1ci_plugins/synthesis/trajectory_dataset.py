@@ -23,7 +23,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from r1ci_plugins.errors import EnvironmentProblem
+from r1ci_plugins.errors import MachineProblem
 from r1ci_plugins.protocol.segments import SegmentKind
 from r1ci_plugins.questions.dataset import Provenance
 from r1ci_plugins.rollout.trajectory import Trajectory
@@ -37,18 +37,18 @@ def open_folder(folder: Path, provenance: Provenance) -> None:
     """Make a folder, or find the one of an earlier run.
 
     Raises:
-        EnvironmentProblem: It holds something else, or cannot be written.
+        MachineProblem: It holds something else, or cannot be written.
     """
     build = folder / "build.json"
     if build.exists():
         if build.read_text(encoding="utf-8", errors="replace") != provenance.to_json():
-            raise EnvironmentProblem(
+            raise MachineProblem(
                 f"{folder} holds trajectories of another recipe or version",
                 where="--out",
                 fix="name another folder, or delete this one",
             )
     elif folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise EnvironmentProblem(f"{folder} holds something else", where="--out", fix="name another folder")
+        raise MachineProblem(f"{folder} holds something else", where="--out", fix="name another folder")
     else:
         write_whole(build, provenance.to_json().encode())
 
@@ -72,7 +72,7 @@ def write(
         notes: What else the card should say.
 
     Raises:
-        EnvironmentProblem: The disk is full, or something else keeps a file from being written.
+        MachineProblem: The disk is full, or something else keeps a file from being written.
     """
     try:
         (folder / "README.md").unlink(missing_ok=True)
@@ -89,7 +89,7 @@ def write(
         )
         write_whole(folder / "README.md", card(folder.resolve().name, statistics, provenance, notes).encode())
     except OSError as error:
-        raise EnvironmentProblem(
+        raise MachineProblem(
             f"the data set cannot be written: {error}",
             where=str(folder),
             fix="free some space and run the same command again; the trajectories are kept",

@@ -14,7 +14,7 @@ from importlib.machinery import ModuleSpec
 from types import ModuleType
 from typing import Any
 
-from r1ci_plugins.errors import EnvironmentProblem
+from r1ci_plugins.errors import MachineProblem
 
 Patch = Callable[[ModuleType], None]
 Around = Callable[[], AbstractContextManager[None]]
@@ -35,7 +35,7 @@ def install(patches: Mapping[str, Patch], around: Mapping[str, Around] | None = 
             package that it imports. Modules that are already imported do not need it.
 
     Raises:
-        EnvironmentProblem: A patch of an imported module failed. When a module is imported later, its import raises.
+        MachineProblem: A patch of an imported module failed. When a module is imported later, its import raises.
     """
     if not any(isinstance(finder, _Finder) for finder in sys.meta_path):
         sys.meta_path.insert(0, _Finder())
@@ -62,7 +62,7 @@ def replace(owner: ModuleType | type, name: str, new: Any) -> Any:
         The old value.
 
     Raises:
-        EnvironmentProblem: Upstream has moved or renamed it.
+        MachineProblem: Upstream has moved or renamed it.
     """
     if name not in vars(owner):
         where = owner.__name__ if isinstance(owner, ModuleType) else f"{owner.__module__}.{owner.__qualname__}"
@@ -75,14 +75,14 @@ def replace(owner: ModuleType | type, name: str, new: Any) -> Any:
 def _apply(patch: Patch, module: ModuleType) -> None:
     try:
         patch(module)
-    except EnvironmentProblem:
+    except MachineProblem:
         raise
     except Exception as error:
         raise _moved(f"adapting {module.__name__} failed: {type(error).__name__}: {error}", module.__name__) from error
 
 
-def _moved(what: str, where: str) -> EnvironmentProblem:
-    return EnvironmentProblem(
+def _moved(what: str, where: str) -> MachineProblem:
+    return MachineProblem(
         f"r1ci-plugins does not fit the installed version of {where.partition('.')[0]}: {what}",
         where=where,
         fix="install the versions that pyproject.toml and the README name; `r1ci doctor` shows what is installed",

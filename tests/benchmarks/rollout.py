@@ -31,7 +31,7 @@ from rich.table import Table
 from r1ci_plugins.protocol.answer_format import Action, NaturalFormat
 from r1ci_plugins.protocol.chat_template import ChatTemplate
 from r1ci_plugins.rollout.engine import Ended, Generation
-from r1ci_plugins.rollout.loop import Budget, Interpreter, run_episode
+from r1ci_plugins.rollout.loop import Budget, CodeRunner, run_episode
 from r1ci_plugins.rollout.trajectory import Trajectory
 from r1ci_plugins.rollout.trajectory_file import TrajectoryWriter
 from r1ci_plugins.sandbox.contract import ExecutionResult, ExecutionStatus, Limits
@@ -144,7 +144,7 @@ def play(template: ChatTemplate, answer_format: NaturalFormat, turns: int, rng: 
             engine=instant,
             template=template,
             answer_format=answer_format,
-            interpreter=Interpreter(instant),
+            code_runner=CodeRunner(instant),
             budget=Budget(max_total_tokens=16384),
         )
         wall, cpu = time.perf_counter() - wall, time.process_time() - cpu

@@ -17,7 +17,7 @@ from r1ci_plugins.plugins.registry import load_packs
 from r1ci_plugins.protocol.answer_format import NaturalFormat
 from r1ci_plugins.questions.fitting import load_template
 from r1ci_plugins.questions.splits import draw
-from r1ci_plugins.rollout.loop import Budget, Interpreter
+from r1ci_plugins.rollout.loop import Budget, CodeRunner
 from r1ci_plugins.sandbox.backends.firejail import FirejailSandbox
 from r1ci_plugins.sandbox.contract import Limits
 from r1ci_plugins.synthesis.part import Part
@@ -41,10 +41,10 @@ async def main(per_task: int) -> None:
                 questions[name] = (task, list(draw(pack.name, task, "sft", 1, 2 * per_task)))
     sandbox = FirejailSandbox()
     verifier = VerifierPool(packs=PACKS)
-    interpreter = Interpreter(sandbox, Limits(wall_s=10))
+    code_runner = CodeRunner(sandbox, Limits(wall_s=10))
     answer_format, budget = NaturalFormat(), Budget(max_total_tokens=4096)
     teacher = ProgramTeacher(answer_format, 0.1)
-    maker = Maker(teacher, template, answer_format, interpreter, budget, verifier)
+    maker = Maker(teacher, template, answer_format, code_runner, budget, verifier)
     with tempfile.TemporaryDirectory() as folder:
         await sandbox.start()
         try:

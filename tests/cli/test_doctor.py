@@ -97,7 +97,7 @@ def test_the_stack_is_recognised():
 
 @pytest.mark.firejail
 def test_the_sandbox_runs_its_canary_and_a_program():
-    from r1ci_plugins.recipe.schema import Sandbox
+    from r1ci_plugins.recipe.schema import SandboxConfig
 
-    finding = doctor.run(lambda: doctor.sandbox(Sandbox(), ["r1ci"]))
+    finding = doctor.run(lambda: doctor.sandbox(SandboxConfig(), ["r1ci"]))
     assert finding.status == "ok" and "firejail" in finding.detail

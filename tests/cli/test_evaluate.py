@@ -5,7 +5,7 @@ from typer.testing import CliRunner
 
 from r1ci_plugins.cli.evaluate import _open
 from r1ci_plugins.cli.main import app
-from r1ci_plugins.errors import EnvironmentProblem, RecipeError
+from r1ci_plugins.errors import MachineProblem, RecipeError
 from r1ci_plugins.rollout.run_folder import RunFolder
 
 
@@ -30,6 +30,6 @@ def test_a_folder_holds_one_evaluation_and_no_other_run(tmp_path):
 
 def test_a_folder_that_cannot_be_made_is_named(tmp_path):
     (tmp_path / "file").touch()
-    with pytest.raises(EnvironmentProblem, match="cannot be written") as raised:
+    with pytest.raises(MachineProblem, match="cannot be written") as raised:
         _open(RunFolder(tmp_path / "file" / "run"), "model: a\n", ["r1ci"])
     assert "output_dir" in raised.value.fix

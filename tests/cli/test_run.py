@@ -7,7 +7,7 @@ from typer.testing import CliRunner
 
 from r1ci_plugins.cli.main import app
 from r1ci_plugins.errors import RecipeError
-from r1ci_plugins.rollout.metrics import Outcome
+from r1ci_plugins.rollout.metrics import OutcomeSummary
 
 RECIPE = """
 output_dir: {folder}
@@ -79,7 +79,7 @@ def finish(run, right):
         with open(run / stage / "evaluations.jsonl", "w") as lines:
             for step, count in steps.items():
                 outcomes = [
-                    Outcome(
+                    OutcomeSummary(
                         "demo/a", f"demo/a/{n}", n < count, 0.0, {}, "answered", False, (), 0, (), (), (), 0, 1, 0.1
                     )
                     for n in range(10)

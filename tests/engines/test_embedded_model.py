@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from r1ci_plugins.engines import embedded_model
 from r1ci_plugins.engines.embedded_model import MARKER, build_smollm2, build_tiny, main
-from r1ci_plugins.errors import EnvironmentProblem
+from r1ci_plugins.errors import MachineProblem
 
 pytestmark = [
     pytest.mark.stack,
@@ -131,7 +131,7 @@ def test_damaged_folder_is_built_again(tiny, tmp_path, damage):
 
 def test_folder_with_something_else_is_refused_and_kept(tmp_path):
     (tmp_path / "config.json").write_text("mine")
-    with pytest.raises(EnvironmentProblem, match="not overwritten"):
+    with pytest.raises(MachineProblem, match="not overwritten"):
         build_tiny(tmp_path)
     assert (tmp_path / "config.json").read_text() == "mine"
 
@@ -142,7 +142,7 @@ def test_build_that_fails_midway_leaves_nothing(tmp_path, monkeypatch):
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(embedded_model, "_save", full_disk)
-    with pytest.raises(EnvironmentProblem, match="No space left"):
+    with pytest.raises(MachineProblem, match="No space left"):
         build_tiny(tmp_path / "tiny")
     assert not list(tmp_path.iterdir())
 

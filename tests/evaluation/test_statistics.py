@@ -8,13 +8,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from r1ci_plugins.evaluation.statistics import accuracy_by_question, estimate, paired_difference
-from r1ci_plugins.rollout.metrics import Outcome
+from r1ci_plugins.rollout.metrics import OutcomeSummary
 
 VALUES = st.floats(0, 1)
 
 
 def outcome(question, correct, *, excluded=False, task="demo/a"):
-    return Outcome(task, question, correct, float(correct), {}, "answered", excluded, (), 0, (), (), (), 0, 1, 0.1)
+    return OutcomeSummary(
+        task, question, correct, float(correct), {}, "answered", excluded, (), 0, (), (), (), 0, 1, 0.1
+    )
 
 
 @given(st.lists(VALUES, min_size=2, max_size=40))

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from r1ci_plugins.errors import EnvironmentProblem, TaskError
+from r1ci_plugins.errors import MachineProblem, TaskError
 from r1ci_plugins.questions import dataset
 from r1ci_plugins.questions.dataset import Provenance, is_built, write_dataset
 from r1ci_plugins.tasks.task import Question
@@ -142,17 +142,17 @@ def test_only_the_same_data_set_counts_as_built(made, tmp_path):
         Provenance("model: m\n", BUILT_FROM.command, ["pack demo 1.0"], {"demo": "abd"}),
     ]
     for other in others:
-        with pytest.raises(EnvironmentProblem, match="another recipe or version"):
+        with pytest.raises(MachineProblem, match="another recipe or version"):
             is_built(folder, other)
     (tmp_path / "thesis").mkdir()
     (tmp_path / "thesis" / "chapter1.tex").write_text("")
-    with pytest.raises(EnvironmentProblem, match="holds something else"):
+    with pytest.raises(MachineProblem, match="holds something else"):
         is_built(tmp_path / "thesis", BUILT_FROM)
 
 
 def test_without_the_package_datasets_the_error_says_what_to_install(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "datasets", None)
-    with pytest.raises(EnvironmentProblem, match=r"pip install 'r1ci-plugins\[data\]'"):
+    with pytest.raises(MachineProblem, match=r"pip install 'r1ci-plugins\[data\]'"):
         write_dataset(tmp_path / "demo", {"train": questions("rl", range(2))}, str, BUILT_FROM)
     assert not (tmp_path / "demo").exists()
 
@@ -160,6 +160,6 @@ def test_without_the_package_datasets_the_error_says_what_to_install(tmp_path, m
 def test_a_place_that_cannot_be_written_is_named(tmp_path):
     pytest.importorskip("datasets")
     (tmp_path / "file").write_text("")
-    with pytest.raises(EnvironmentProblem, match="cannot be written") as caught:
+    with pytest.raises(MachineProblem, match="cannot be written") as caught:
         write_dataset(Path(tmp_path / "file" / "demo"), {"train": questions("rl", range(2))}, str, BUILT_FROM)
     assert "file/demo" in str(caught.value)

@@ -8,7 +8,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from r1ci_plugins.errors import EnvironmentProblem, TaskError
+from r1ci_plugins.errors import MachineProblem, TaskError
 from r1ci_plugins.questions.fitting import fitting_questions, load_template, room_for_prompt
 from r1ci_plugins.questions.splits import SHARES, split_of
 from r1ci_plugins.recipe.schema import load_recipe
@@ -111,5 +111,5 @@ def test_the_room_is_the_smaller_of_the_trainers_and_the_protocols(tmp_path):
 
 def test_without_transformers_the_error_says_what_to_install(monkeypatch):
     monkeypatch.setitem(sys.modules, "transformers", None)
-    with pytest.raises(EnvironmentProblem, match=r"r1ci-plugins\[data\]"):
+    with pytest.raises(MachineProblem, match=r"r1ci-plugins\[data\]"):
         load_template("m", "")

@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from r1ci_plugins.errors import EnvironmentProblem, RecipeError
+from r1ci_plugins.errors import MachineProblem, RecipeError
 from r1ci_plugins.recipe import openrlhf_flags
 from r1ci_plugins.recipe.openrlhf_flags import MODULES, check, flags, to_argv
 
@@ -82,12 +82,12 @@ def test_check_names_what_upstream_would_refuse(name, value, expected):
 
 def test_without_openrlhf_it_says_how_to_install_it(monkeypatch):
     monkeypatch.setattr(openrlhf_flags.importlib.util, "find_spec", lambda name: None)
-    with pytest.raises(EnvironmentProblem, match="pip install"):
+    with pytest.raises(MachineProblem, match="pip install"):
         openrlhf_flags.find_cli("train_ppo")
 
 
 def test_a_parser_that_upstream_moved_is_reported(monkeypatch, tmp_path):
     (tmp_path / "moved.py").write_text("def main():\n    pass\n")
     monkeypatch.setattr(openrlhf_flags, "find_cli", lambda command: tmp_path / "moved.py")
-    with pytest.raises(EnvironmentProblem, match="cannot be read"):
+    with pytest.raises(MachineProblem, match="cannot be read"):
         openrlhf_flags.parser("train_ppo")

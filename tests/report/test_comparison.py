@@ -8,11 +8,11 @@ from rich.console import Console
 
 from r1ci_plugins.evaluation.record import Evaluation
 from r1ci_plugins.report.comparison import comparison_table, gains
-from r1ci_plugins.rollout.metrics import Outcome
+from r1ci_plugins.rollout.metrics import OutcomeSummary
 
 
 def outcome(task, question, one):
-    return Outcome(task, question, bool(one), 0.0, {}, "answered", one is None, (), 0, (), (), (), 0, 1, 0.1)
+    return OutcomeSummary(task, question, bool(one), 0.0, {}, "answered", one is None, (), 0, (), (), (), 0, 1, 0.1)
 
 
 def evaluation(step, **correct):

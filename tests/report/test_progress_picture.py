@@ -6,12 +6,12 @@ import pytest
 
 from r1ci_plugins.evaluation.record import Evaluation
 from r1ci_plugins.report.progress_picture import draw
-from r1ci_plugins.rollout.metrics import Outcome
+from r1ci_plugins.rollout.metrics import OutcomeSummary
 
 EVALUATIONS = [
     Evaluation(
         label,
-        [Outcome("demo/a", f"demo/a/{n}", n < right, 0.0, {}, "answered", False, (), 0, (), (), (), 0, 1, 0.1)
+        [OutcomeSummary("demo/a", f"demo/a/{n}", n < right, 0.0, {}, "answered", False, (), 0, (), (), (), 0, 1, 0.1)
          for n in range(4)],
     )
     for label, right in (("base", 0), ("after sft", 2), ("after rl", 4))

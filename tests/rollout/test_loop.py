@@ -10,7 +10,7 @@ from r1ci_plugins.protocol.answer_format import NaturalFormat
 from r1ci_plugins.protocol.chat_template import ChatTemplate
 from r1ci_plugins.protocol.segments import SegmentKind
 from r1ci_plugins.rollout.engine import Ended, Generation, ScriptedEngine
-from r1ci_plugins.rollout.loop import Budget, Interpreter, run_episode
+from r1ci_plugins.rollout.loop import Budget, CodeRunner, run_episode
 from r1ci_plugins.rollout.trajectory import StopReason, Trajectory
 from r1ci_plugins.sandbox.contract import ExecutionResult, ExecutionStatus, Limits
 from r1ci_plugins.tasks.task import Question
@@ -57,7 +57,7 @@ def play(tokenizers):
             engine=engine or ScriptedEngine(texts, template.encode),
             template=template,
             answer_format=answer_format or NaturalFormat(),
-            interpreter=Interpreter(sandbox, Limits(), retries),
+            code_runner=CodeRunner(sandbox, Limits(), retries),
             budget=Budget(**caps),
         )
         return asyncio.run(episode), template, sandbox
@@ -292,7 +292,7 @@ def test_episodes_run_concurrently(play, tokenizers):
                     engine=ScriptedEngine([CODE, ANSWER], template.encode),
                     template=template,
                     answer_format=NaturalFormat(),
-                    interpreter=Interpreter(sandbox),
+                    code_runner=CodeRunner(sandbox),
                     budget=Budget(),
                 )
                 for _ in range(20)

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from r1ci_plugins.protocol.segments import Segment, SegmentKind
-from r1ci_plugins.rollout.metrics import Outcome, batch_metrics
+from r1ci_plugins.rollout.metrics import OutcomeSummary, batch_metrics
 from r1ci_plugins.rollout.trajectory import StopReason, ToolCall, Trajectory
 from r1ci_plugins.tasks.task import Question
 
@@ -19,7 +19,9 @@ def outcome(task="demo/a", question="q", correct=False, reward=0.0, stop=StopRea
         "cpu_s": (), "sandbox_retries": 0,
         "action_tokens": 10, "wall_s": 1.0,
     }  # fmt: skip
-    return Outcome(task, question, correct, reward, stop_reason=stop.value, tool_errors=errors, **(defaults | values))
+    return OutcomeSummary(
+        task, question, correct, reward, stop_reason=stop.value, tool_errors=errors, **(defaults | values)
+    )
 
 
 BATCH = [
@@ -90,7 +92,7 @@ def test_an_empty_batch_has_no_metrics():
 WORDS = st.sampled_from(["", "ValueError", "timeout", "signal 9", "a/b"])
 TIMES = st.floats(0, 1e6)
 OUTCOMES = st.builds(
-    Outcome,
+    OutcomeSummary,
     task=st.sampled_from(["demo/a", "demo/b", "other/c"]),
     question=st.text(max_size=5),
     correct=st.booleans(),
@@ -127,7 +129,7 @@ def test_metrics_are_finite_and_shares_are_shares(outcomes):
 
 @given(OUTCOMES)
 def test_an_outcome_travels_as_json(one):
-    assert Outcome(**json.loads(json.dumps(one.to_dict()))) == one
+    assert OutcomeSummary(**json.loads(json.dumps(one.to_dict()))) == one
 
 
 def test_an_outcome_summarises_its_trajectory():
@@ -147,7 +149,7 @@ def test_an_outcome_summarises_its_trajectory():
         reward_terms={"correctness": 1.0, "format": 0.1},
         wall_s=70.0,
     )
-    assert Outcome.of(trajectory) == Outcome(
+    assert OutcomeSummary.of(trajectory) == OutcomeSummary(
         task="demo/a",
         question="demo/a/rl/4/0",
         correct=True,

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from r1ci_plugins.errors import EnvironmentProblem
+from r1ci_plugins.errors import MachineProblem
 from r1ci_plugins.rollout.run_folder import VARIABLE, RunFolder, append_line, read_lines
 
 VALUES = st.dictionaries(st.text(max_size=5), st.integers() | st.text(st.characters(), max_size=10), max_size=3)
@@ -17,7 +17,7 @@ def test_a_process_finds_its_run_by_the_environment(monkeypatch, tmp_path):
     assert RunFolder.of_this_process() == RunFolder(tmp_path)
     for value in ("", None):
         monkeypatch.setenv(VARIABLE, "") if value == "" else monkeypatch.delenv(VARIABLE)
-        with pytest.raises(EnvironmentProblem, match="belongs to no r1ci run") as caught:
+        with pytest.raises(MachineProblem, match="belongs to no r1ci run") as caught:
             RunFolder.of_this_process()
         assert VARIABLE in str(caught.value) and "--plugin r1ci" in str(caught.value)
 
@@ -31,11 +31,11 @@ def test_nothing_of_a_run_lies_outside_its_folder_and_no_two_things_in_one_place
 
 def test_run_json_is_read_or_named_in_the_error(tmp_path):
     folder = RunFolder(tmp_path)
-    with pytest.raises(EnvironmentProblem) as caught:
+    with pytest.raises(MachineProblem) as caught:
         folder.read_run()
     assert str(folder.run) in str(caught.value)
     folder.run.write_text('{"seed": 7')
-    with pytest.raises(EnvironmentProblem, match="cannot be read"):
+    with pytest.raises(MachineProblem, match="cannot be read"):
         folder.read_run()
     folder.run.write_text('{"seed": 7}')
     assert folder.read_run() == {"seed": 7}

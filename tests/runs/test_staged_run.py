@@ -10,9 +10,9 @@ from dataclasses import dataclass
 
 import pytest
 
-from r1ci_plugins.errors import EnvironmentProblem, RecipeError
+from r1ci_plugins.errors import MachineProblem, RecipeError
 from r1ci_plugins.recipe.schema import load_recipe
-from r1ci_plugins.rollout.metrics import Outcome
+from r1ci_plugins.rollout.metrics import OutcomeSummary
 from r1ci_plugins.rollout.run_folder import RunFolder
 from r1ci_plugins.runs.staged_run import StagedRun, State, locked
 from r1ci_plugins.runs.stages import load_stages
@@ -84,7 +84,7 @@ def test_what_builds_on_a_missing_stage_is_not_kept_silently(work, tmp_path):
 
 def test_a_stage_that_fails_is_named_and_not_done(work):
     broken = work(script="import pathlib, sys; pathlib.Path(sys.argv[1], 'x').mkdir(parents=True); sys.exit(3)")
-    with pytest.raises(EnvironmentProblem, match="stage base ended with status 3"):
+    with pytest.raises(MachineProblem, match="stage base ended with status 3"):
         run(broken, "base")
     assert broken.states()["base"] is State.BEGUN
 
@@ -135,7 +135,7 @@ def test_evaluations_are_in_order_of_time_and_the_later_of_two_counts(work):
 
 
 def _outcome(correct):
-    return Outcome(
+    return OutcomeSummary(
         "demo/sum", "demo/sum/1", correct, 0.0, {}, "answered", False, (), 0, (), (), (), 0, 1, 0.1
     ).to_dict()
 
@@ -154,7 +154,7 @@ def test_two_runs_do_not_share_a_folder_even_when_the_first_was_killed(work, tmp
     first.kill()
     first.wait()
     try:
-        with pytest.raises(EnvironmentProblem, match="another `r1ci run`"), locked(tmp_path / "run"):
+        with pytest.raises(MachineProblem, match="another `r1ci run`"), locked(tmp_path / "run"):
             pass
     finally:
         subprocess.run(["kill", "-9", str(child)], check=True)
@@ -162,7 +162,7 @@ def test_two_runs_do_not_share_a_folder_even_when_the_first_was_killed(work, tmp
         try:
             with locked(tmp_path / "run"):
                 return
-        except EnvironmentProblem:
+        except MachineProblem:
             time.sleep(0.05)
     raise AssertionError("the lock outlived everything")
 

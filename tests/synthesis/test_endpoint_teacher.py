@@ -7,7 +7,7 @@ import random
 
 import pytest
 
-from r1ci_plugins.errors import EnvironmentProblem
+from r1ci_plugins.errors import MachineProblem
 from r1ci_plugins.synthesis import reply_cache
 from r1ci_plugins.synthesis.endpoint_teacher import GIVE_UP, EndpointTeacher
 from r1ci_plugins.synthesis.reply_cache import ReplyCache
@@ -140,7 +140,7 @@ def test_the_endpoint_says_how_long_to_wait(web, ask, monkeypatch):
 
 @pytest.mark.parametrize("code", [400, 401, 403, 404, 422])
 def test_a_refusal_stops_the_run_at_once(web, ask, code):
-    with web.serving(web.status(code)) as server, pytest.raises(EnvironmentProblem, match=f"status {code}"):
+    with web.serving(web.status(code)) as server, pytest.raises(MachineProblem, match=f"status {code}"):
         ask(server)
     assert len(server.requests) == 1
 
@@ -152,7 +152,7 @@ def test_an_endpoint_that_only_fails_is_given_up(web, tmp_path):
         for attempt in range(GIVE_UP - 1):
             with pytest.raises(TeacherFault):
                 await teacher.speaker(order(attempt)).reply(["q"])
-        with pytest.raises(EnvironmentProblem, match="in a row"):
+        with pytest.raises(MachineProblem, match="in a row"):
             await teacher.speaker(order(GIVE_UP)).reply(["q"])
         await teacher.close()
 
@@ -206,7 +206,7 @@ def test_a_budget_in_tokens_counts_failures_too(web, ask):
 
 def test_a_full_disk_stops_before_anything_is_paid_for(web, ask, monkeypatch):
     monkeypatch.setattr(reply_cache.shutil, "disk_usage", lambda folder: type("Usage", (), {"free": 1 << 20})())
-    with web.serving(web.say("<<<42>>>")) as server, pytest.raises(EnvironmentProblem, match="1 MiB are free"):
+    with web.serving(web.say("<<<42>>>")) as server, pytest.raises(MachineProblem, match="1 MiB are free"):
         ask(server)
     assert not server.requests
 
@@ -236,5 +236,5 @@ def test_the_rate_is_kept():
 def test_a_key_is_asked_for(monkeypatch, tmp_path):
     monkeypatch.delenv("OPENAI_API_KEY", raising=False)
     teacher = EndpointTeacher("gpt", "", 9, ReplyCache(tmp_path))
-    with pytest.raises(EnvironmentProblem, match="OPENAI_API_KEY is empty"):
+    with pytest.raises(MachineProblem, match="OPENAI_API_KEY is empty"):
         asyncio.run(teacher.start())

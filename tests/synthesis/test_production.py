@@ -10,10 +10,10 @@ from dataclasses import dataclass, field, replace
 
 import pytest
 
-from r1ci_plugins.errors import EnvironmentProblem
+from r1ci_plugins.errors import MachineProblem
 from r1ci_plugins.protocol.answer_format import NaturalFormat
 from r1ci_plugins.protocol.chat_template import ChatTemplate
-from r1ci_plugins.rollout.loop import Budget, Interpreter
+from r1ci_plugins.rollout.loop import Budget, CodeRunner
 from r1ci_plugins.rollout.trajectory_file import read_trajectories
 from r1ci_plugins.synthesis.part import Part, is_multi_turn
 from r1ci_plugins.synthesis.production import Choice, Maker, orders, produce
@@ -83,7 +83,7 @@ def work(tokenizers, sandbox, total, tmp_path):
             replace(task.generate(random.Random(index), None), task="demo/total", split="sft", index=index)
             for index in range(questions)
         ]
-        maker = Maker(teacher, template, NaturalFormat(), Interpreter(sandbox), budget, Checker())
+        maker = Maker(teacher, template, NaturalFormat(), CodeRunner(sandbox), budget, Checker())
         part = Part(tmp_path / "parts", "demo/total")
         choice = Choice(**{"per_task": 10, "attempts": 1, "near_duplicate": 1.1, **options})
         [statistics] = asyncio.run(
@@ -201,9 +201,9 @@ def test_a_spent_budget_keeps_what_there_is_and_a_higher_one_goes_on(work):
 
 def test_an_unusable_teacher_stops_everything(work):
     def refuse(order, turn):
-        raise EnvironmentProblem("no such model")
+        raise MachineProblem("no such model")
 
-    with pytest.raises(EnvironmentProblem, match="no such model"):
+    with pytest.raises(MachineProblem, match="no such model"):
         work(ScriptedTeacher(refuse))
 
 
@@ -213,7 +213,7 @@ def test_a_full_disk_leaves_no_half_file_and_can_be_resumed(work, tmp_path, monk
 
     with monkeypatch.context() as patch:
         patch.setattr(os, "fsync", full)
-        with pytest.raises(EnvironmentProblem, match="No space left"):
+        with pytest.raises(MachineProblem, match="No space left"):
             work(ScriptedTeacher())
     assert not list((tmp_path / "parts").iterdir())
     assert len(work(ScriptedTeacher())[1]) == 10

@@ -14,7 +14,7 @@ from r1ci_plugins.protocol.answer_format import BoxedFormat, NaturalFormat, Tags
 from r1ci_plugins.protocol.chat_template import ChatTemplate
 from r1ci_plugins.protocol.segments import SegmentKind
 from r1ci_plugins.rollout.conversation import render, turns_of
-from r1ci_plugins.rollout.loop import Budget, Interpreter
+from r1ci_plugins.rollout.loop import Budget, CodeRunner
 from r1ci_plugins.rollout.trajectory import StopReason
 from r1ci_plugins.synthesis.acceptance import objection
 from r1ci_plugins.synthesis.dialogue import Dialogue, converse
@@ -43,7 +43,7 @@ def tell(tokenizers, sandbox):
                 speaker = teacher.speaker(order)
                 if speaker is None:
                     continue
-                dialogue = Dialogue(order, speaker, template, answer_format, Interpreter(sandbox), 4000)
+                dialogue = Dialogue(order, speaker, template, answer_format, CodeRunner(sandbox), 4000)
                 trajectory = await converse(dialogue, budget)
                 score = float(trajectory.answer is not None and task.check(question, trajectory.answer))
                 origin = {"variant": order.variant.value, "style": speaker.style}

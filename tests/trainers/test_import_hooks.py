@@ -4,7 +4,7 @@ from contextlib import contextmanager
 
 import pytest
 
-from r1ci_plugins.errors import EnvironmentProblem
+from r1ci_plugins.errors import MachineProblem
 from r1ci_plugins.trainers import import_hooks
 from r1ci_plugins.trainers.import_hooks import install, replace
 
@@ -85,7 +85,7 @@ def test_context_is_entered_only_while_the_module_executes(upstream):
 def test_moved_attribute_is_an_error_that_names_module_and_attribute(upstream, already):
     if already:
         importlib.import_module("hooked_upstream.worker")
-    with pytest.raises(EnvironmentProblem, match=r"hooked_upstream\.worker has no 'set_device' any more"):
+    with pytest.raises(MachineProblem, match=r"hooked_upstream\.worker has no 'set_device' any more"):
         install({"hooked_upstream.worker": lambda module: replace(module, "set_device", None)})
         importlib.import_module("hooked_upstream.worker")
 
@@ -93,7 +93,7 @@ def test_moved_attribute_is_an_error_that_names_module_and_attribute(upstream, a
 def test_any_other_failure_of_a_patch_names_the_module_and_the_cause(upstream):
     install({"hooked_upstream.worker": lambda module: replace(module.Actor, "name", "cpu")})
     for _ in range(2):  # also when somebody tries again
-        with pytest.raises(EnvironmentProblem, match=r"hooked_upstream\.worker.*AttributeError.*'Actor'"):
+        with pytest.raises(MachineProblem, match=r"hooked_upstream\.worker.*AttributeError.*'Actor'"):
             importlib.import_module("hooked_upstream.worker")
 
 
@@ -101,7 +101,7 @@ def test_inherited_attribute_does_not_count_as_there(upstream):
     worker = importlib.import_module("hooked_upstream.worker").Worker
     assert replace(worker, "name", "cpu") == "gpu"
     assert worker.name == "cpu"
-    with pytest.raises(EnvironmentProblem, match=r"hooked_upstream\.worker\.Child has no 'name'"):
+    with pytest.raises(MachineProblem, match=r"hooked_upstream\.worker\.Child has no 'name'"):
         replace(type("Child", (worker,), {"__module__": worker.__module__}), "name", "cpu")
 
 

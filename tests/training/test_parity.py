@@ -24,7 +24,7 @@ from r1ci_plugins.protocol.segments import Segment, SegmentKind
 from r1ci_plugins.recipe.schema import Recipe
 from r1ci_plugins.rollout.conversation import Turn, render
 from r1ci_plugins.rollout.engine import Ended, Generation
-from r1ci_plugins.rollout.loop import Budget, Interpreter, run_episode
+from r1ci_plugins.rollout.loop import Budget, CodeRunner, run_episode
 from r1ci_plugins.rollout.trajectory import Trajectory
 from r1ci_plugins.sandbox.contract import ExecutionResult, ExecutionStatus
 from r1ci_plugins.tasks.task import Question
@@ -104,7 +104,7 @@ def play(template, question, turns, outputs, answer_format, total=2000, per_turn
             engine=Sampler(turns),
             template=template,
             answer_format=answer_format,
-            interpreter=Interpreter(Printer(outputs)),
+            code_runner=CodeRunner(Printer(outputs)),
             budget=Budget(max_code_calls=4, max_turn_tokens=per_turn, max_total_tokens=total, max_output_chars=300),
         )
     )

@@ -31,7 +31,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from r1ci_plugins.errors import EnvironmentProblem
+from r1ci_plugins.errors import MachineProblem
 from r1ci_plugins.trainers.import_hooks import install, replace
 
 VARIABLE = "R1CI_CPU_BACKEND"
@@ -60,11 +60,11 @@ def cuda_available() -> bool:
     empties it in workers without a GPU. A head node without a GPU, but with CUDA builds, counts as a GPU machine.
 
     Raises:
-        EnvironmentProblem: ``R1CI_CPU_BACKEND`` is neither 0 nor 1.
+        MachineProblem: ``R1CI_CPU_BACKEND`` is neither 0 nor 1.
     """
     decided = os.environ.get(VARIABLE, "")
     if decided not in ("", "0", "1"):
-        raise EnvironmentProblem(
+        raise MachineProblem(
             f"{VARIABLE} is {decided!r}", where="environment", fix="set it to 1 (CPU) or 0 (GPU), or unset it"
         )
     if decided:
@@ -97,7 +97,7 @@ def install_if_no_cuda() -> None:
     """Register the patches of this module, unless there is CUDA. May be called any number of times.
 
     Raises:
-        EnvironmentProblem: Upstream has moved one of the patched places.
+        MachineProblem: Upstream has moved one of the patched places.
     """
     if cuda_available():
         return
@@ -229,7 +229,7 @@ def _flash_attn_stand_in() -> Iterator[None]:
 
 def _needs_flash_attn(name: str) -> Callable[..., None]:
     def fail(*args: object, **kwargs: object) -> None:
-        raise EnvironmentProblem(
+        raise MachineProblem(
             f"{name} was called, which needs flash-attn and CUDA",
             fix="leave out --ds.packing_samples, --ds.ring_attn_size and --train.dynamic_batch_enable",
         )
@@ -365,7 +365,7 @@ def update_weight(self: Any, name: str, dtype: Any, shape: Any, empty_cache: boo
     import torch
 
     if dtype != self.model_config.dtype:
-        raise EnvironmentProblem(
+        raise MachineProblem(
             f"the trainer sends {name} as {dtype}, vLLM holds {self.model_config.dtype}",
             fix="use --ds.param_dtype bf16",
         )
@@ -380,7 +380,7 @@ def _check_weights_can_change(model: Any) -> None:
     for module in model.modules():
         experts = any(kind.__name__ == "RoutedExperts" for kind in type(module).__mro__)
         if experts or hasattr(module, "_cpu_unpacked_conv_weight"):
-            raise EnvironmentProblem(
+            raise MachineProblem(
                 "this model's weights cannot be changed after vLLM has started on a CPU",
                 where=f"{type(model).__name__}, {type(module).__name__}",
                 fix="train a dense transformer here (Llama, Qwen2, ...), or use a machine with a GPU",

@@ -15,7 +15,7 @@ from collections.abc import Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, distribution
 from typing import TYPE_CHECKING, Literal
 
-from r1ci_plugins.errors import EnvironmentProblem, R1CIError, RecipeError
+from r1ci_plugins.errors import MachineProblem, R1CIError, RecipeError
 
 if TYPE_CHECKING:
     from r1ci_plugins.protocol.chat_template import ChatTemplate
@@ -127,7 +127,7 @@ def _print_help(command: str) -> None:
     print(_USAGE.format(command=command, about=_ABOUT[command], example=example, override=override))
     try:
         known = openrlhf_flags.flags(command)
-    except EnvironmentProblem as error:
+    except MachineProblem as error:
         print(f"OpenRLHF flags: {error}")
         return
     print("OpenRLHF flags (default):")
@@ -140,12 +140,12 @@ def _refuse_foreign_alias() -> None:
     try:
         files = distribution("openrlhf").files or []
     except PackageNotFoundError:
-        raise EnvironmentProblem(
+        raise MachineProblem(
             "OpenRLHF is not installed",
             fix="pip install 'r1ci-plugins[gpu]'; without a GPU, `make setup` in a clone of r1ci-plugins",
         ) from None
     if any(str(file) == "openrlhf/cli/train_ppo.py" for file in files):
-        raise EnvironmentProblem(
+        raise MachineProblem(
             "this OpenRLHF ships its own openrlhf/cli/train_ppo.py, a file that r1ci-plugins also ships",
             fix="install openrlhf==0.11.2, or an r1ci-plugins release that knows this OpenRLHF",
         )
@@ -210,7 +210,7 @@ def _check_disk(plan: Plan) -> None:
 
     free = free_disk_mb(plan.folder.path)
     if free < _MIN_DISK_MB:
-        raise EnvironmentProblem(
+        raise MachineProblem(
             f"only {free:.0f} MiB are free where the run is to be written",
             where=str(plan.folder.path),
             fix="free some space, or choose another folder with --set output_dir=...",

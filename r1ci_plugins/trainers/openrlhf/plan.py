@@ -13,7 +13,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, Literal
 
-from r1ci_plugins.errors import EnvironmentProblem, RecipeError, suggest
+from r1ci_plugins.errors import MachineProblem, RecipeError, suggest
 from r1ci_plugins.plugins.registry import Plugins, load_packs, load_plugins, pack_versions
 from r1ci_plugins.questions.drawing import Draw
 from r1ci_plugins.recipe import openrlhf_flags
@@ -144,7 +144,7 @@ def make_plan(
     Raises:
         RecipeError: The recipe, an override or a flag is wrong.
         PluginError: A plugin or pack is missing or broken.
-        EnvironmentProblem: OpenRLHF is not installed.
+        MachineProblem: OpenRLHF is not installed.
     """
     if recipe_file is None:
         raise RecipeError("--plugin needs a recipe", fix="add --recipe FILE, for example recipes/cpu-smoke.yaml")
@@ -288,7 +288,7 @@ def _check_cpu(flags: dict[str, Any]) -> None:
     for name, reason in cpu_backend.UNSUPPORTED.items():
         value = flags.get(name)
         if value is True or (value and value != 1):  # a size of 1 is no parallelism at all
-            raise EnvironmentProblem(
+            raise MachineProblem(
                 f"--{name} does not work without a CUDA device: {reason}",
                 where=f"recipe key trainer.{name} or the command line",
                 fix=f"leave it out here: --set trainer.{name}=null",

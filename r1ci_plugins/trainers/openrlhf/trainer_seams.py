@@ -2,7 +2,7 @@
 
 | upstream name | what we add |
 |---|---|
-| ``SamplesGenerator`` | record each trajectory with its step; leave a small ``Outcome`` in the sample's label |
+| ``SamplesGenerator`` | record each trajectory with its step; leave a small ``OutcomeSummary`` in the sample's label |
 | ``BasePPOTrainer._compute_rollout_stats`` | metrics per task and per reward term, in TensorBoard and wandb |
 | ``compute_eval_metrics`` | accuracy (upstream averages the reward), per-task metrics, ``evaluations.jsonl`` |
 | ``BasePPOTrainer.restore_best_checkpoint_state`` | an evaluation before the first step |
@@ -29,7 +29,7 @@ from typing import Any
 from r1ci_plugins.errors import InfrastructureFault, TrajectoryFileError
 from r1ci_plugins.evaluation.record import Evaluation
 from r1ci_plugins.recipe.schema import load_recipe
-from r1ci_plugins.rollout.metrics import Outcome, batch_metrics
+from r1ci_plugins.rollout.metrics import OutcomeSummary, batch_metrics
 from r1ci_plugins.rollout.run_folder import RunFolder, append_line
 from r1ci_plugins.rollout.trajectory import Trajectory
 from r1ci_plugins.rollout.trajectory_file import TrajectoryWriter
@@ -57,11 +57,11 @@ class Recorder:
         self.step_started = time.monotonic()
         self.dead_batches = 0
 
-    def record(self, label: str) -> Outcome:
+    def record(self, label: str) -> OutcomeSummary:
         """Write the trajectory that a rollout worker put into a label; return what the trainer keeps of it."""
         trajectory = dataclasses.replace(Trajectory.from_json(label), step=self.step)
         self.writers[self.phase].write([trajectory])
-        return Outcome.of(trajectory)
+        return OutcomeSummary.of(trajectory)
 
     def append(self, path: Path, values: dict[str, Any]) -> None:
         """Append a line to one of the run's files; a full disk is logged, it does not end the run."""
@@ -126,14 +126,14 @@ def generate_eval_samples(self: Any, **options: Any) -> Any:
     return _upstream["generate_eval_samples"](self, **options)
 
 
-def outcomes_of(samples: Sequence[Any]) -> list[Outcome]:
+def outcomes_of(samples: Sequence[Any]) -> list[OutcomeSummary]:
     """The outcomes that travel in the labels of OpenRLHF ``Experience`` objects, in order.
 
     Raises:
         TrajectoryFileError: A label was not written by this process's seam.
     """
     try:
-        return [Outcome(**json.loads(label)) for sample in samples for label in sample.labels]
+        return [OutcomeSummary(**json.loads(label)) for sample in samples for label in sample.labels]
     except (TypeError, ValueError) as error:
         raise TrajectoryFileError(
             f"a sample carries no outcome: {error}", where="OpenRLHF Experience.labels"

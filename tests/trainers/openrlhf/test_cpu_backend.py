@@ -15,7 +15,7 @@ from types import SimpleNamespace
 import pluggy
 import pytest
 
-from r1ci_plugins.errors import EnvironmentProblem
+from r1ci_plugins.errors import MachineProblem
 from r1ci_plugins.trainers.openrlhf import cpu_backend
 
 REPOSITORY = Path(__file__).parents[3]
@@ -54,7 +54,7 @@ def test_the_drivers_decision_wins(monkeypatch):
     monkeypatch.setenv(cpu_backend.VARIABLE, "1")
     assert not cpu_backend.cuda_available()
     monkeypatch.setenv(cpu_backend.VARIABLE, "yes")
-    with pytest.raises(EnvironmentProblem, match="R1CI_CPU_BACKEND is 'yes'"):
+    with pytest.raises(MachineProblem, match="R1CI_CPU_BACKEND is 'yes'"):
         cpu_backend.cuda_available()
 
 
@@ -163,7 +163,7 @@ def probe_ring_attention():
     left = [name for name in sys.modules if name.startswith("flash_attn")]
     try:
         ring_attn_utils.unpad_input(None, None)
-    except EnvironmentProblem as error:
+    except MachineProblem as error:
         return [left, importlib.util.find_spec("flash_attn") is None, str(error)]
 
 
@@ -249,7 +249,7 @@ def probe_mixture_of_experts():
         try:
             cpu_backend._check_weights_can_change(torch.nn.Sequential(layer))
             refused.append(False)
-        except EnvironmentProblem:
+        except MachineProblem:
             refused.append(True)
     return [refused, "layer._cpu_unpacked_conv_weight =" in Path(utils.__file__).read_text()]
 

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 from r1ci_plugins.errors import InfrastructureFault, TrajectoryFileError
 from r1ci_plugins.protocol.segments import Segment, SegmentKind
-from r1ci_plugins.rollout.metrics import Outcome
+from r1ci_plugins.rollout.metrics import OutcomeSummary
 from r1ci_plugins.rollout.run_folder import RunFolder, read_lines
 from r1ci_plugins.rollout.trajectory import StopReason, Trajectory
 from r1ci_plugins.rollout.trajectory_file import read_trajectories
@@ -172,7 +172,9 @@ def test_the_trajectory_is_recorded_and_an_outcome_travels_on(upstream, folder):
     sample = experience(upstream, trajectory(correct=False, index=3))
     (recorded,) = read_trajectories(folder / "trajectories" / "train.jsonl.gz")
     assert recorded.step == 5 and recorded.question.index == 3
-    assert trainer_seams.outcomes_of([sample]) == [Outcome(**Outcome.of(recorded).to_dict() | {"tool_errors": []})]
+    assert trainer_seams.outcomes_of([sample]) == [
+        OutcomeSummary(**OutcomeSummary.of(recorded).to_dict() | {"tool_errors": []})
+    ]
     assert sample.rewards.tolist() == [0.25] and sample.scores.tolist() == [0.0]
 
 
@@ -202,8 +204,8 @@ def test_a_foreign_label_is_an_error():
 # -- excluded samples and baselines -----------------------------------------------------------------------------------
 
 
-def outcome(excluded=False, correct=False, reward=0.0, index=0) -> Outcome:
-    return Outcome(
+def outcome(excluded=False, correct=False, reward=0.0, index=0) -> OutcomeSummary:
+    return OutcomeSummary(
         "demo/a", f"demo/a/{index}", correct, reward, {}, "answered", excluded, (), 0, (), (), (), 0, 3, 0.1
     )  # fmt: skip
 
@@ -319,7 +321,7 @@ def test_the_advantage_of_each_trajectory_is_kept(upstream, folder, monkeypatch)
     made = SimpleNamespace(
         action_mask=torch.tensor([[0, 1, 1], [1, 1, 0], [0, 0, 0]]),
         advantages=torch.tensor([[9.0, 0.5, 0.5], [-1.0, -0.5, 9.0], [9.0, 9.0, 9.0]]),
-        labels=[json.dumps(Outcome.of(one).to_dict()) for one in said],
+        labels=[json.dumps(OutcomeSummary.of(one).to_dict()) for one in said],
     )
     monkeypatch.setitem(trainer_seams._upstream, "make_experience_batch", lambda self, samples: [made])
     assert object.__new__(maker).make_experience_batch([experience(upstream, trajectory())]) == [made]
