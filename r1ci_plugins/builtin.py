@@ -18,7 +18,7 @@ from r1ci_plugins.sandbox.backends.bwrap import BubblewrapSandbox
 from r1ci_plugins.sandbox.backends.firejail import FirejailSandbox
 from r1ci_plugins.sandbox.backends.rlimits import RlimitsSandbox
 from r1ci_plugins.sandbox.contract import Sandbox
-from r1ci_plugins.training.loss_mask import LossMask, masked, unmasked
+from r1ci_plugins.training.loss_mask import MASKED, UNMASKED, LossMask
 
 if TYPE_CHECKING:
     from r1ci_plugins.recipe.schema import Recipe
@@ -54,7 +54,7 @@ def _ray_sandbox(
     local: bool = True,
 ) -> Sandbox:
     """See ``RaySandbox``; ``backend`` and ``options`` are those of each pool."""
-    from r1ci_plugins.recipe.schema import checked_options
+    from r1ci_plugins.plugins.options import checked_options
     from r1ci_plugins.sandbox.backends.ray import RaySandbox
 
     where = "recipe key sandbox.options"
@@ -84,7 +84,7 @@ def r1ci_reward_terms() -> Mapping[str, Callable[..., RewardTerm]]:
 @hookimpl
 def r1ci_loss_masks() -> Mapping[str, Callable[..., LossMask]]:
     """Code outputs masked (default) or trained (the paper's ablation)."""
-    return {"masked": lambda: masked, "unmasked": lambda: unmasked}
+    return {"masked": lambda: MASKED, "unmasked": lambda: UNMASKED}
 
 
 @hookimpl

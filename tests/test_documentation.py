@@ -13,9 +13,10 @@ from pathlib import Path
 import pytest
 
 from r1ci_plugins import hookspecs
-from r1ci_plugins.plugins.registry import load_packs, load_plugins
+from r1ci_plugins.plugins.packs import load_packs
+from r1ci_plugins.plugins.registry import load_plugins
 from r1ci_plugins.questions.splits import draw
-from r1ci_plugins.recipe.schema import load_recipe
+from r1ci_plugins.recipe.loading import load_recipe
 from r1ci_plugins.rewards.verifier import ask_task
 
 ROOT = Path(__file__).parents[1]

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from r1ci_plugins.recipe.schema import load_recipe
+from r1ci_plugins.recipe.loading import load_recipe
 from r1ci_plugins.rollout.trajectory_file import read_trajectories
 
 ROOT = Path(__file__).parents[1]

@@ -36,11 +36,13 @@ def build(
     The folder loads with datasets.load_dataset and load_from_disk, with OpenRLHF, and can be uploaded to the hub as it
     is. Stopped half-way, the same command goes on: finished questions are kept in the cache ($R1CI_CACHE).
     """
-    from r1ci_plugins.plugins.registry import assemble, load_packs, load_plugins, pack_versions
+    from r1ci_plugins.engines.tokenizer import load_template
+    from r1ci_plugins.plugins.packs import load_packs, pack_versions
+    from r1ci_plugins.plugins.registry import assemble, load_plugins
     from r1ci_plugins.questions.cache import pack_source
     from r1ci_plugins.questions.dataset import Provenance, is_built, require_datasets, write_dataset
-    from r1ci_plugins.questions.fitting import fitting_questions, load_template, room_for_prompt
-    from r1ci_plugins.recipe.schema import dump, load_recipe
+    from r1ci_plugins.questions.fitting import fitting_questions, room_for_prompt
+    from r1ci_plugins.recipe.loading import dump, load_recipe
 
     names, out = plugin or ["r1ci"], out.absolute()
     recipe = load_recipe(recipe_file, overrides or [])

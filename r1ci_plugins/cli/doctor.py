@@ -78,7 +78,8 @@ def run(check: Check) -> Finding:
 
 
 def _checks(file: Path | None, plugin_names: list[str]) -> Iterator[tuple[str, Check]]:
-    from r1ci_plugins.recipe.schema import SandboxConfig, load_recipe
+    from r1ci_plugins.recipe.loading import load_recipe
+    from r1ci_plugins.recipe.schema import SandboxConfig
 
     yield "Python", python
     yield "OpenRLHF", openrlhf
@@ -197,7 +198,8 @@ def recipe_parts(recipe: Recipe, plugin_names: list[str]) -> Finding:
 
 def sandbox(section: SandboxConfig, plugin_names: list[str]) -> Finding:
     """The sandbox starts (its canary proves that it isolates) and runs a program."""
-    from r1ci_plugins.plugins.registry import load_plugins, make_sandbox
+    from r1ci_plugins.environment import make_sandbox
+    from r1ci_plugins.plugins.registry import load_plugins
 
     backend = make_sandbox(section, load_plugins(plugin_names))
 

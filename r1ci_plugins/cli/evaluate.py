@@ -42,13 +42,15 @@ def evaluate(
     many samples of each question, and at which temperature, the trainer's flags eval.n_samples_per_prompt and
     eval.temperature say. Everything goes to output_dir; stopped half-way, the same command goes on.
     """
+    from r1ci_plugins.engines.tokenizer import load_template
     from r1ci_plugins.engines.vllm import LocalVLLM
     from r1ci_plugins.environment import make_environment
     from r1ci_plugins.evaluation.record import Evaluation
-    from r1ci_plugins.plugins.registry import load_packs, load_plugins
-    from r1ci_plugins.questions.fitting import check_thinking, fitting_questions, load_template, room_for_prompt
+    from r1ci_plugins.plugins.packs import load_packs
+    from r1ci_plugins.plugins.registry import load_plugins
+    from r1ci_plugins.questions.fitting import check_thinking, fitting_questions, room_for_prompt
     from r1ci_plugins.recipe import openrlhf_flags
-    from r1ci_plugins.recipe.schema import dump, load_recipe
+    from r1ci_plugins.recipe.loading import dump, load_recipe
     from r1ci_plugins.rollout.metrics import OutcomeSummary
     from r1ci_plugins.rollout.trajectory_file import TrajectoryWriter, read_trajectories
 

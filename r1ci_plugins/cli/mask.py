@@ -174,9 +174,10 @@ def _settle(
         RecipeError: It is not known which tokenizer to use; or a name is unknown.
         MachineProblem, TemplateError: The tokenizer cannot be used.
     """
+    from r1ci_plugins.engines.tokenizer import load_template
     from r1ci_plugins.plugins.registry import load_plugins
-    from r1ci_plugins.questions.fitting import load_template
-    from r1ci_plugins.recipe.schema import Recipe, load_recipe
+    from r1ci_plugins.recipe.loading import load_recipe
+    from r1ci_plugins.recipe.schema import Recipe
 
     recipe = load_recipe(recipe_file) if recipe_file else _recorded_recipe(file) if file else None
     model = tokenizer or (recipe.model if recipe else None)
@@ -200,7 +201,8 @@ def _recorded_recipe(file: Path) -> Recipe | None:
     """The recipe of the run or of the synthesis that wrote a file, if it still lies in its folder."""
     import yaml
 
-    from r1ci_plugins.recipe.schema import Recipe, load_recipe
+    from r1ci_plugins.recipe.loading import load_recipe
+    from r1ci_plugins.recipe.schema import Recipe
 
     run, build = file.absolute().parent.parent / "recipe.yaml", file.absolute().parent / "build.json"
     if run.exists():

@@ -44,7 +44,7 @@ def validate(
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
     from r1ci_plugins.pack_checks.validation import chosen, validate
-    from r1ci_plugins.plugins.registry import load_pack
+    from r1ci_plugins.plugins.packs import load_pack
 
     loaded = load_pack(pack)
     names = chosen(loaded, task or ())

@@ -36,7 +36,7 @@ def schema() -> None:
 @app.command()
 def show(file: RecipeFile, overrides: Overrides = None) -> None:
     """Print a recipe as it resolves: every default filled in, every --set applied. A staged one: stage by stage."""
-    from r1ci_plugins.recipe.schema import dump
+    from r1ci_plugins.recipe.loading import dump
 
     for name, recipe, _ in _recipes(file, overrides or []):
         if name:
@@ -55,7 +55,7 @@ def check(file: RecipeFile, overrides: Overrides = None, plugin: PluginNames = N
 
 def _recipes(file: Path, overrides: list[str]) -> list[tuple[str, Recipe, str]]:
     """The recipe of a file, or those of its stages: stage, recipe, and the command whose flags it has."""
-    from r1ci_plugins.recipe.schema import load_recipe, read_recipe
+    from r1ci_plugins.recipe.loading import load_recipe, read_recipe
     from r1ci_plugins.runs.stages import load_stages
 
     if "stages" in read_recipe(file)[0]:
@@ -78,9 +78,10 @@ def check_recipe(recipe: Recipe, plugin_names: list[str], command: str) -> list[
     Raises:
         R1CIError: At the first thing that is wrong.
     """
-    from r1ci_plugins.plugins.registry import assemble, load_packs, load_plugins, pack_versions
+    from r1ci_plugins.plugins.packs import load_packs, pack_versions
+    from r1ci_plugins.plugins.registry import assemble, load_plugins
+    from r1ci_plugins.questions.selection import resolve_tasks
     from r1ci_plugins.recipe import openrlhf_flags
-    from r1ci_plugins.recipe.schema import resolve_tasks
 
     plugins = load_plugins(plugin_names)
     packs = load_packs(recipe.pack_names(), plugins=plugins)

@@ -44,12 +44,14 @@ def synthesize(
     The recipe's section synthesis says how. Stopped half-way, by Ctrl-C, a crash or a full disk, the same command goes
     on: finished tasks are on the disk, and so is every reply of a paid teacher.
     """
+    from r1ci_plugins.engines.tokenizer import load_template
     from r1ci_plugins.environment import make_environment
-    from r1ci_plugins.plugins.registry import load_packs, load_plugins, pack_versions
+    from r1ci_plugins.plugins.packs import load_packs, pack_versions
+    from r1ci_plugins.plugins.registry import load_plugins
     from r1ci_plugins.questions.cache import pack_source
     from r1ci_plugins.questions.dataset import Provenance, require_datasets
-    from r1ci_plugins.questions.fitting import load_template, room_for_prompt
-    from r1ci_plugins.recipe.schema import load_recipe
+    from r1ci_plugins.questions.fitting import room_for_prompt
+    from r1ci_plugins.recipe.loading import load_recipe
     from r1ci_plugins.synthesis import trajectory_dataset
     from r1ci_plugins.synthesis.part import Part
     from r1ci_plugins.synthesis.production import Choice, Maker
@@ -111,7 +113,7 @@ def _what_decides(recipe: Recipe, max_total_tokens: int) -> str:
 
     Among them are the trainer's flags (the length of its context apart), rewards, the budget and the rates.
     """
-    from r1ci_plugins.recipe.schema import dump
+    from r1ci_plugins.recipe.loading import dump
 
     deciding = ("model", "seed", "tasks", "protocol", "sandbox", "verifier", "synthesis")
     fields = type(recipe).model_fields
@@ -161,8 +163,8 @@ def _teacher(recipe: Recipe, answer_format: AnswerFormat, instructions: str, bud
             given.timeout_s,
             given.retries,
         )
+    from r1ci_plugins.engines.tokenizer import load_template
     from r1ci_plugins.engines.vllm import LocalVLLM
-    from r1ci_plugins.questions.fitting import load_template
     from r1ci_plugins.synthesis.model_teacher import ModelTeacher
     from r1ci_plugins.synthesis.variant import Variant, head_prompt
 
@@ -189,7 +191,7 @@ def _questions(
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
     from r1ci_plugins.questions.drawing import draw_all
-    from r1ci_plugins.recipe.schema import resolve_draws
+    from r1ci_plugins.questions.selection import resolve_draws
 
     draws = [replace(draw, split="sft") for draw in resolve_draws(recipe, "train", packs)]
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())

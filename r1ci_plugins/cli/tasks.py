@@ -139,7 +139,7 @@ def _print(question: Question) -> None:
 
 
 def _packs(name: str | None) -> dict[str, TaskPack]:
-    from r1ci_plugins.plugins.registry import load_packs
+    from r1ci_plugins.plugins.packs import load_packs
 
     return load_packs(None if name is None else [name])
 

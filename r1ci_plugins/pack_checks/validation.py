@@ -289,7 +289,7 @@ class _Worker:
 
 def main() -> None:
     """Load the pack of the first order, then follow orders until standard input ends."""
-    from r1ci_plugins.plugins.registry import load_pack
+    from r1ci_plugins.plugins.packs import load_pack
     from r1ci_plugins.workers.checker_worker import die_with_parent
 
     die_with_parent()
@@ -384,7 +384,8 @@ class _Programs:
             InfrastructureFault: The sandbox failed, not the program.
             SandboxUnavailable: There is no sandbox on this machine.
         """
-        from r1ci_plugins.plugins.registry import load_plugins, make_sandbox
+        from r1ci_plugins.environment import make_sandbox
+        from r1ci_plugins.plugins.registry import load_plugins
         from r1ci_plugins.recipe.schema import SandboxConfig
         from r1ci_plugins.sandbox.contract import Limits
 

@@ -21,7 +21,7 @@ from importlib.metadata import PackageNotFoundError, requires, version
 from pathlib import Path
 
 from r1ci_plugins.errors import TaskError
-from r1ci_plugins.plugins.registry import pack_versions
+from r1ci_plugins.plugins.packs import pack_versions
 from r1ci_plugins.questions import splits
 from r1ci_plugins.tasks.task import Question, Task, TaskPack
 

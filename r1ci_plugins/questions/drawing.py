@@ -8,10 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
-from dataclasses import dataclass
 
 from r1ci_plugins.questions.cache import QuestionCache, cache_folder
-from r1ci_plugins.questions.splits import SHARES, Selection, own_candidate
+from r1ci_plugins.questions.splits import SHARES, Draw, SplitFilter, own_candidate
 from r1ci_plugins.tasks.task import Question, Task, TaskPack
 from r1ci_plugins.workers.pack_processes import default_jobs, loaded_pack, pack_processes
 
@@ -19,18 +18,6 @@ BLOCK = 20
 """Candidates that are made and cached together: few, so that the slowest task's block takes seconds."""
 
 Candidates = list[Question | None]
-
-
-@dataclass(frozen=True)
-class Draw:
-    """An order for questions: ``count`` of one task, split, seed and difficulty (None: the task's default)."""
-
-    pack: str
-    task: str
-    split: str
-    seed: int
-    count: int
-    difficulty: int | None = None
 
 
 def draw_all(
@@ -80,13 +67,13 @@ class _Stream:
     def __init__(self, draw: Draw, task: Task, cache: QuestionCache) -> None:
         self.draw, self.task, self.drawn = draw, task, list[Question]()
         self._cache = cache
-        self._selection = Selection(draw.pack, task, draw.split, draw.count, draw.difficulty)
+        self._filter = SplitFilter(draw.pack, task, draw.split, draw.count, draw.difficulty)
         self._waiting: dict[int, Candidates] = {}
         self._asked = self._used = 0
 
     @property
     def complete(self) -> bool:
-        return self._selection.complete
+        return self._filter.complete
 
     def next_block(self) -> int | None:
         """The next block that has to be made; None if those asked for may be enough. Cached ones are used here."""
@@ -111,7 +98,7 @@ class _Stream:
         self._waiting[block] = candidates
         while not self.complete and self._used in self._waiting:
             for question in self._waiting.pop(self._used):
-                if not self.complete and self._selection.takes(question) and question is not None:
+                if not self.complete and self._filter.takes(question) and question is not None:
                     self.drawn.append(question)
             self._used += 1
 

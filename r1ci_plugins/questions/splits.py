@@ -11,7 +11,7 @@ import itertools
 import random
 import unicodedata
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from r1ci_plugins.errors import MissingData, TaskError
 from r1ci_plugins.tasks.task import Question, Task
@@ -21,6 +21,18 @@ SHARES = {"sft": 25, "rl": 50, "test": 25}
 
 _GIVE_UP = 400
 """Candidates in a row without a new question of the split before a task counts as exhausted."""
+
+
+@dataclass(frozen=True)
+class Draw:
+    """A wish for questions: ``count`` of one task, split, seed and difficulty (None: the task's default)."""
+
+    pack: str
+    task: str
+    split: str
+    seed: int
+    count: int
+    difficulty: int | None = None
 
 
 def normalised(text: str) -> str:
@@ -71,7 +83,7 @@ def own_candidate(pack: str, task: Task, split: str, index: int, seed: int, diff
     return question if split_of(question.text) == split else None
 
 
-class Selection:
+class SplitFilter:
     """Which candidates of a task's stream are drawn: the first ``count`` of the split whose texts are new.
 
     Attributes:
@@ -133,10 +145,10 @@ def draw(
     Raises:
         TaskError: If the task fails, has no such level, or has fewer than ``count`` different questions.
     """
-    selection = Selection(pack, task, split, count, difficulty)
+    chosen = SplitFilter(pack, task, split, count, difficulty)
     for index in itertools.count():
-        if selection.complete:
+        if chosen.complete:
             return
         question = own_candidate(pack, task, split, index, seed, difficulty)
-        if selection.takes(question) and question is not None:
+        if chosen.takes(question) and question is not None:
             yield question

@@ -10,7 +10,7 @@ import argparse
 import ast
 import importlib.util
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
@@ -21,6 +21,9 @@ from r1ci_plugins.errors import MachineProblem, RecipeError, suggest
 
 MODULES = {"train_ppo": "train_ppo_ray", "train_sft": "train_sft"}
 """Our command's name -> upstream's module in ``openrlhf.cli``."""
+
+MAX_LEN = 2048
+"""Upstream's default of ``data.max_len``, for machines that do without OpenRLHF; a test compares the two."""
 
 
 @dataclass(frozen=True)
@@ -112,6 +115,25 @@ def check(given: Mapping[str, object], command: str) -> None:
                 raise RecipeError(
                     f"--{name} cannot be {item!r}", where=where, fix=suggest(str(item), map(str, flag.choices))
                 )
+
+
+def read(arguments: Sequence[str], command: str) -> dict[str, Any]:
+    """The user's OpenRLHF flags by dotted name, read with upstream's own parser.
+
+    Raises:
+        RecipeError: A flag that neither we nor OpenRLHF have.
+        MachineProblem: As ``flags``.
+    """
+    upstream = parser(command)
+    for action in upstream._actions:
+        action.default = argparse.SUPPRESS  # only what was given shall come back
+    namespace, unknown = upstream.parse_known_args(list(arguments))
+    if unknown:
+        names = ["plugin", "recipe", "set", "dry-run", *flags(command)]
+        nearest = suggest(unknown[0].partition("=")[0].lstrip("-"), names)
+        raise RecipeError(f"unknown argument {unknown[0]!r}", where=f"openrlhf.cli.{command}", fix=nearest)
+    options = {action.dest: action.option_strings[0].removeprefix("--") for action in upstream._actions}
+    return {options.get(name, name): value for name, value in vars(namespace).items()}
 
 
 def to_argv(given: Mapping[str, object]) -> list[str]:

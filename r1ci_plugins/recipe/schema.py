@@ -1,39 +1,24 @@
-"""The recipe: one YAML file per experiment. Its schema, loading, ``--set`` overrides, and the resolved form.
+"""What a recipe may say: its sections, keys, defaults and descriptions. Every default of a run lives here.
 
-This is the only module that uses pydantic. Unknown keys are errors that suggest the nearest right one.
+Unknown keys are errors that suggest the nearest right one.
 """
 
 from __future__ import annotations
 
-import inspect
 import re
-import types
-import typing
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from copy import deepcopy
-from fnmatch import fnmatchcase
-from pathlib import Path
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
-from pydantic.errors import PydanticSchemaGenerationError, PydanticUserError
-from pydantic_core import ErrorDetails
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
-from r1ci_plugins.errors import RecipeError, nearest, suggest
-from r1ci_plugins.plugins.registry import missing_pack
-from r1ci_plugins.questions.drawing import Draw
-from r1ci_plugins.questions.suite import load_suite
-from r1ci_plugins.recipe import strict_yaml
-from r1ci_plugins.recipe.strict_yaml import Lines
+from r1ci_plugins.recipe.messages import shown
 from r1ci_plugins.sandbox.contract import Limits
-from r1ci_plugins.tasks.task import Task, TaskPack
 from r1ci_plugins.training.supervised import TooLong
 
 Split = Literal["sft", "rl", "test"]
-Options = Mapping[str, Any]
 
 
-def _number(value: object) -> object:
+def number(value: object) -> object:
     """YAML 1.1 reads ``1e-6`` as text; as a number's value it is a number."""
     if isinstance(value, str) and re.fullmatch(r"[-+]?\d+(\.\d*)?[eE][-+]?\d+", value):
         return float(value)
@@ -45,7 +30,7 @@ def _mapping(value: object) -> object:
     return {} if value is None else value
 
 
-Number = Annotated[float, BeforeValidator(_number)]
+Number = Annotated[float, BeforeValidator(number)]
 OptionMapping = Annotated[dict[str, Any], BeforeValidator(_mapping)]
 
 
@@ -81,17 +66,6 @@ class TaskGroup(_Section):
         if self.suite is None and (self.part is not None or self.without):
             raise ValueError("part and without select from a suite; beside tasks they mean nothing")
         return self
-
-    def patterns(self) -> list[str]:
-        """Names and patterns of the group's tasks, those of a suite looked up.
-
-        Raises:
-            RecipeError: If the suite cannot be read, or nothing of it is left.
-        """
-        if self.tasks is not None:
-            return self.tasks
-        assert self.suite is not None and self.part is not None  # as validated
-        return load_suite(self.suite).tasks(self.part, self.without)
 
 
 class EvalGroup(TaskGroup):
@@ -305,87 +279,7 @@ class Recipe(_Section):
         Raises:
             ValueError: If a flag appears twice (nested and dotted), or a value cannot be one on a command line.
         """
-        return _flatten(self.trainer)
-
-    def pack_names(self) -> set[str] | None:
-        """The task packs that the recipe names; None when a pattern may match any pack.
-
-        Raises:
-            RecipeError: As ``TaskGroup.patterns``.
-        """
-        patterns = [pattern for group in [*self.tasks.train, *self.tasks.eval] for pattern in group.patterns()]
-        names = {pattern.partition("/")[0] for pattern in patterns}
-        return None if any(set("*?[") & set(name) for name in names) else names
-
-
-def load_recipe(path: str | Path, overrides: Sequence[str] = ()) -> Recipe:
-    """Read a recipe file.
-
-    Args:
-        path: The YAML file.
-        overrides: ``key=value`` each: a dotted key, list items by number, and a YAML value.
-
-    Raises:
-        RecipeError: If the file, a key, a value or an override is wrong. It names the key, and the line when known.
-    """
-    data, lines = read_recipe(path)
-    if "stages" in data:
-        raise RecipeError(
-            "the recipe has stages, which run one after the other",
-            where=str(path),
-            fix=f"run it with `r1ci run {path}`; each stage's own recipe is then in its output_dir",
-        )
-    for override in overrides:
-        apply_override(data, override)
-    return validate_recipe(data, " ".join([str(path), *(f"--set {override}" for override in overrides)]), lines)
-
-
-def read_recipe(path: str | Path) -> tuple[dict[str, Any], Lines]:
-    """A recipe file as YAML has it, and the line of every key.
-
-    Raises:
-        RecipeError: The file cannot be read, or holds no mapping.
-    """
-    path = Path(path)
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        near = sorted(str(p) for pattern in ("*.yaml", "*.yml") for p in path.parent.glob(pattern))
-        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
-        raise RecipeError(
-            f"the recipe {path} cannot be read: {reason}", fix=suggest(str(path), near) if near else None
-        ) from error
-    data, lines = strict_yaml.parse(text, str(path))
-    if not isinstance(data, dict):
-        given = "is empty" if data is None else f"holds {_shown(data)}"
-        raise RecipeError(
-            f"the recipe {given}; a mapping of keys to values is expected",
-            where=str(path),
-            fix="see `r1ci recipe schema`, or start from a file in recipes/",
-        )
-    return data, lines
-
-
-def validate_recipe(data: Mapping[str, Any], where: str, lines: Lines) -> Recipe:
-    """A recipe's values, checked.
-
-    Args:
-        data: As YAML has them.
-        where: Where they come from, for messages.
-        lines: Line numbers of keys, for messages.
-
-    Raises:
-        RecipeError: A key or a value is wrong.
-    """
-    try:
-        return Recipe.model_validate(data)
-    except ValidationError as error:
-        raise _readable(error, where, lines) from error
-
-
-def dump(recipe: Recipe) -> str:
-    """The recipe with every default filled in, as YAML that loads back equal."""
-    return strict_yaml.dump(recipe.model_dump())
+        return flatten(self.trainer)
 
 
 def json_schema() -> dict[str, Any]:
@@ -393,262 +287,27 @@ def json_schema() -> dict[str, Any]:
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **Recipe.model_json_schema()}
 
 
-def resolve_tasks(group: TaskGroup, packs: Mapping[str, TaskPack]) -> list[tuple[TaskPack, Task]]:
-    """The tasks that a group names, each once, in the patterns' order and then the packs' own.
+def flatten(nested: Mapping[Any, Any], prefix: str = "") -> dict[str, object]:
+    """Trainer flags by dotted name, whether they are written nested or dotted.
 
     Raises:
-        PluginError: If a pack is not installed.
-        RecipeError: If a pattern matches no task, or a task has no such difficulty.
+        ValueError: A flag appears twice, has no flag's name, or a value that cannot be written on a command line.
     """
-    everything = {f"{pack.name}/{task.name}": (pack, task) for pack in packs.values() for task in pack.tasks}
-    chosen: dict[str, tuple[TaskPack, Task]] = {}
-    for pattern in group.patterns():
-        pack, slash, _ = pattern.partition("/")
-        if slash and pack not in packs and not set("*?[") & set(pack):
-            raise missing_pack(pack, packs)
-        matches = [pattern] if pattern in everything else [n for n in everything if fnmatchcase(n, pattern)]
-        if not matches and group.suite is not None:
-            raise RecipeError(
-                f"the suite {group.suite!r} names {pattern}, which the installed pack {pack!r} does not have",
-                where="recipe key tasks, suite",
-                fix=f"install the pack's version that has it, or leave it out by without: [{pattern}]",
-            )
-        if not slash or not matches:
-            same_name = [name for name in everything if name.endswith(f"/{pattern}")]
-            in_pack = [name for name in everything if name.startswith(f"{pack}/")] or list(everything)
-            raise RecipeError(
-                f"no task is named {pattern!r}",
-                where="recipe key tasks",
-                fix=f"did you mean {same_name[0]!r}?" if same_name else suggest(pattern, in_pack),
-            )
-        chosen |= {name: everything[name] for name in matches}
-    for name, (_, task) in chosen.items():
-        if group.difficulty is not None and group.difficulty >= task.levels:
-            raise RecipeError(
-                f"{name} has no difficulty {group.difficulty}",
-                where="recipe key tasks",
-                fix=f"use a level from 0 to {task.levels - 1}, or leave difficulty out",
-            )
-    return list(chosen.values())
-
-
-def resolve_draws(recipe: Recipe, name: Literal["train", "eval"], packs: Mapping[str, TaskPack]) -> list[Draw]:
-    """The questions that a recipe wants to train on or to hold out, as orders. Raises as ``resolve_tasks``."""
-    return [
-        Draw(pack.name, task.name, group.split, recipe.seed, group.count, group.difficulty)
-        for group in (recipe.tasks.train if name == "train" else recipe.tasks.eval)
-        for pack, task in resolve_tasks(group, packs)
-    ]
-
-
-def checked_options(factory: Callable[..., Any], options: Options, *, what: str, where: str) -> dict[str, Any]:
-    """The options of a factory, checked against its signature and converted to its annotations.
-
-    Args:
-        factory: Called with the options as keyword arguments.
-        options: From the recipe.
-        what: What the factory makes, for messages.
-        where: The recipe key, for messages.
-
-    Raises:
-        RecipeError: If an option is unknown, missing or of the wrong type.
-    """
-    try:
-        parameters = inspect.signature(factory).parameters
-    except (TypeError, ValueError):  # some builtins tell no signature; calling them decides
-        return dict(options)
-    named = {n: p for n, p in parameters.items() if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)}
-    takes_any = any(p.kind is p.VAR_KEYWORD for p in parameters.values())
-    for name in options:
-        if name not in named and not takes_any:
-            raise RecipeError(f"{what} has no option {name!r}", where=where, fix=suggest(str(name), named))
-    missing = [n for n, p in named.items() if p.default is p.empty and n not in options]
-    if missing:
-        raise RecipeError(f"{what} needs the option {missing[0]!r}", where=where, fix=f"add {missing[0]}: ... there")
-    hints = _hints(factory)
-    return {name: _converted(value, hints.get(name), name, what, where) for name, value in options.items()}
-
-
-def _hints(factory: Callable[..., Any]) -> dict[str, Any]:
-    function = factory.__init__ if inspect.isclass(factory) else factory
-    try:
-        return typing.get_type_hints(function)
-    except (NameError, TypeError, AttributeError):  # names imported for type checkers only, partials
-        return {}
-
-
-def _converted(value: object, hint: Any, name: str, what: str, where: str) -> object:
-    if hint is None:
-        return value
-    try:
-        adapter: TypeAdapter[Any] = TypeAdapter(hint)
-    except (PydanticSchemaGenerationError, PydanticUserError):
-        return value
-    if hint in (float, float | None):
-        value = _number(value)
-    # Strict, so that true is no number; not strict for containers, so that a YAML list serves as a tuple.
-    strict = isinstance(value, bool | int | float | str)
-    try:
-        return adapter.validate_python(value, strict=strict)
-    except ValidationError as error:
-        detail = error.errors()[0]
-        raise RecipeError(
-            f"the option {name!r} of {what}: {_message(detail)}, got {_shown(detail['input'])}", where=where
-        ) from error
-
-
-# -- trainer flags ---------------------------------------------------------------------------------------------------
-
-
-def _flatten(nested: Mapping[Any, Any], prefix: str = "") -> dict[str, object]:
     flat: dict[str, object] = {}
     for key, value in nested.items():
         if not isinstance(key, str) or not key or key.startswith("-") or key.endswith(".") or "=" in key or " " in key:
             raise ValueError(f"trainer: {key!r} is not a flag's name; write it without dashes, as in actor.adam.lr")
         name = prefix + key
         if isinstance(value, Mapping):
-            found = _flatten(value, f"{name}.")
+            found = flatten(value, f"{name}.")
         elif isinstance(value, str | int | float | None) or (
             isinstance(value, list) and all(isinstance(item, str | int | float) for item in value)
         ):
             found = {name: value}
         else:
-            raise ValueError(f"trainer.{name}: {_shown(value)} cannot be the value of a flag")
+            raise ValueError(f"trainer.{name}: {shown(value)} cannot be the value of a flag")
         for flag, item in found.items():
             if flag in flat:
                 raise ValueError(f"trainer.{flag} is given twice, nested and dotted")
             flat[flag] = item
     return flat
-
-
-# -- overrides -------------------------------------------------------------------------------------------------------
-
-
-def apply_override(data: dict[str, Any], override: str) -> None:
-    """Apply one ``key=value`` to a recipe's values, in place.
-
-    Raises:
-        RecipeError: It is not written so, or names a place that is not there.
-    """
-    key, equals, text = override.partition("=")
-    where = f"--set {override}"
-    if not equals or not all(key.split(".")):
-        raise RecipeError("an override is written key=value", where=where, fix="for example --set seed=7")
-    value, _ = strict_yaml.parse(text, where)
-    parts = key.split(".")
-    if parts[0] == "trainer" and len(parts) > 1:
-        _override_flag(data, ".".join(parts[1:]), value, where)
-        return
-    here: Any = data
-    model: Any = Recipe
-    for depth, part in enumerate(parts):
-        last = depth == len(parts) - 1
-        if isinstance(here, list):
-            if not part.isdecimal() or int(part) >= len(here):
-                raise RecipeError(
-                    f"{'.'.join(parts[:depth])} is a list of {len(here)}, and {part!r} is no position in it",
-                    where=where,
-                    fix=f"use a number from 0 to {len(here) - 1}",
-                )
-            index: Any = int(part)
-        elif isinstance(here, dict):
-            index = part
-            if not last and here.get(part) is None:
-                # A default that is a mapping stays: rewards.efficiency.limit=4 must not drop the other terms.
-                field = model.model_fields.get(part) if _is_model(model) else None
-                default = None if field is None or field.is_required() else field.default
-                here[part] = deepcopy(default) if isinstance(default, dict) else {}
-        else:
-            raise RecipeError(f"{'.'.join(parts[:depth])} is {_shown(here)}, which has nothing below it", where=where)
-        model = _below(model, part)
-        if last:
-            here[index] = value
-        else:
-            here = here[index]
-
-
-def _override_flag(data: dict[str, Any], name: str, value: object, where: str) -> None:
-    """Set a trainer flag whichever way the recipe spells it; the result is spelt dotted."""
-    try:
-        flat = _flatten(data.get("trainer") or {})
-        flat |= _flatten({name: value})
-    except (ValueError, AttributeError) as error:
-        raise RecipeError(str(error), where=where) from error
-    data["trainer"] = flat
-
-
-# -- readable validation errors ---------------------------------------------------------------------------------------
-
-
-def _readable(error: ValidationError, where: str, lines: Lines) -> RecipeError:
-    problems, fixes, numbers = [], [], []
-    for detail in error.errors():
-        # pydantic adds the kind of a union's member to the location; keys and list positions come first.
-        path = ".".join(str(part) for part in detail["loc"])
-        if detail["type"] == "extra_forbidden":
-            problems.append(f"{path}: there is no such key")
-            fixes.append(_right_key(detail["loc"], detail["input"]))
-        elif detail["type"] == "missing":
-            problems.append(f"{path}: this key is required")
-        elif detail["type"] == "value_error":
-            problems.append((f"{path}: " if path else "") + _message(detail))
-        else:
-            problems.append(f"{path}: {_message(detail)}, got {_shown(detail['input'])}")
-        known = [lines[detail["loc"][:n]] for n in range(len(detail["loc"]), 0, -1) if detail["loc"][:n] in lines]
-        numbers += known[:1]
-    place = f"{where}, line {', '.join(map(str, dict.fromkeys(numbers)))}" if numbers else where
-    return RecipeError("\n".join(problems), where=place, fix="; ".join(filter(None, fixes)) or None)
-
-
-def _message(detail: ErrorDetails) -> str:
-    message = detail["msg"].removeprefix("Value error, ").removeprefix("Input ")
-    message = message.replace("a valid string", "text").replace("valid dictionary", "mapping")
-    return message.replace("a valid boolean", "true or false").replace(" after validation", "")
-
-
-def _right_key(location: Sequence[str | int], value: object) -> str:
-    wrong = str(location[-1])
-    model: Any = Recipe
-    for part in location[:-1]:
-        model = _below(model, part)
-    fields = list(model.model_fields) if _is_model(model) else []
-    elsewhere = [path for path in _paths(Recipe) if path.rpartition(".")[2] == wrong]
-    if nearest(wrong, fields) is None and elsewhere:
-        return f"did you mean {elsewhere[0]!r}?"
-    if len(location) == 1 and ("." in wrong or (isinstance(value, Mapping) and nearest(wrong, fields) is None)):
-        return f"OpenRLHF's flags go under trainer:, as in trainer.{wrong}"
-    return suggest(wrong, fields)
-
-
-def _is_model(annotation: object) -> bool:
-    return inspect.isclass(annotation) and issubclass(annotation, BaseModel)
-
-
-def _below(annotation: Any, part: str | int) -> Any:
-    """The type of what lies under a key or list position; None when it is free."""
-    if _is_model(annotation) and part in annotation.model_fields:
-        return annotation.model_fields[part].annotation
-    if typing.get_origin(annotation) in (list, types.UnionType):
-        return next((argument for argument in typing.get_args(annotation) if _is_model(argument)), None)
-    return None
-
-
-def _paths(model: Any, prefix: str = "") -> Iterable[str]:
-    for name, field in model.model_fields.items():
-        yield prefix + name
-        if _is_model(field.annotation):
-            yield from _paths(field.annotation, f"{prefix}{name}.")
-
-
-def _shown(value: object) -> str:
-    """A YAML value as its writer would call it."""
-    if value is None:
-        return "nothing"
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, Mapping):
-        return "a mapping"
-    if isinstance(value, Collection) and not isinstance(value, str):
-        return "a list"
-    text = repr(value)
-    return f"{'the text ' if isinstance(value, str) else ''}{text if len(text) <= 60 else text[:57] + '...'}"

@@ -41,11 +41,11 @@ class Budget:
         deadline_s: Wall-clock seconds for the whole episode.
     """
 
-    max_code_calls: int = 8
-    max_turn_tokens: int = 2048
-    max_total_tokens: int = 8192
-    max_output_chars: int = 4000
-    deadline_s: float = 600.0
+    max_code_calls: int
+    max_turn_tokens: int
+    max_total_tokens: int
+    max_output_chars: int
+    deadline_s: float
 
 
 @dataclass(frozen=True)
@@ -53,8 +53,8 @@ class CodeRunner:
     """Where programs run: a sandbox, what one program may use, and how often a sandbox fault is retried."""
 
     sandbox: Sandbox
-    limits: Limits = field(default_factory=Limits)
-    retries: int = 2
+    limits: Limits
+    retries: int
 
     async def run(self, code: str) -> ExecutionResult:
         """Run a program, retrying faults of the sandbox itself (each program is stateless, so that is safe).

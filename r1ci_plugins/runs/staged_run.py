@@ -27,7 +27,7 @@ from pathlib import Path
 
 from r1ci_plugins.errors import MachineProblem, RecipeError
 from r1ci_plugins.evaluation.record import Evaluation
-from r1ci_plugins.recipe.schema import dump
+from r1ci_plugins.recipe.loading import dump
 from r1ci_plugins.rollout.run_folder import RunFolder, append_line, read_lines, writing
 from r1ci_plugins.runs.stages import TRAINING, Stage
 

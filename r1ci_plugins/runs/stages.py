@@ -25,8 +25,10 @@ from pathlib import Path
 from typing import Any, Literal, get_args
 
 from r1ci_plugins.errors import RecipeError, suggest
-from r1ci_plugins.recipe import schema as recipes
-from r1ci_plugins.recipe.schema import Recipe, apply_override, read_recipe, validate_recipe
+from r1ci_plugins.recipe import schema as recipe_schema
+from r1ci_plugins.recipe.loading import read_recipe, validate_recipe
+from r1ci_plugins.recipe.overrides import apply_override
+from r1ci_plugins.recipe.schema import Recipe
 from r1ci_plugins.rollout.run_folder import RunFolder
 
 Command = Literal["evaluate", "synthesize", "train_sft", "train_ppo"]
@@ -118,7 +120,7 @@ def load_stages(path: str | Path, overrides: Sequence[str] = (), without: Sequen
 
 def json_schema() -> dict[str, Any]:
     """The JSON schema of recipes, staged ones included, for editors."""
-    schema = recipes.json_schema()
+    schema = recipe_schema.json_schema()
     own = {
         "name": {"type": "string", "description": "Of the stage and of its folder in output_dir."},
         "run": {"enum": list(COMMANDS), "description": "The command that runs it."},

@@ -76,12 +76,10 @@ class Audit:
     Attributes:
         template: Of the tokenizer that is said to have made them, with the instructions of their prompts.
         loss_mask: What is trained.
-        sampled_only: As in ``check_invariants``.
     """
 
     template: ChatTemplate
     loss_mask: LossMask
-    sampled_only: bool
     tally: Tally = field(default_factory=Tally)
 
     def offences(self, trajectory: Trajectory) -> Iterator[Offence]:
@@ -97,7 +95,7 @@ class Audit:
         mask_offence = None
         try:
             ranges = trained_ranges(trajectory, self.loss_mask)
-            check_invariants(trajectory, ranges, sampled_only=self.sampled_only)
+            check_invariants(trajectory, ranges, sampled_only=self.loss_mask.sampled_only)
         except LossMaskError as error:
             mask_offence = Offence(error.what, error.fix or _DAMAGED, self._untrainable(trajectory, ranges))
         self.tally.count(trajectory, ranges, textual=textual)
@@ -116,7 +114,9 @@ class Audit:
 
     def _untrainable(self, trajectory: Trajectory, ranges: Sequence[Range]) -> int | None:
         """The first token that must not be trained but is, or whose log-prob is wrong."""
-        allowed = {SegmentKind.ACTION} if self.sampled_only else {SegmentKind.ACTION, SegmentKind.CODE_OUTPUT}
+        allowed = (
+            {SegmentKind.ACTION} if self.loss_mask.sampled_only else {SegmentKind.ACTION, SegmentKind.CODE_OUTPUT}
+        )
         kinds = _kinds(trajectory)
         for position in chain.from_iterable(range(start, end) for start, end in ranges):
             if not 0 <= position < len(kinds) or kinds[position] not in allowed:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from dataclasses import dataclass
 from itertools import pairwise
 
 from r1ci_plugins.errors import LossMaskError
@@ -17,18 +18,39 @@ from r1ci_plugins.rollout.trajectory import Trajectory
 Range = tuple[int, int]
 """Half-open range of positions in ``Trajectory.token_ids``."""
 
-LossMask = Callable[[Trajectory], list[Range]]
-"""Trajectory to the sorted, disjoint, non-empty ranges of trained tokens."""
+
+@dataclass(frozen=True)
+class LossMask:
+    """Which tokens of a trajectory are trained.
+
+    Attributes:
+        ranges: Trajectory to the sorted, disjoint, non-empty ranges of trained tokens.
+        sampled_only: Whether it promises to train only tokens that the policy sampled. RL, SFT and the audit hold
+            every mask to that, a plugin's too; False for one that trains code outputs on purpose.
+    """
+
+    ranges: Callable[[Trajectory], list[Range]]
+    sampled_only: bool = True
 
 
-def masked(trajectory: Trajectory) -> list[Range]:
-    """Train what the policy sampled: prompts, separators and code outputs are left out."""
+def as_loss_mask(made: LossMask | Callable[[Trajectory], list[Range]]) -> LossMask:
+    """A plugin's loss mask; a plain function, as plugins wrote it in 0.1, promises to train sampled tokens only."""
+    return made if isinstance(made, LossMask) else LossMask(made)
+
+
+def _masked(trajectory: Trajectory) -> list[Range]:
     return _ranges(trajectory, {SegmentKind.ACTION})
 
 
-def unmasked(trajectory: Trajectory) -> list[Range]:
-    """The paper's ablation: code outputs are trained too, though the policy did not write them."""
+def _unmasked(trajectory: Trajectory) -> list[Range]:
     return _ranges(trajectory, {SegmentKind.ACTION, SegmentKind.CODE_OUTPUT})
+
+
+MASKED = LossMask(_masked)
+"""Trains what the policy sampled: prompts, separators and code outputs are left out."""
+
+UNMASKED = LossMask(_unmasked, sampled_only=False)
+"""The paper's ablation: code outputs are trained too, though the policy did not write them."""
 
 
 def trained_ranges(trajectory: Trajectory, loss_mask: LossMask) -> list[Range]:
@@ -38,7 +60,7 @@ def trained_ranges(trajectory: Trajectory, loss_mask: LossMask) -> list[Range]:
         LossMaskError: The mask, a plugin's perhaps, raises.
     """
     try:
-        return [] if trajectory.excluded else loss_mask(trajectory)
+        return [] if trajectory.excluded else loss_mask.ranges(trajectory)
     except Exception as error:
         where = f"trajectory of {trajectory.question.key}"
         raise LossMaskError(f"the loss mask raised {type(error).__name__}: {error}", where=where) from error

@@ -16,7 +16,7 @@ from r1ci_plugins.protocol.chat_template import ChatTemplate
 from r1ci_plugins.protocol.segments import Segment, SegmentKind
 from r1ci_plugins.rollout.conversation import render, turns_of
 from r1ci_plugins.rollout.trajectory import Trajectory
-from r1ci_plugins.training.loss_mask import LossMask, Range, check_invariants
+from r1ci_plugins.training.loss_mask import LossMask, Range, check_invariants, trained_ranges
 
 TooLong = Literal["drop", "cut_at_turn"]
 
@@ -67,7 +67,6 @@ def make_examples(
     template: ChatTemplate,
     loss_mask: LossMask,
     *,
-    sampled_only: bool,
     max_tokens: int,
     too_long: TooLong = "drop",
     only_correct: bool = True,
@@ -78,7 +77,6 @@ def make_examples(
         trajectories: Judged, if only the correct ones shall count.
         template: Of the model that will be trained.
         loss_mask: What is trained of each.
-        sampled_only: As in ``check_invariants``.
         max_tokens: Length that a sequence must not exceed.
         too_long: What becomes of a longer one: left out, or cut after the last turn of the model that fits.
         only_correct: Leave out those whose answer was not found correct.
@@ -102,8 +100,8 @@ def make_examples(
         if fitted is None:
             left_out[f"longer than {max_tokens} tokens"] += 1
             continue
-        ranges = loss_mask(fitted)
-        check_invariants(fitted, ranges, sampled_only=sampled_only)
+        ranges = trained_ranges(fitted, loss_mask)
+        check_invariants(fitted, ranges, sampled_only=loss_mask.sampled_only)
         if not ranges:
             left_out["nothing in them is trained"] += 1
             continue

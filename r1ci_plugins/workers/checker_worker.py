@@ -25,7 +25,8 @@ def main() -> None:
     order = json.loads(requests.readline())
     number = order["number"]
     try:
-        from r1ci_plugins.plugins.registry import load_packs, load_plugins
+        from r1ci_plugins.plugins.packs import load_packs
+        from r1ci_plugins.plugins.registry import load_plugins
         from r1ci_plugins.tasks.task import Question, Score
 
         plugins = load_plugins(order["plugins"])

@@ -11,7 +11,8 @@ from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 
 from r1ci_plugins.errors import TaskError
-from r1ci_plugins.plugins.registry import load_packs, load_plugins
+from r1ci_plugins.plugins.packs import load_packs
+from r1ci_plugins.plugins.registry import load_plugins
 from r1ci_plugins.tasks.task import TaskPack
 
 _packs: Mapping[str, TaskPack] = {}

@@ -13,9 +13,9 @@ import tempfile
 import time
 from pathlib import Path
 
-from r1ci_plugins.plugins.registry import load_packs
+from r1ci_plugins.engines.tokenizer import load_template
+from r1ci_plugins.plugins.packs import load_packs
 from r1ci_plugins.protocol.answer_format import NaturalFormat
-from r1ci_plugins.questions.fitting import load_template
 from r1ci_plugins.questions.splits import draw
 from r1ci_plugins.rollout.loop import Budget, CodeRunner
 from r1ci_plugins.sandbox.backends.firejail import FirejailSandbox

@@ -67,7 +67,7 @@ def test_the_end_says_whether_accuracy_rose_and_exits_by_it(r1ci, tmp_path, righ
 
 def finish(run, right):
     """What both stages leave: no question right before, some after."""
-    from r1ci_plugins.recipe.schema import dump
+    from r1ci_plugins.recipe.loading import dump
     from r1ci_plugins.runs.stages import load_stages
 
     for stage in load_stages(run.parent / "staged.yaml"):

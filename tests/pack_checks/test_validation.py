@@ -9,7 +9,7 @@ import pytest
 from r1ci_plugins.errors import PluginError
 from r1ci_plugins.pack_checks import validation
 from r1ci_plugins.pack_checks.validation import chosen, validate
-from r1ci_plugins.plugins.registry import load_pack
+from r1ci_plugins.plugins.packs import load_pack
 
 
 def workers():

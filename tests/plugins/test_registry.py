@@ -9,7 +9,8 @@ from textwrap import dedent
 import pytest
 
 from r1ci_plugins.errors import PluginError, RecipeError
-from r1ci_plugins.plugins.registry import KINDS, installed, load_packs, load_plugins, pack_versions
+from r1ci_plugins.plugins.packs import load_packs, pack_versions
+from r1ci_plugins.plugins.registry import KINDS, installed, load_plugins
 
 HEAD = "from r1ci_plugins import Question, Task, TaskPack, hookimpl\n"
 TERM = HEAD + "@hookimpl\ndef r1ci_reward_terms():\n    return {'length': lambda *, weight=1.0: weight}\n"

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from r1ci_plugins.errors import TaskError
-from r1ci_plugins.plugins.registry import load_packs
-from r1ci_plugins.questions.drawing import Draw, draw_all
-from r1ci_plugins.questions.splits import draw
+from r1ci_plugins.plugins.packs import load_packs
+from r1ci_plugins.questions.drawing import draw_all
+from r1ci_plugins.questions.splits import Draw, draw
 
 PACK = """
 import os, pathlib

@@ -8,10 +8,11 @@ from types import SimpleNamespace
 
 import pytest
 
+from r1ci_plugins.engines.tokenizer import load_template
 from r1ci_plugins.errors import MachineProblem, TaskError
-from r1ci_plugins.questions.fitting import fitting_questions, load_template, room_for_prompt
+from r1ci_plugins.questions.fitting import fitting_questions, room_for_prompt
 from r1ci_plugins.questions.splits import SHARES, split_of
-from r1ci_plugins.recipe.schema import load_recipe
+from r1ci_plugins.recipe.loading import load_recipe
 from r1ci_plugins.tasks.task import Question, Task, TaskPack
 
 RECIPE = """

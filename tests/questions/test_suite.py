@@ -6,9 +6,11 @@ from importlib.metadata import entry_points
 import pytest
 
 from r1ci_plugins.errors import RecipeError
-from r1ci_plugins.plugins.registry import load_packs
+from r1ci_plugins.plugins.packs import load_packs
+from r1ci_plugins.questions.selection import resolve_tasks
 from r1ci_plugins.questions.suite import load_suite
-from r1ci_plugins.recipe.schema import TaskGroup, load_recipe, resolve_tasks
+from r1ci_plugins.recipe.loading import load_recipe
+from r1ci_plugins.recipe.schema import TaskGroup
 from r1ci_plugins.tasks.task import Question, Task, TaskPack
 
 SIZES = {"symbench": 33, "bbh": 27, "reasoning_gym": 84}

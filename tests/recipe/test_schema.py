@@ -12,9 +12,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from r1ci_plugins.errors import PluginError, R1CIError, RecipeError
+from r1ci_plugins.questions.selection import resolve_tasks
 from r1ci_plugins.questions.splits import SHARES
 from r1ci_plugins.recipe import openrlhf_flags
-from r1ci_plugins.recipe.schema import Recipe, Split, TaskGroup, dump, load_recipe, read_recipe, resolve_tasks
+from r1ci_plugins.recipe.loading import dump, load_recipe, read_recipe
+from r1ci_plugins.recipe.schema import Recipe, Split, TaskGroup
 from r1ci_plugins.runs.stages import json_schema, load_stages
 from r1ci_plugins.sandbox.contract import Limits
 from r1ci_plugins.tasks.task import Question, Task, TaskPack

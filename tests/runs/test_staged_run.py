@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import pytest
 
 from r1ci_plugins.errors import MachineProblem, RecipeError
-from r1ci_plugins.recipe.schema import load_recipe
+from r1ci_plugins.recipe.loading import load_recipe
 from r1ci_plugins.rollout.metrics import OutcomeSummary
 from r1ci_plugins.rollout.run_folder import RunFolder
 from r1ci_plugins.runs.staged_run import StagedRun, State, locked

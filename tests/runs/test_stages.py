@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from r1ci_plugins.errors import RecipeError
-from r1ci_plugins.recipe.schema import load_recipe
+from r1ci_plugins.recipe.loading import load_recipe
 from r1ci_plugins.runs.stages import load_stages
 
 STAGED = """

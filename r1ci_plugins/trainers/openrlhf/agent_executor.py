@@ -31,11 +31,9 @@ from typing import Any
 import msgspec
 from openrlhf.utils.agent import AgentExecutorBase
 
-from r1ci_plugins.environment import make_environment
-from r1ci_plugins.plugins.registry import load_plugins
+from r1ci_plugins.environment import prepare
 from r1ci_plugins.protocol.chat_template import ChatTemplate
 from r1ci_plugins.protocol.segments import SegmentKind
-from r1ci_plugins.recipe.schema import load_recipe
 from r1ci_plugins.rollout.engine import Ended, Generation
 from r1ci_plugins.rollout.run_folder import RunFolder
 from r1ci_plugins.rollout.trajectory import StopReason, Trajectory
@@ -85,11 +83,11 @@ class AgentExecutor(AgentExecutorBase):
 
     def __init__(self) -> None:
         folder = RunFolder.of_this_process()
-        run, self._recipe = folder.read_run(), load_recipe(folder.recipe)
-        self._plugins = load_plugins(run["plugins"])
-        self._environment = make_environment(
-            self._recipe, self._plugins, run["plugins"], run["packs"], sys.maxsize
-        )  # the context's length comes with every call
+        run = folder.read_run()
+        prepared = prepare(folder.recipe, plugins=run["plugins"], command=None)
+        self._plugins, self._loss_mask = prepared.plugins, prepared.loss_mask()
+        # The context's length comes with every call.
+        self._environment = prepared.environment(packs=run["packs"], context=sys.maxsize)
         self._template: ChatTemplate | None = None
         self._starting = asyncio.Lock()
         self._ready = False
@@ -123,20 +121,20 @@ class AgentExecutor(AgentExecutorBase):
             raise ValueError("r1ci episodes are text only; leave the data set's image column out")
         async with self._starting:
             if not self._ready:
-                self._template = ChatTemplate(hf_tokenizer, self._environment.parts.instructions)
+                self._template = ChatTemplate(hf_tokenizer, self._environment.instructions)
                 await self._environment.start()
                 self._ready = True
         assert self._template is not None
-        engine, parts = VLLMEngine(llm_engine, sampling_params), self._environment.parts
+        engine = VLLMEngine(llm_engine, sampling_params)
         trajectory = await self._environment.episode(Question.from_json(label), engine, self._template, max_length)
         ranges: list[Range] = []
         if not trajectory.excluded:
             try:
-                ranges = parts.loss_mask(trajectory)
+                ranges = self._loss_mask.ranges(trajectory)
             except Exception as error:  # a plugin's mask may raise anything; a wrong mask, below, must stop the run
                 trajectory = replace(trajectory, fault=f"the loss mask raised {type(error).__name__}: {error}")
         await asyncio.to_thread(self._plugins.notify, trajectory)
-        check_invariants(trajectory, ranges, sampled_only=self._recipe.mask.code_outputs == "masked")
+        check_invariants(trajectory, ranges, sampled_only=self._loss_mask.sampled_only)
         return response(prompt, trajectory, ranges, log_probs=sampling_params.logprobs is not None)
 
 

@@ -7,18 +7,21 @@ the run's folder, and then run OpenRLHF's own command in this process with the f
 from __future__ import annotations
 
 import argparse
+import asyncio
 import os
 import runpy
 import socket
 import sys
 from collections.abc import Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, distribution
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from r1ci_plugins.errors import MachineProblem, R1CIError, RecipeError
 
 if TYPE_CHECKING:
+    from r1ci_plugins.environment import Command, Environment
     from r1ci_plugins.protocol.chat_template import ChatTemplate
+    from r1ci_plugins.questions.selection import Purpose
     from r1ci_plugins.trainers.openrlhf.plan import Plan
     from r1ci_plugins.training.supervised import Example
 
@@ -62,7 +65,7 @@ def train_sft() -> None:
     sys.exit(_main("train_sft", sys.argv[1:]))
 
 
-def _main(command: str, argv: Sequence[str]) -> int:
+def _main(command: Command, argv: Sequence[str]) -> int:
     try:
         return _run(command, argv)
     except R1CIError as error:
@@ -70,7 +73,7 @@ def _main(command: str, argv: Sequence[str]) -> int:
         return 2
 
 
-def _run(command: str, argv: Sequence[str]) -> int:
+def _run(command: Command, argv: Sequence[str]) -> int:
     parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
     parser.add_argument("--plugin", action="append", default=[])
     parser.add_argument("--recipe")
@@ -93,8 +96,6 @@ def _run(command: str, argv: Sequence[str]) -> int:
         _become_upstream(command, rest)
         return 0
 
-    from r1ci_plugins.plugins.registry import assemble
-    from r1ci_plugins.questions.fitting import check_thinking, load_template
     from r1ci_plugins.trainers.openrlhf.plan import make_plan
     from r1ci_plugins.trainers.openrlhf.sft_dataset import load_examples
 
@@ -102,18 +103,17 @@ def _run(command: str, argv: Sequence[str]) -> int:
     if own.dry_run:
         print(plan.describe())
     _prepare_process(plan)
-    parts = assemble(plan.recipe, plan.plugins)
-    template = load_template(plan.model, parts.instructions)
-    check_thinking(plan.recipe, template)
+    environment, loss_mask = plan.prepared.environment(), plan.prepared.loss_mask()
+    template = plan.prepared.template()
     _check_disk(plan)
     if command == "train_ppo":
-        _check_sandbox(plan)
+        asyncio.run(_try(environment))
         if own.dry_run:
             print("\n# checked: flags, model folder, chat template, tasks, sandbox, disk. Nothing was started.")
             return 0
         _write_folder(plan, template)
         return _train(plan)
-    examples = load_examples(plan, template, parts.loss_mask)
+    examples = load_examples(plan, template, loss_mask)
     if own.dry_run:
         print("\n# checked: flags, model folder, chat template, trajectories. Nothing was started.")
         return 0
@@ -165,21 +165,22 @@ def _become_upstream(command: str, argv: Sequence[str]) -> None:
 
 def _prepare_process(plan: Plan) -> None:
     """Environment and import hooks of this process, which its children inherit."""
+    from r1ci_plugins.recipe import cpu_flags
     from r1ci_plugins.rollout.run_folder import VARIABLE
-    from r1ci_plugins.trainers.openrlhf import cpu_backend, process_setup
+    from r1ci_plugins.trainers.openrlhf import process_setup
     from r1ci_plugins.trainers.openrlhf.plan import rank
 
     os.environ[VARIABLE] = str(plan.folder.path)
-    os.environ["R1CI_CPU_BACKEND"] = "1" if plan.cpu else "0"
-    if plan.cpu:
-        for name, value in cpu_backend.environment().items():
+    os.environ["R1CI_CPU_BACKEND"] = "1" if plan.prepared.cpu else "0"
+    if plan.prepared.cpu:
+        for name, value in cpu_flags.variables().items():
             os.environ.setdefault(name, value)
         if plan.command == "train_sft":  # under torchrun or deepspeed these are set
             alone = {"RANK": "0", "LOCAL_RANK": "0", "WORLD_SIZE": "1", "MASTER_ADDR": "127.0.0.1"}
             for name, value in (alone | {"MASTER_PORT": str(_free_port())}).items():
                 os.environ.setdefault(name, value)
         if not rank():
-            print(cpu_backend.notice(), flush=True)
+            print(cpu_flags.notice(), flush=True)
     process_setup.install()
 
 
@@ -189,20 +190,10 @@ def _free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def _check_sandbox(plan: Plan) -> None:
-    """Build everything that a rollout worker will build, start and stop the sandbox once."""
-    import asyncio
-
-    from r1ci_plugins.plugins.registry import assemble
-
-    recipe = plan.recipe
-    sandbox = assemble(recipe, plan.plugins).sandbox
-
-    async def try_sandbox() -> None:
-        await sandbox.start()
-        await sandbox.close()
-
-    asyncio.run(try_sandbox())
+async def _try(environment: Environment) -> None:
+    """Start and stop the sandbox once, as every rollout worker will."""
+    await environment.start()
+    await environment.close()
 
 
 def _check_disk(plan: Plan) -> None:
@@ -218,34 +209,32 @@ def _check_disk(plan: Plan) -> None:
 
 
 def _write_folder(plan: Plan, template: ChatTemplate | None) -> None:
-    """Write the resolved recipe, versions and prompts."""
-    from r1ci_plugins.recipe.schema import dump
+    """Write the resolved recipe, versions and, with a template, prompts; a resumed run keeps its prompts."""
+    from r1ci_plugins.recipe.loading import dump
     from r1ci_plugins.rollout.run_folder import writing
 
-    folder = plan.folder
-    resuming = bool(plan.flags.get("ckpt.load_enable"))
+    folder, prepared = plan.folder, plan.prepared
+    purposes: tuple[Purpose, ...] = ("train", "eval")
     with writing(folder.path):
         folder.path.mkdir(parents=True, exist_ok=True)
-        if template is not None and not (resuming and folder.prompts("train").exists()):
-            names: tuple[Literal["train", "eval"], ...] = ("train", "eval")
-            for name in names:
-                if plan.draws(name):
-                    _write_prompts(plan, template, name)
-        folder.recipe.write_text(dump(plan.recipe), encoding="utf-8")
+        if template is not None and not (plan.resumes and folder.prompts("train").exists()):
+            for purpose in purposes:
+                if prepared.draws(purpose):
+                    _write_prompts(plan, template, purpose)
+        folder.recipe.write_text(dump(prepared.recipe), encoding="utf-8")
         folder.run.write_text(plan.run_json(), encoding="utf-8")
 
 
-def _write_prompts(plan: Plan, template: ChatTemplate, name: Literal["train", "eval"]) -> None:
+def _write_prompts(plan: Plan, template: ChatTemplate, purpose: Purpose) -> None:
     """Generate the questions of ``train`` or ``eval``, with progress, and leave out those that do not fit."""
-    from r1ci_plugins.questions.fitting import fitting_questions, room_for_prompt
     from r1ci_plugins.questions.prompts import write_prompts
+    from r1ci_plugins.report.progress import questions_with_progress
 
-    room = room_for_prompt(plan.recipe, plan.flags)
-    found = fitting_questions(plan.recipe, name, plan.packs, plan.plugin_names, template, room)
+    found = questions_with_progress(plan.prepared, purpose, template)
     for note in found.notes:
         print(f"r1ci: {note}")
-    write_prompts(plan.folder.prompts(name), found.questions, template.prompt_text)
-    print(f"r1ci: {len(found.questions)} {name} questions in {plan.folder.prompts(name)}", flush=True)
+    write_prompts(plan.folder.prompts(purpose), found.questions, template.prompt_text)
+    print(f"r1ci: {len(found.questions)} {purpose} questions in {plan.folder.prompts(purpose)}", flush=True)
 
 
 # -- the run ----------------------------------------------------------------------------------------------------------
@@ -272,7 +261,7 @@ def _train(plan: Plan) -> int:
     from r1ci_plugins.rollout.run_folder import read_lines
     from r1ci_plugins.trainers.openrlhf.ray_session import ray_session
 
-    with ray_session(plan.cpu):
+    with ray_session(plan.prepared.cpu):
         _become_upstream("train_ppo", plan.argv)
     lines = list(read_lines(plan.folder.evaluations))
     ends = {"before": lines[0], "after": lines[-1]} if len(lines) > 1 else {}

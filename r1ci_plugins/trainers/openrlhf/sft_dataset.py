@@ -20,7 +20,6 @@ from typing import TYPE_CHECKING, Any
 
 from r1ci_plugins.errors import RecipeError, TrajectoryFileError
 from r1ci_plugins.protocol.chat_template import ChatTemplate
-from r1ci_plugins.recipe import openrlhf_flags
 from r1ci_plugins.rollout.run_folder import RunFolder, append_line
 from r1ci_plugins.rollout.trajectory_file import read_trajectories
 from r1ci_plugins.trainers.import_hooks import install as install_hooks
@@ -110,21 +109,21 @@ def load_examples(plan: Plan, template: ChatTemplate, loss_mask: LossMask) -> di
         RecipeError: Too little is left to train on.
         LossMaskError: As ``make_examples``.
     """
-    assert plan.recipe.sft is not None  # as make_plan checks
+    prepared, sft = plan.prepared, plan.prepared.recipe.sft
+    assert sft is not None  # as make_plan checks
     found: dict[str, Sequence[Example]] = {}
     for flag in ("data.dataset", "eval.dataset"):
-        if not plan.flags.get(flag):
+        if not prepared.flags.get(flag):
             continue
-        path = str(plan.flags[flag])
+        path = str(prepared.flags[flag])
         try:
             made = make_examples(
                 read_trajectories(Path(path)),
                 template,
                 loss_mask,
-                sampled_only=plan.recipe.mask.code_outputs == "masked",
-                max_tokens=plan.max_length,
-                too_long=plan.recipe.sft.too_long,
-                only_correct=plan.recipe.sft.only_correct,
+                max_tokens=int(prepared.flag("data.max_len")),
+                too_long=sft.too_long,
+                only_correct=sft.only_correct,
             )
         except TrajectoryFileError as error:
             where = error.where if error.where and path in error.where else f"{path}, {error.where}"
@@ -139,11 +138,8 @@ def load_examples(plan: Plan, template: ChatTemplate, loss_mask: LossMask) -> di
 
 def _check_size(plan: Plan, path: str, made: Examples) -> None:
     """OpenRLHF trains on full batches only, counted over all epochs; evaluation takes what there is."""
-    batch, epochs = (
-        int(plan.flags.get(name) or str(openrlhf_flags.flags("train_sft")[name].default))
-        for name in ("train.batch_size", "train.max_epochs")
-    )
-    needed = math.ceil(batch / epochs) if path == plan.flags["data.dataset"] else 1
+    batch, epochs = (int(plan.prepared.flag(name)) for name in ("train.batch_size", "train.max_epochs"))
+    needed = math.ceil(batch / epochs) if path == plan.prepared.flags["data.dataset"] else 1
     if len(made.examples) < needed:
         raise RecipeError(
             f"{len(made.examples)} trajectories are left to train on, and a batch has {batch}",

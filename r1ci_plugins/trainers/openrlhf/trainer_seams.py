@@ -28,7 +28,7 @@ from typing import Any
 
 from r1ci_plugins.errors import InfrastructureFault, TrajectoryFileError
 from r1ci_plugins.evaluation.record import Evaluation
-from r1ci_plugins.recipe.schema import load_recipe
+from r1ci_plugins.recipe.loading import load_recipe
 from r1ci_plugins.rollout.metrics import OutcomeSummary, batch_metrics
 from r1ci_plugins.rollout.run_folder import RunFolder, append_line
 from r1ci_plugins.rollout.trajectory import Trajectory

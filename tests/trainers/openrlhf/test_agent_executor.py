@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from r1ci_plugins.plugins.registry import load_packs
+from r1ci_plugins.plugins.packs import load_packs
 from r1ci_plugins.protocol.chat_template import ChatTemplate
 from r1ci_plugins.protocol.segments import SegmentKind
 from r1ci_plugins.questions.splits import draw

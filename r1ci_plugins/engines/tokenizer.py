@@ -1,0 +1,51 @@
+"""A model's tokenizer and chat template, loaded by transformers from a folder or the hub."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+from r1ci_plugins.errors import MachineProblem
+from r1ci_plugins.protocol.chat_template import ChatTemplate
+
+_SETUP_BUILDS_MODELS = "`make setup` builds the models of the CPU recipes"
+
+
+def load_template(model: str, instructions: str) -> ChatTemplate:
+    """Load a model's tokenizer and verify turn boundaries against its chat template.
+
+    Args:
+        model: Folder or hub name.
+        instructions: The head prompt.
+
+    Raises:
+        MachineProblem: The model folder or its tokenizer cannot be loaded.
+        TemplateError: The chat template cannot carry the protocol.
+    """
+    try:
+        from transformers import AutoTokenizer
+    except ImportError as error:
+        raise MachineProblem(
+            "prompts are rendered by the model's chat template, and transformers is not installed",
+            fix="pip install 'r1ci-plugins[data]', or [gpu] for training too",
+        ) from error
+    exists = os.path.isdir(model)
+    looks_local = exists or model.startswith((".", "/", "~")) or model.count("/") != 1
+    looks_local = looks_local or os.path.isdir(os.path.dirname(model))
+    if looks_local and not os.path.isfile(os.path.join(model, "config.json")):
+        raise MachineProblem(
+            f"the model folder {model!r} {'has no config.json' if exists else 'is missing'}",
+            where="recipe key model",
+            fix=f"give a Hugging Face model folder or hub name; {_SETUP_BUILDS_MODELS}",
+        )
+    try:
+        tokenizer: Any = AutoTokenizer.from_pretrained(model, trust_remote_code=True)
+    except Exception as error:  # transformers and the hub raise many types
+        place = "from this folder" if exists else "from the hub, and there is no such folder"
+        cause = next(iter(str(error).splitlines()), "")
+        raise MachineProblem(
+            f"the tokenizer of {model!r} cannot be loaded {place}: {type(error).__name__}: {cause}",
+            where="recipe key model",
+            fix=f"check the folder or hub name, and that the hub can be reached from here; {_SETUP_BUILDS_MODELS}",
+        ) from error
+    return ChatTemplate(tokenizer, instructions)

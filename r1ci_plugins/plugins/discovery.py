@@ -1,0 +1,161 @@
+"""Find what is installed: entry points of plugins and task packs, and the hook functions behind each.
+
+Each function that looks at installed distributions takes ``path``, the folders to look in (default: ``sys.path``).
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from importlib.metadata import EntryPoint, distributions
+from typing import Any
+
+import pluggy
+
+from r1ci_plugins import hookspecs
+from r1ci_plugins.errors import PluginError, suggest
+
+PLUGINS = "r1ci.plugins"
+PACKS = "r1ci.task_packs"
+
+Hooks = dict[str, Callable[..., Any]]
+"""A plugin's hook functions by name."""
+
+
+@dataclass(frozen=True)
+class Origin:
+    """Where something comes from.
+
+    Attributes:
+        kind: ``plugin`` or ``task pack``.
+        name: The entry point's name.
+        distribution: The installed distribution that announces it.
+        version: Its version.
+    """
+
+    kind: str
+    name: str
+    distribution: str
+    version: str
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.name!r} of {self.distribution} {self.version}"
+
+
+@dataclass(frozen=True)
+class Announced:
+    """An entry point and where it comes from."""
+
+    origin: Origin
+    entry_point: EntryPoint
+
+
+def find(kind: str, group: str, path: Sequence[str] | None) -> list[Announced]:
+    """Entry points of a group. Where a distribution is on the path twice, the first counts, as in imports."""
+    found, seen = [], set()
+    for distribution in distributions(path=sys.path if path is None else list(path)):
+        name = distribution.name
+        # A half-removed distribution has no name; its files say nothing reliable.
+        if not name or (normal := name.lower().replace("_", "-").replace(".", "-")) in seen:
+            continue
+        seen.add(normal)
+        for entry_point in distribution.entry_points:
+            if entry_point.group == group:
+                origin = Origin(kind, entry_point.name, name, distribution.version)
+                found.append(Announced(origin, entry_point))
+    return sorted(found, key=lambda one: (one.origin.name, one.origin.distribution))
+
+
+def refuse_duplicates(announced: list[Announced]) -> None:
+    """Refuse a name that several distributions announce.
+
+    Raises:
+        PluginError: It names them.
+    """
+    if len(announced) > 1:
+        origins = [one.origin for one in announced]
+        raise PluginError(
+            f"the {origins[0].kind} {origins[0].name!r} is announced {len(origins)} times",
+            where="; ".join(
+                f"{o.distribution} {o.version}: {a.entry_point.value}" for o, a in zip(origins, announced, strict=True)
+            ),
+            fix="uninstall all but one",
+        )
+
+
+def load_hooks(announced: Announced) -> Hooks:
+    """Import a plugin and return its hook functions by name; it must have at least one, and no misspelt one."""
+    origin, target = announced.origin, announced.entry_point.value
+    try:
+        plugin = announced.entry_point.load()
+    except (Exception, SystemExit) as error:
+        raise PluginError(
+            f"the {origin.kind} {origin.name!r} does not load: {type(error).__name__}: {error}",
+            where=f"{origin.distribution} {origin.version}, {target}",
+            fix=f"reinstall or update {origin.distribution}, or do not use it",
+        ) from error
+
+    manager = pluggy.PluginManager("r1ci")
+    manager.add_hookspecs(hookspecs)
+    known = [name for name in vars(hookspecs) if name.startswith("r1ci_")]
+    try:
+        manager.register(plugin, name=origin.name)
+        manager.check_pending()
+    except (pluggy.PluginValidationError, ValueError, TypeError) as error:
+        callers = manager.get_hookcallers(plugin) or []
+        wrong = [caller.name for caller in callers if caller.name not in known]
+        raise PluginError(
+            f"the {origin.kind} {origin.name!r} does not fit the hooks: {' '.join(str(error).split())}",
+            where=f"{origin.distribution} {origin.version}, {target}",
+            fix=suggest(wrong[0], known) if wrong else "compare its signature with r1ci_plugins/hookspecs.py",
+        ) from error
+
+    hooks: Hooks = {}
+    for caller in manager.get_hookcallers(plugin) or []:
+        for implementation in caller.get_hookimpls():
+            hooks[caller.name] = _with_arguments(implementation)
+    unmarked = [name for name in known if name not in hooks and callable(getattr(plugin, name, None))]
+    if unmarked or not hooks:
+        raise PluginError(
+            f"the {origin.kind} {origin.name!r} has {unmarked[0] if unmarked else 'no hook'}"
+            + (" without the mark @r1ci_plugins.hookimpl" if unmarked else ": it would do nothing"),
+            where=f"{origin.distribution} {origin.version}, {target}",
+            fix=f"mark its functions with @r1ci_plugins.hookimpl; the hooks are {', '.join(known)}",
+        )
+    return hooks
+
+
+def _with_arguments(implementation: pluggy.HookImpl) -> Callable[..., Any]:
+    """A hook function takes any subset of its hook's arguments; give it those it declares."""
+
+    def call(**given: Any) -> Any:
+        return implementation.function(*(given[name] for name in implementation.argnames))
+
+    return call
+
+
+def call_hook(origin: Origin, hook: str, function: Callable[..., Any], arguments: Mapping[str, Any]) -> Any:
+    """Call a hook function of a plugin.
+
+    Raises:
+        PluginError: It raised.
+    """
+    try:
+        return function(**arguments)
+    except Exception as error:
+        raise PluginError(
+            f"{hook} of the {origin.kind} {origin.name!r} raised {type(error).__name__}: {error}",
+            where=f"{origin.distribution} {origin.version}",
+            fix=f"update {origin.distribution}, or do not use it",
+        ) from error
+
+
+def wrong_type(origin: Origin, hook: str, value: object, expected: str) -> PluginError:
+    """The error for a hook that returned something else than it should."""
+    shown = repr(value)
+    return PluginError(
+        f"{hook} of the {origin.kind} {origin.name!r} returned {shown[:80]}, not {expected}",
+        where=f"{origin.distribution} {origin.version}",
+        fix="see the hook's docstring in r1ci_plugins/hookspecs.py",
+    )
