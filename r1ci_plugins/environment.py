@@ -25,7 +25,7 @@ from r1ci_plugins.protocol.chat_template import ChatTemplate
 from r1ci_plugins.questions.cache import pack_source
 from r1ci_plugins.questions.dataset import Provenance
 from r1ci_plugins.questions.fitting import FittingQuestions, check_thinking, fitting_questions
-from r1ci_plugins.questions.selection import Purpose, pack_names, resolve_draws
+from r1ci_plugins.questions.selection import PURPOSES, Purpose, pack_names, resolve_draws
 from r1ci_plugins.questions.splits import Draw
 from r1ci_plugins.recipe import cpu_flags, openrlhf_flags
 from r1ci_plugins.recipe.loading import load_recipe
@@ -254,6 +254,23 @@ class Prepared:
             progress=progress,
             jobs=jobs,
         )
+
+    def findings(self) -> list[str]:
+        """Build all that the recipe names, resolve its tasks, and say in lines what was found.
+
+        Raises:
+            R1CIError: At the first thing that is wrong.
+        """
+        self.environment()
+        self.loss_mask()
+        lines = [f"using {origin}" for origin in self.origins]
+        for purpose in PURPOSES:
+            draws = self.draws(purpose)
+            lines.append(f"{purpose}: {len(draws)} tasks, {sum(draw.count for draw in draws)} questions")
+        lines.append(
+            f"trainer flags not checked: {self.unchecked}" if self.unchecked else "trainer flags are OpenRLHF's"
+        )
+        return lines
 
     def provenance(self, recipe_text: str) -> Provenance:
         """What a data set of this recipe is made from.

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 DEFAULT_PLUGINS = ["r1ci"]
+NO_OVERRIDES: list[str] = []
 
 RecipeOption = Annotated[Path, typer.Option("--recipe", metavar="FILE", help="The recipe, a YAML file.")]
 Overrides = Annotated[

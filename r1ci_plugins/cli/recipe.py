@@ -8,21 +8,15 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from r1ci_plugins.errors import MachineProblem
+from r1ci_plugins.cli.options import DEFAULT_PLUGINS, NO_OVERRIDES, Overrides, PluginNames
 
 if TYPE_CHECKING:
+    from r1ci_plugins.environment import Command
     from r1ci_plugins.recipe.schema import Recipe
 
 app = typer.Typer(help="Check a recipe, show it with every default filled in, or write its JSON schema.")
 
 RecipeFile = Annotated[Path, typer.Argument(metavar="FILE", help="The recipe, a YAML file.")]
-Overrides = Annotated[
-    list[str] | None,
-    typer.Option("--set", metavar="KEY=VALUE", help="Override a key, such as protocol.max_code_calls=5."),
-]
-PluginNames = Annotated[
-    list[str] | None, typer.Option("--plugin", metavar="NAME", help="A plugin to load; default r1ci. Repeatable.")
-]
 
 
 @app.command()
@@ -34,26 +28,28 @@ def schema() -> None:
 
 
 @app.command()
-def show(file: RecipeFile, overrides: Overrides = None) -> None:
-    """Print a recipe as it resolves: every default filled in, every --set applied. A staged one: stage by stage."""
+def show(file: RecipeFile, overrides: Overrides = NO_OVERRIDES) -> None:
+    """Print a recipe with every default filled in and every --set applied. A staged one is shown stage by stage."""
     from r1ci_plugins.recipe.loading import dump
 
-    for name, recipe, _ in _recipes(file, overrides or []):
+    for name, recipe, _ in _recipes(file, overrides):
         if name:
             typer.echo(f"--- # stage {name}")
         typer.echo(dump(recipe), nl=False)
 
 
 @app.command()
-def check(file: RecipeFile, overrides: Overrides = None, plugin: PluginNames = None) -> None:
+def check(file: RecipeFile, overrides: Overrides = NO_OVERRIDES, plugins: PluginNames = DEFAULT_PLUGINS) -> None:
     """Check all that can be checked without starting: keys, plugins, packs, tasks, options, OpenRLHF's flags."""
-    for name, recipe, command in _recipes(file, overrides or []):
-        for line in check_recipe(recipe, plugin or ["r1ci"], command):
+    from r1ci_plugins.environment import prepare
+
+    for name, recipe, command in _recipes(file, overrides):
+        for line in prepare(recipe, plugins=plugins, command=command).findings():
             typer.echo(f"{name}: {line}" if name else line)
     typer.secho("ok", fg=typer.colors.GREEN)
 
 
-def _recipes(file: Path, overrides: list[str]) -> list[tuple[str, Recipe, str]]:
+def _recipes(file: Path, overrides: list[str]) -> list[tuple[str, Recipe, Command]]:
     """The recipe of a file, or those of its stages: stage, recipe, and the command whose flags it has."""
     from r1ci_plugins.recipe.loading import load_recipe, read_recipe
     from r1ci_plugins.runs.stages import load_stages
@@ -62,38 +58,3 @@ def _recipes(file: Path, overrides: list[str]) -> list[tuple[str, Recipe, str]]:
         return [(stage.name, stage.recipe, stage.flags_of) for stage in load_stages(file, overrides)]
     recipe = load_recipe(file, overrides)
     return [("", recipe, "train_sft" if recipe.sft else "train_ppo")]
-
-
-def check_recipe(recipe: Recipe, plugin_names: list[str], command: str) -> list[str]:
-    """Check what a recipe names.
-
-    Args:
-        recipe: Loaded.
-        plugin_names: Plugins to load.
-        command: ``train_ppo`` or ``train_sft``: whose flags the recipe has.
-
-    Returns:
-        Lines that say what was found.
-
-    Raises:
-        R1CIError: At the first thing that is wrong.
-    """
-    from r1ci_plugins.plugins.packs import load_packs, pack_versions
-    from r1ci_plugins.plugins.registry import assemble, load_plugins
-    from r1ci_plugins.questions.selection import resolve_tasks
-    from r1ci_plugins.recipe import openrlhf_flags
-
-    plugins = load_plugins(plugin_names)
-    packs = load_packs(recipe.pack_names(), plugins=plugins)
-    lines = [f"using {origin}" for origin in [*plugins.versions, *pack_versions(packs)]]
-    assemble(recipe, plugins)
-    for name, groups in (("train", recipe.tasks.train), ("eval", recipe.tasks.eval)):
-        found = [(resolve_tasks(group, packs), group) for group in groups]
-        questions = sum(len(tasks) * group.count for tasks, group in found)
-        lines.append(f"{name}: {sum(len(tasks) for tasks, _ in found)} tasks, {questions} questions")
-    try:
-        openrlhf_flags.check(plugins.trainer_arguments(recipe, command) | recipe.flags(), command)
-        lines.append("trainer flags are OpenRLHF's")
-    except MachineProblem as problem:
-        lines.append(f"trainer flags not checked: {problem.what}")
-    return lines

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from fnmatch import fnmatchcase
-from typing import Literal
+from typing import Literal, get_args
 
 from r1ci_plugins.errors import RecipeError, suggest
 from r1ci_plugins.plugins.packs import missing_pack
@@ -14,6 +14,7 @@ from r1ci_plugins.recipe.schema import Recipe, TaskGroup
 from r1ci_plugins.tasks.task import Task, TaskPack
 
 Purpose = Literal["train", "eval"]
+PURPOSES: tuple[Purpose, ...] = get_args(Purpose)
 
 
 def task_patterns(group: TaskGroup) -> list[str]:

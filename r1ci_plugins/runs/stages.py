@@ -58,7 +58,7 @@ class Stage:
         return Path(self.recipe.output_dir)
 
     @property
-    def flags_of(self) -> str:
+    def flags_of(self) -> Literal["train_ppo", "train_sft"]:
         """The OpenRLHF command whose flags ``trainer`` has: ``train_sft`` or ``train_ppo``."""
         return "train_sft" if self.command in ("synthesize", "train_sft") else "train_ppo"
 

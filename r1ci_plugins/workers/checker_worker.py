@@ -30,7 +30,7 @@ def main() -> None:
         from r1ci_plugins.tasks.task import Question, Score
 
         plugins = load_plugins(order["plugins"])
-        packs = load_packs(order["packs"], plugins=plugins)
+        packs = load_packs(order["packs"], own=plugins.packs)
         verifier = plugins.make("verifiers", order["verifier"], order["options"])
     except Exception as error:
         reply(number, error=str(error))

@@ -63,4 +63,4 @@ def loaded_pack(name: str) -> TaskPack:
 def _load(packs: Collection[str], plugins: Sequence[str]) -> None:
     global _packs
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's business, which ends its processes
-    _packs = load_packs(packs, plugins=load_plugins(plugins) if plugins else None)
+    _packs = load_packs(packs, own=load_plugins(plugins).packs)

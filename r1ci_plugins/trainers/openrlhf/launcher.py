@@ -210,15 +210,15 @@ def _check_disk(plan: Plan) -> None:
 
 def _write_folder(plan: Plan, template: ChatTemplate | None) -> None:
     """Write the resolved recipe, versions and, with a template, prompts; a resumed run keeps its prompts."""
+    from r1ci_plugins.questions.selection import PURPOSES
     from r1ci_plugins.recipe.loading import dump
     from r1ci_plugins.rollout.run_folder import writing
 
     folder, prepared = plan.folder, plan.prepared
-    purposes: tuple[Purpose, ...] = ("train", "eval")
     with writing(folder.path):
         folder.path.mkdir(parents=True, exist_ok=True)
         if template is not None and not (plan.resumes and folder.prompts("train").exists()):
-            for purpose in purposes:
+            for purpose in PURPOSES:
                 if prepared.draws(purpose):
                     _write_prompts(plan, template, purpose)
         folder.recipe.write_text(dump(prepared.recipe), encoding="utf-8")
