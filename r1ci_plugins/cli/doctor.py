@@ -190,24 +190,24 @@ def packs() -> Finding:
 
 def recipe_parts(recipe: Recipe, plugin_names: list[str]) -> Finding:
     """Plugins, packs, tasks, options and trainer flags of the recipe."""
-    from r1ci_plugins.cli.recipe import check_recipe
+    from r1ci_plugins.environment import prepare
 
-    lines = check_recipe(recipe, plugin_names, "train_sft" if recipe.sft else "train_ppo")
+    lines = prepare(recipe, plugins=plugin_names, command="train_sft" if recipe.sft else "train_ppo").findings()
     return Finding("ok", "; ".join(line for line in lines if "using" not in line))
 
 
-def sandbox(section: SandboxConfig, plugin_names: list[str]) -> Finding:
+def sandbox(config: SandboxConfig, plugin_names: list[str]) -> Finding:
     """The sandbox starts (its canary proves that it isolates) and runs a program."""
     from r1ci_plugins.environment import make_sandbox
     from r1ci_plugins.plugins.registry import load_plugins
 
-    backend = make_sandbox(section, load_plugins(plugin_names))
+    backend = make_sandbox(config, load_plugins(plugin_names))
 
     async def probe() -> Finding:
         try:
             async with asyncio.timeout(60):
                 await backend.start()
-                result = await backend.run("print(1)", section.contract_limits())
+                result = await backend.run("print(1)", config.contract_limits())
         finally:
             await backend.close()
         if result.stdout != "1\n":

@@ -30,10 +30,11 @@ def evaluate(
     at which temperature. Everything goes to output_dir. If the command is stopped, repeat it: it goes on from there.
     """
     from r1ci_plugins.environment import prepare
-    from r1ci_plugins.evaluation.held_out import open_evaluation
+    from r1ci_plugins.evaluation.held_out import open_evaluation, require_questions
     from r1ci_plugins.report.progress import questions_with_progress
 
     prepared = prepare(recipe_file, plugins=plugins, command="train_ppo", overrides=overrides)
+    require_questions(prepared.recipe)
     template = prepared.template()
     held_out = open_evaluation(prepared)
     found = questions_with_progress(prepared, "eval", template, jobs)

@@ -43,7 +43,7 @@ def run(
     goes on: finished stages are kept, training goes on from its last checkpoint. For a cold start leave the warm one
     out: r1ci run RECIPE --without synthesis --without sft --set output_dir=runs/cold
     """
-    from r1ci_plugins.cli.recipe import check_recipe
+    from r1ci_plugins.environment import prepare
     from r1ci_plugins.runs.staged_run import StagedRun, State, locked
     from r1ci_plugins.runs.stages import load_stages
 
@@ -51,7 +51,7 @@ def run(
     stages = load_stages(recipe_file, overrides or [], without or [])
     work = StagedRun.of(stages, names)
     for stage in stages:
-        check_recipe(stage.recipe, names, stage.flags_of)
+        prepare(stage.recipe, plugins=names, command=stage.flags_of).findings()
     states = work.states()
     for number, stage in enumerate(stages, 1):
         typer.echo(f"{number}/{len(stages)} {stage.name} ({states[stage.name]}): {' '.join(work.command(stage))}")

@@ -1,4 +1,4 @@
-"""An evaluation of its own, without training: a model asked a recipe's held-out questions, resumed where it stopped."""
+"""An evaluation without training: a model is asked a recipe's held-out questions. It can be stopped and resumed."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from r1ci_plugins.evaluation.asking import ask
 from r1ci_plugins.evaluation.record import Evaluation
 from r1ci_plugins.protocol.chat_template import ChatTemplate
 from r1ci_plugins.recipe.loading import dump
+from r1ci_plugins.recipe.schema import Recipe
 from r1ci_plugins.rollout.metrics import OutcomeSummary
 from r1ci_plugins.rollout.run_folder import RunFolder, append_line, writing
 from r1ci_plugins.rollout.trajectory import Trajectory
@@ -105,20 +106,28 @@ class HeldOutEvaluation:
         return evaluation
 
 
-def open_evaluation(prepared: Prepared) -> HeldOutEvaluation:
-    """Create a recipe's folder, or take up the evaluation that it holds.
+def require_questions(recipe: Recipe) -> None:
+    """Refuse a recipe without held-out questions.
 
     Raises:
-        RecipeError: The recipe has no held-out questions, or the folder holds another run.
-        MachineProblem: The folder cannot be written, or OpenRLHF, whose flags are used, is not installed.
-        TrajectoryFileError: The recorded trajectories are broken.
+        RecipeError: It has none.
     """
-    if not prepared.recipe.tasks.eval:
+    if not recipe.tasks.eval:
         raise RecipeError(
             "the recipe names no held-out questions",
             where="recipe key tasks.eval",
             fix="add, for example, tasks: {eval: [{suite: default, part: test, count: 20}]}",
         )
+
+
+def open_evaluation(prepared: Prepared) -> HeldOutEvaluation:
+    """Create a recipe's folder, or take up the evaluation that it holds.
+
+    Raises:
+        RecipeError: The folder holds another run.
+        MachineProblem: The folder cannot be written, or OpenRLHF, whose flags are used, is not installed.
+        TrajectoryFileError: The recorded trajectories are broken.
+    """
     samples = int(prepared.flag("eval.n_samples_per_prompt"))
     folder = RunFolder(Path(prepared.recipe.output_dir).absolute())
     run = json.dumps({"plugins": list(prepared.plugin_names), "command": "r1ci evaluate"}, indent=2) + "\n"
