@@ -140,7 +140,10 @@ class Prepared:
     @property
     def context(self) -> int:
         """Tokens that a whole trajectory may have: ``data.max_len``, or the recipe's own cap where it is lower."""
-        length = int(openrlhf_flags.MAX_LEN if self.unchecked else self.flag("data.max_len"))
+        length = self.flags.get("data.max_len")
+        if length is None:
+            length = openrlhf_flags.MAX_LEN if self.unchecked else self.flag("data.max_len")
+        length = int(length)
         return min(self.recipe.protocol.max_total_tokens or length, length)
 
     @property

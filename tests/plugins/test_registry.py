@@ -182,10 +182,10 @@ def test_a_pack_has_its_entry_points_name(announce):
 def test_packs_of_plugins_count_and_may_not_clash(announce):
     path = announce("acme-tasks", PACK, name="acme")
     plugins = load_plugins(["acme"], path=path)
-    assert list(load_packs(["demo"], plugins=plugins, path=path)) == ["demo"]
+    assert list(load_packs(["demo"], own=plugins.packs, path=path)) == ["demo"]
     announce("r1ci-tasks-demo", PACK, name="demo", group=PACKS)
     with pytest.raises(PluginError, match="a plugin registers the task pack 'demo', and one of that name"):
-        load_packs(plugins=plugins, path=path)
+        load_packs(own=plugins.packs, path=path)
 
 
 def test_trainer_arguments_are_merged_and_conflicts_refused(announce):

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import re
-import sys
 from types import SimpleNamespace
 
 import pytest
 
-from r1ci_plugins.engines.tokenizer import load_template
-from r1ci_plugins.errors import MachineProblem, TaskError
-from r1ci_plugins.questions.fitting import fitting_questions, room_for_prompt
+from r1ci_plugins.errors import TaskError
+from r1ci_plugins.questions.fitting import fitting_questions
+from r1ci_plugins.questions.selection import resolve_draws
 from r1ci_plugins.questions.splits import SHARES, split_of
 from r1ci_plugins.recipe.loading import load_recipe
 from r1ci_plugins.tasks.task import Question, Task, TaskPack
@@ -59,10 +58,21 @@ TEMPLATE = SimpleNamespace(prompt=lambda text: SimpleNamespace(token_ids=text.sp
 def found(tmp_path, monkeypatch):
     monkeypatch.setenv("R1CI_CACHE", str(tmp_path / "cache"))
 
-    def find(train: str, room: int = 100, name: str = "train"):
+    def find(train: str, room: int = 100, purpose: str = "train"):
         file = tmp_path / "recipe.yaml"
         file.write_text(RECIPE.replace("TRAIN", train))
-        return fitting_questions(load_recipe(file), name, PACKS, [], TEMPLATE, room, jobs=1)
+        recipe, counts = load_recipe(file), []
+        return fitting_questions(
+            resolve_draws(recipe, purpose, PACKS),
+            purpose,
+            packs=PACKS,
+            plugins=[],
+            template=TEMPLATE,
+            room=room,
+            seed=recipe.seed,
+            progress=counts.append,
+            jobs=1,
+        )
 
     return find
 
@@ -99,18 +109,5 @@ def test_training_questions_are_shuffled_the_same_way_each_time_and_evaluation_i
     first, again = (found("{tasks: [p/numbers, p/long], count: 30}").questions for _ in range(2))
     assert first == again and len(first) == 60
     assert len({question.task for question in first[:30]}) == 2
-    held_out = found("{tasks: [p/numbers], count: 1}", name="eval").questions
+    held_out = found("{tasks: [p/numbers], count: 1}", purpose="eval").questions
     assert [question.index for question in held_out] == sorted(question.index for question in held_out)
-
-
-def test_the_room_is_the_smaller_of_the_trainers_and_the_protocols(tmp_path):
-    file = tmp_path / "recipe.yaml"
-    file.write_text(RECIPE.replace("TRAIN", "{tasks: [p/numbers], count: 1}") + "protocol: {max_total_tokens: 900}\n")
-    recipe = load_recipe(file)
-    assert [room_for_prompt(recipe, flags) for flags in ({}, {"data.max_len": 700})] == [900, 700]
-
-
-def test_without_transformers_the_error_says_what_to_install(monkeypatch):
-    monkeypatch.setitem(sys.modules, "transformers", None)
-    with pytest.raises(MachineProblem, match=r"r1ci-plugins\[data\]"):
-        load_template("m", "")

@@ -7,7 +7,7 @@ import pytest
 
 from r1ci_plugins.errors import RecipeError
 from r1ci_plugins.plugins.packs import load_packs
-from r1ci_plugins.questions.selection import resolve_tasks
+from r1ci_plugins.questions.selection import pack_names, resolve_tasks, task_patterns
 from r1ci_plugins.questions.suite import load_suite
 from r1ci_plugins.recipe.loading import load_recipe
 from r1ci_plugins.recipe.schema import TaskGroup
@@ -111,8 +111,8 @@ def recipe(tmp_path, group):
 
 def test_a_recipe_names_a_part_of_a_suite_and_the_packs_follow(tmp_path):
     loaded = recipe(tmp_path, "suite: default, part: train, without: [symbench]")
-    assert loaded.pack_names() == {"bbh", "reasoning_gym"}
-    assert loaded.tasks.train[0].patterns() == load_suite("default").tasks("train", ["symbench"])
+    assert pack_names(loaded) == {"bbh", "reasoning_gym"}
+    assert task_patterns(loaded.tasks.train[0]) == load_suite("default").tasks("train", ["symbench"])
 
 
 @pytest.mark.parametrize(

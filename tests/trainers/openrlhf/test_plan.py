@@ -9,7 +9,7 @@ import pytest
 
 from r1ci_plugins.errors import RecipeError
 from r1ci_plugins.recipe import openrlhf_flags
-from r1ci_plugins.trainers.openrlhf.plan import free_disk_mb, make_plan, user_flags
+from r1ci_plugins.trainers.openrlhf.plan import free_disk_mb, make_plan
 
 RECIPE = Path(__file__).parents[3] / "recipes" / "cpu-smoke.yaml"
 pytestmark = [
@@ -29,32 +29,32 @@ def plan(tmp_path, monkeypatch):
 
 
 def test_only_what_the_user_gives_comes_back():
-    assert user_flags("train_ppo", []) == {}
+    assert openrlhf_flags.read([], "train_ppo") == {}
     given = ["--train.colocate_all", "--actor.adam.betas", "0.9", "0.8", "--train.seed=3"]
     expected = {"train.colocate_all": True, "actor.adam.betas": [0.9, 0.8], "train.seed": 3}
-    assert user_flags("train_ppo", given) == expected
+    assert openrlhf_flags.read(given, "train_ppo") == expected
 
 
 def test_an_unknown_flag_is_named_with_the_nearest():
     with pytest.raises(RecipeError, match="--train.sed=3.*") as caught:
-        user_flags("train_ppo", ["--train.sed=3"])
+        openrlhf_flags.read(["--train.sed=3"], "train_ppo")
     assert "did you mean 'train.seed'?" in str(caught.value)
 
 
 def test_user_wins_over_set_over_recipe_over_plugin_over_backend(plan):
-    assert plan().flags["train.max_epochs"] == 1 and plan().flags["train.seed"] == 7
+    assert plan().prepared.flags["train.max_epochs"] == 1 and plan().prepared.flags["train.seed"] == 7
     changed = ("trainer.train.max_epochs=3", "trainer.train.seed=5", "trainer.vllm.enforce_eager=false")
     overridden = plan(overrides=changed)
-    assert (overridden.flags["train.max_epochs"], overridden.flags["train.seed"]) == (3, 5)
+    assert (overridden.prepared.flags["train.max_epochs"], overridden.prepared.flags["train.seed"]) == (3, 5)
     assert "--vllm.enforce_eager" in plan().argv and "--vllm.enforce_eager" not in overridden.argv
     final = plan("--train.max_epochs", "4", overrides=changed)
-    assert final.flags["train.max_epochs"] == 4 and final.argv.count("--train.max_epochs") == 1
+    assert final.prepared.flags["train.max_epochs"] == 4 and final.argv.count("--train.max_epochs") == 1
 
 
 def test_upstreams_parser_reads_back_what_was_planned(plan):
     made = plan("--actor.adam.lr", "5e-7", "--data.max_len=700")
     parsed = vars(openrlhf_flags.parser("train_ppo").parse_args(made.argv))
-    for name, value in made.flags.items():
+    for name, value in made.prepared.flags.items():
         if value is not None:
             assert parsed[name] == value, name
 
@@ -73,5 +73,5 @@ def test_free_disk_of_a_folder_that_is_not_there_yet(tmp_path):
 def test_silently_wrong_combinations_are_refused(plan, flags, expected):
     with pytest.raises(RecipeError, match=expected):
         plan(*flags)
-    assert plan(*flags[:2]).flags  # each half alone is fine
-    assert plan(*flags[2:]).flags
+    assert plan(*flags[:2]).prepared.flags  # each half alone is fine
+    assert plan(*flags[2:]).prepared.flags
