@@ -24,10 +24,11 @@ smoke: setup  ## two training steps of a tiny random model with the real stack
 	$(BIN)/openrlhf.cli.train_ppo --plugin r1ci --recipe recipes/cpu-smoke.yaml \
 	    --set output_dir=runs/smoke-$$(date +%Y%m%d-%H%M%S)
 
-lint: .venv/.ready  ## ruff and mypy
+lint: .venv/.ready  ## ruff, mypy and import-linter
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/lint-imports
 
 validate: validate-reasoning_gym validate-symbench validate-bbh  ## the conformance rules for all 144 tasks
 

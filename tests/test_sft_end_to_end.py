@@ -17,7 +17,7 @@ import pytest
 from r1ci_plugins.errors import R1CIError, TrajectoryFileError
 from r1ci_plugins.protocol.answer_format import NaturalFormat
 from r1ci_plugins.protocol.chat_template import ChatTemplate
-from r1ci_plugins.rollout.engine import ScriptedEngine
+from r1ci_plugins.engines.scripted import ScriptedEngine
 from r1ci_plugins.rollout.loop import Budget, CodeRunner, run_episode
 from r1ci_plugins.rollout.trajectory_file import TrajectoryWriter
 from r1ci_plugins.sandbox.contract import ExecutionResult, ExecutionStatus

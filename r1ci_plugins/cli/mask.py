@@ -254,10 +254,10 @@ async def _play(task: str, seed: int, setting: _Setting, plugin_names: Sequence[
         SandboxUnavailable: The sandbox cannot start safely.
     """
     from r1ci_plugins.cli.tasks import find
+    from r1ci_plugins.engines.scripted import ScriptedEngine
     from r1ci_plugins.environment import make_environment
     from r1ci_plugins.protocol.answer_format import WritableFormat
     from r1ci_plugins.questions.splits import draw
-    from r1ci_plugins.rollout.engine import ScriptedEngine
     from r1ci_plugins.rollout.loop import Budget
 
     pack, found = find(task)

@@ -1,4 +1,4 @@
-"""A local model in vLLM behind the engine contract, for models that are not being trained: teachers, evaluation."""
+"""vLLM behind the engine contract: its output as a ``Generation``, and a local model that is not being trained."""
 
 from __future__ import annotations
 
@@ -9,11 +9,30 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from r1ci_plugins.errors import MachineProblem
+from r1ci_plugins.recipe import cpu_flags
 from r1ci_plugins.rollout.engine import Ended, Generation
-from r1ci_plugins.trainers.openrlhf import cpu_backend
 
 
-@dataclass
+def generation_of(output: Any) -> Generation:
+    """What vLLM sampled, from its ``CompletionOutput``.
+
+    Raises:
+        RuntimeError: The request was aborted, or ended in another way that is not the model's.
+    """
+    if output.finish_reason not in ("stop", "length"):
+        raise RuntimeError(f"vLLM ended a request with finish_reason {output.finish_reason!r}")
+    ids = tuple(output.token_ids)
+    log_probs = None
+    if output.logprobs is not None:
+        log_probs = tuple(by_id[token].logprob for token, by_id in zip(ids, output.logprobs, strict=True))
+    if output.finish_reason == "length":
+        return Generation(ids, log_probs, Ended.LENGTH)
+    # stop_reason is the stop string, the id of a stop token, or None for the model's own end of sequence.
+    ended = Ended.STOP_STRING if isinstance(output.stop_reason, str) else Ended.END_OF_TURN
+    return Generation(ids, log_probs, ended)
+
+
+@dataclass(kw_only=True)
 class LocalVLLM:
     """vLLM's asynchronous engine; it batches whatever runs at the same time.
 
@@ -28,10 +47,10 @@ class LocalVLLM:
 
     model: str
     max_total_tokens: int
-    temperature: float = 1.0
-    seed: int = 0
-    tensor_parallel_size: int = 1
-    gpu_memory_utilization: float = 0.9
+    temperature: float
+    seed: int
+    tensor_parallel_size: int
+    gpu_memory_utilization: float
     _engine: Any = None
     _numbers: itertools.count[int] = field(default_factory=itertools.count)
 
@@ -41,9 +60,9 @@ class LocalVLLM:
         Raises:
             MachineProblem: vLLM is not installed, or cannot load it.
         """
-        on_cpu = not cpu_backend.cuda_available()
+        on_cpu = not cpu_flags.cuda_available()
         if on_cpu:
-            os.environ.update(cpu_backend.environment())
+            os.environ.update(cpu_flags.variables())
         try:
             from vllm import AsyncEngineArgs, AsyncLLMEngine
         except ImportError as error:
@@ -98,15 +117,12 @@ class LocalVLLM:
         prompt = {"prompt_token_ids": list(token_ids)}
         outputs = self._engine.generate(prompt, params, f"r1ci-{next(self._numbers)}")
         try:
-            output = [request.outputs[0] async for request in outputs][-1]  # each holds all tokens so far
+            async for request in outputs:
+                output = request.outputs[0]  # it holds all tokens so far
+            return generation_of(output)
         except Exception as error:  # vLLM raises many types
             raise MachineProblem(
                 f"vLLM failed: {type(error).__name__}: {error}",
                 where=f"model {self.model!r}",
                 fix="its own messages are above; what was finished is kept, the same command goes on from there",
             ) from error
-        if output.finish_reason == "length":
-            ended = Ended.LENGTH
-        else:
-            ended = Ended.STOP_STRING if isinstance(output.stop_reason, str) else Ended.END_OF_TURN
-        return Generation(tuple(output.token_ids), None, ended)

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from r1ci_plugins.protocol.answer_format import NaturalFormat
 from r1ci_plugins.protocol.chat_template import ChatTemplate
 from r1ci_plugins.protocol.segments import SegmentKind
-from r1ci_plugins.rollout.engine import Ended, Generation, ScriptedEngine
+from r1ci_plugins.engines.scripted import ScriptedEngine
+from r1ci_plugins.rollout.engine import Ended, Generation
 from r1ci_plugins.rollout.loop import Budget, CodeRunner, run_episode
 from r1ci_plugins.rollout.trajectory import StopReason, Trajectory
 from r1ci_plugins.sandbox.contract import ExecutionResult, ExecutionStatus, Limits

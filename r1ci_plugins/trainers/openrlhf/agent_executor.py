@@ -14,7 +14,7 @@ stands here:
 | an exception in a step kills the run; nothing closes sandboxes | faults are recorded; jails and workers die with us |
 | ``extra_logs`` of the last step only, same keys for all | empty; metrics come from the trajectories |
 | steps see text, ids do not survive encoding | sampled ids are kept, only feedback is tokenised |
-| GAE steps through feedback; top_p biases log-probs | refused at start where wrong (``launch_plan.py``) |
+| GAE steps through feedback; top_p biases log-probs | refused at start where wrong (``plan.py``) |
 | groups by order: a dropped sample would shift them | excluded samples stay in place, with an empty mask |
 | a resumed run loses rollouts that were buffered | it still does; what was recorded is on disk |
 """
@@ -31,10 +31,11 @@ from typing import Any
 import msgspec
 from openrlhf.utils.agent import AgentExecutorBase
 
+from r1ci_plugins.engines.vllm import generation_of
 from r1ci_plugins.environment import prepare
 from r1ci_plugins.protocol.chat_template import ChatTemplate
 from r1ci_plugins.protocol.segments import SegmentKind
-from r1ci_plugins.rollout.engine import Ended, Generation
+from r1ci_plugins.rollout.engine import Generation
 from r1ci_plugins.rollout.run_folder import RunFolder
 from r1ci_plugins.rollout.trajectory import StopReason, Trajectory
 from r1ci_plugins.tasks.task import Question
@@ -64,18 +65,7 @@ class VLLMEngine:
             stop_token_ids=list(stop_token_ids),
             _all_stop_token_ids=set(),  # derived from the fields above, but in place: not in the shared object's set
         )
-        output = (await self._actor.generate(list(token_ids), params)).outputs[0]
-        if output.finish_reason not in ("stop", "length"):
-            raise RuntimeError(f"vLLM ended a request with finish_reason {output.finish_reason!r}")
-        ids = tuple(output.token_ids)
-        log_probs = None
-        if output.logprobs is not None:
-            log_probs = tuple(by_id[token].logprob for token, by_id in zip(ids, output.logprobs, strict=True))
-        if output.finish_reason == "length":
-            ended = Ended.LENGTH
-        else:  # stop_reason is the stop string, the id of a stop token, or None for the model's own EOS
-            ended = Ended.STOP_STRING if isinstance(output.stop_reason, str) else Ended.END_OF_TURN
-        return Generation(ids, log_probs, ended)
+        return generation_of((await self._actor.generate(list(token_ids), params)).outputs[0])
 
 
 class AgentExecutor(AgentExecutorBase):
@@ -115,7 +105,7 @@ class AgentExecutor(AgentExecutorBase):
 
         Returns:
             The dict that ``SamplesGenerator._process_response_into_experience`` reads. ``label`` carries the whole
-            judged trajectory as JSON; ``trainer_seams`` records it and puts a summary in its place.
+            judged trajectory as JSON; ``seams/samples.py`` records it and puts a summary in its place.
         """
         if images:
             raise ValueError("r1ci episodes are text only; leave the data set's image column out")
@@ -162,5 +152,5 @@ def response(prompt: str, trajectory: Trajectory, ranges: list[Range], *, log_pr
         "action_ranges": ranges,
         "rollout_log_probs": sampled,
         "truncated": trajectory.stop_reason in _TRUNCATED,
-        "extra_logs": {},  # metrics of ours are computed from the trajectories, per task (trainer_seams)
+        "extra_logs": {},  # metrics of ours are computed from the trajectories, per task (seams/trainer.py)
     }

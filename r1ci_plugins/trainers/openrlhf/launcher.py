@@ -241,12 +241,12 @@ def _write_prompts(plan: Plan, template: ChatTemplate, purpose: Purpose) -> None
 
 
 def _fine_tune(plan: Plan, examples: Mapping[str, Sequence[Example]]) -> int:
-    from r1ci_plugins.trainers.openrlhf import sft_dataset
     from r1ci_plugins.trainers.openrlhf.plan import rank
+    from r1ci_plugins.trainers.openrlhf.seams import sft
 
     if not rank():
         _write_folder(plan, None)
-    sft_dataset.install(examples)
+    sft.install(examples)
     _become_upstream("train_sft", plan.argv)
     if not rank():
         print(f"r1ci: model in {plan.folder.model}, everything else in {plan.folder.path}", flush=True)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from r1ci_plugins.trainers.openrlhf import cpu_backend, trainer_seams
+from r1ci_plugins.trainers.openrlhf import cpu_backend, seams
 
 
 def install() -> None:
-    """Install the CPU backend (where the launcher found no GPU) and the trainer seams. Imports nothing heavy."""
+    """Install the CPU backend (where the launcher found no GPU) and the seams. Imports nothing heavy."""
     cpu_backend.install_if_no_cuda()
-    trainer_seams.install()
+    seams.install()

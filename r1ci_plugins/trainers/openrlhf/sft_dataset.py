@@ -1,37 +1,22 @@
-"""Recorded trajectories in OpenRLHF 0.11.2's SFT trainer, in place of its own data set.
-
-| upstream name | what stands there |
-|---|---|
-| ``openrlhf.datasets.utils.blending_datasets`` | the examples that the launcher has made from a trajectory file |
-| ``openrlhf.datasets.SFTDataset`` | ``TrajectoryDataset``: their ids and masks as tensors, nothing tokenised again |
-| ``sft_trainer.SFTLoss`` | upstream's, and a count of the tokens it was given to train |
-| ``SFTTrainer.save_logs_and_checkpoints`` | a line of ``metrics.jsonl`` after each step |
-"""
+"""Recorded trajectories as the data set of OpenRLHF's SFT trainer (``seams/sft.py`` puts it there)."""
 
 from __future__ import annotations
 
-import logging
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from r1ci_plugins.errors import RecipeError, TrajectoryFileError
 from r1ci_plugins.protocol.chat_template import ChatTemplate
-from r1ci_plugins.rollout.run_folder import RunFolder, append_line
 from r1ci_plugins.rollout.trajectory_file import read_trajectories
-from r1ci_plugins.trainers.import_hooks import install as install_hooks
-from r1ci_plugins.trainers.import_hooks import replace
 from r1ci_plugins.trainers.openrlhf.plan import Plan, rank
 from r1ci_plugins.training.loss_mask import LossMask
 from r1ci_plugins.training.supervised import Example, Examples, make_examples
 
 if TYPE_CHECKING:
     import torch
-
-log = logging.getLogger("r1ci")
 
 
 @dataclass(frozen=True)
@@ -147,63 +132,3 @@ def _check_size(plan: Plan, path: str, made: Examples) -> None:
             fix="give more trajectories, a smaller trainer.train.batch_size, a larger trainer.data.max_len, "
             "sft.too_long: cut_at_turn or sft.only_correct: false, as the line above suggests",
         )
-
-
-def install(examples: Mapping[str, Sequence[Example]]) -> None:
-    """Replace the names above as they are imported in this process. Cheap; imports nothing heavy.
-
-    Args:
-        examples: By the file's path, as in ``--data.dataset`` and ``--eval.dataset``.
-    """
-
-    def blending_datasets(datasets: str, *arguments: Any, **options: Any) -> ExampleTable:
-        return ExampleTable(examples[datasets])
-
-    def utils(module: ModuleType) -> None:
-        replace(module, "blending_datasets", blending_datasets)
-
-    install_hooks(
-        {
-            "openrlhf.datasets.utils": utils,
-            "openrlhf.datasets": _datasets,
-            "openrlhf.trainer.sft_trainer": _sft_trainer,
-        }
-    )
-
-
-def _datasets(module: ModuleType) -> None:
-    replace(module, "SFTDataset", TrajectoryDataset)
-
-
-def _sft_trainer(module: ModuleType) -> None:
-    class CountingLoss:
-        """Upstream's loss; adds up the trained tokens of this process until ``take`` is called."""
-
-        def __init__(self) -> None:
-            self._loss = upstream_loss()
-            self._trained: float = 0.0
-
-        def __call__(self, per_token_log_probs: Any, loss_mask: Any, **options: Any) -> Any:
-            if per_token_log_probs.requires_grad:  # not while evaluating
-                self._trained += loss_mask.sum().item()
-            return self._loss(per_token_log_probs, loss_mask, **options)
-
-        def take(self) -> float:
-            trained, self._trained = self._trained, 0.0
-            return trained
-
-    def save_logs_and_checkpoints(
-        self: Any, args: Any, global_step: int, step_bar: Any, logs_dict: Any = None, client_states: Any = None
-    ) -> None:
-        trained = self.strategy.all_reduce({"tokens": self.loss_fn.take()}, op="sum")["tokens"]
-        if self.strategy.is_rank_0():
-            numbers = {name: value for name, value in (logs_dict or {}).items() if isinstance(value, int | float)}
-            line = {"step": global_step, "trained_tokens": int(trained), **numbers}
-            try:
-                append_line(RunFolder.of_this_process().metrics, line)
-            except OSError as error:
-                log.warning("cannot write metrics: %s. Training goes on.", error)
-        upstream_save(self, args, global_step, step_bar, logs_dict, client_states)
-
-    upstream_loss = replace(module, "SFTLoss", CountingLoss)
-    upstream_save = replace(module.SFTTrainer, "save_logs_and_checkpoints", save_logs_and_checkpoints)

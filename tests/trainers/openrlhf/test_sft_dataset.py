@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from r1ci_plugins.trainers.openrlhf import cpu_backend, sft_dataset
+from r1ci_plugins.trainers.openrlhf import cpu_backend
+from r1ci_plugins.trainers.openrlhf.seams import sft
 from r1ci_plugins.trainers.openrlhf.sft_dataset import ExampleTable, TrajectoryDataset
 from r1ci_plugins.training.supervised import Example
 
@@ -93,7 +94,7 @@ def test_the_seams_are_where_upstream_has_them():
     for module in (openrlhf.datasets, openrlhf.datasets.utils, trainer):  # copies: other tests want the originals
         modules[module.__name__] = ModuleType(module.__name__)
         vars(modules[module.__name__]).update(vars(module))
-    sft_dataset._datasets(modules["openrlhf.datasets"])
+    sft.datasets_package(modules["openrlhf.datasets"])
     assert modules["openrlhf.datasets"].SFTDataset is TrajectoryDataset
     assert hasattr(trainer.SFTTrainer, "save_logs_and_checkpoints") and hasattr(trainer, "SFTLoss")
     assert hasattr(openrlhf.datasets.utils, "blending_datasets")

@@ -2,29 +2,44 @@
 
 from __future__ import annotations
 
+import ast
 import dataclasses
 import importlib
 import importlib.util
 import json
 import math
 import os
+import re
 import subprocess
 import sys
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import r1ci_plugins
 from r1ci_plugins.errors import InfrastructureFault, TrajectoryFileError
 from r1ci_plugins.protocol.segments import Segment, SegmentKind
+from r1ci_plugins.recipe import cpu_flags
 from r1ci_plugins.rollout.metrics import OutcomeSummary
 from r1ci_plugins.rollout.run_folder import RunFolder, read_lines
 from r1ci_plugins.rollout.trajectory import StopReason, Trajectory
 from r1ci_plugins.rollout.trajectory_file import read_trajectories
 from r1ci_plugins.tasks.task import Question
-from r1ci_plugins.trainers.openrlhf import cpu_backend, process_setup, trainer_seams
-from r1ci_plugins.training.loss_mask import masked, rollout_log_probs, unmasked
+from r1ci_plugins.trainers.openrlhf import process_setup, seams
+from r1ci_plugins.trainers.openrlhf.seams import (
+    CPU_SEAMS,
+    SEAMS,
+    SFT_SEAMS,
+    experience,
+    losses,
+    recorder,
+    samples,
+    trainer,
+)
+from r1ci_plugins.training.loss_mask import MASKED, UNMASKED, rollout_log_probs
 
 pytestmark = [
     pytest.mark.stack,
@@ -33,32 +48,16 @@ pytestmark = [
         reason="needs the trainer's stack: run `make setup`",
     ),
 ]
-SEAMS = {
-    "openrlhf.trainer.ppo_utils.samples_generator": (
-        "SamplesGenerator._process_response_into_experience",
-        "SamplesGenerator.generate_samples",
-        "SamplesGenerator.generate_eval_samples",
-    ),
-    "openrlhf.trainer.ppo_utils.experience_maker": (
-        "RemoteExperienceMaker.make_experience_batch",
-        "apply_length_penalties",
-        "masked_mean",
-    ),
-    "openrlhf.trainer.ppo_trainer": (
-        "PPOTrainer.__ray_metadata__.modified_class._compute_rollout_stats",
-        "PPOTrainer.__ray_metadata__.modified_class.restore_best_checkpoint_state",
-        "PPOTrainer.__ray_metadata__.modified_class.save_logs_and_checkpoints",
-        "compute_eval_metrics",
-    ),
-    "openrlhf.trainer.ppo_trainer_async": (
-        "TrainingActor.__ray_metadata__.modified_class._compute_rollout_stats",
-        "TrainingActor.__ray_metadata__.modified_class.restore_best_checkpoint_state",
-        "TrainingActor.__ray_metadata__.modified_class.save_logs_and_checkpoints",
-        "compute_eval_metrics",
-    ),
+IMPORTED_BY_NAME = {
+    "openrlhf.trainer.ppo_utils.experience_maker": ("masked_mean",),
+    "openrlhf.trainer.ppo_trainer_async": ("compute_eval_metrics",),
     "openrlhf.models.loss": ("masked_mean",),
     "openrlhf.trainer.ray.ppo_actor": ("masked_mean", "get_loss_batch_info"),
-    "openrlhf.utils.loss_utils": ("_optimizer_step_loss_norm",),
+}
+"""Where upstream imports what we replace: it must get ours there too."""
+KNOWN_IMPORTS = {
+    "trainers/openrlhf/agent_executor.py": {"openrlhf.utils.agent"},
+    "trainers/openrlhf/sft_dataset.py": {"openrlhf.utils.utils"},
 }
 GROUPED = ("group_norm", "rloo", "reinforce_baseline", "dr_grpo", "flash_reinforce")
 
@@ -66,7 +65,7 @@ GROUPED = ("group_norm", "rloo", "reinforce_baseline", "dr_grpo", "flash_reinfor
 @pytest.fixture(scope="module")
 def upstream():
     """OpenRLHF's modules by name."""
-    return {name: importlib.import_module(name) for name in SEAMS}
+    return {name: importlib.import_module(name) for name in {**SEAMS, **IMPORTED_BY_NAME}}
 
 
 @pytest.fixture
@@ -75,7 +74,7 @@ def folder(tmp_path, monkeypatch):
     recipe = {"output_dir": str(tmp_path), "model": "none", "tasks": {"train": [{"tasks": ["demo/a"], "count": 1}]}}
     (tmp_path / "recipe.yaml").write_text(json.dumps(recipe))
     monkeypatch.setenv("R1CI_RUN", str(tmp_path))
-    monkeypatch.setattr(trainer_seams, "_recorder", None)
+    monkeypatch.setattr(recorder, "_recorder", None)
     return tmp_path
 
 
@@ -95,23 +94,58 @@ def trajectory(*, correct=True, fault="", index=0) -> Trajectory:
     )
 
 
-def experience(upstream, one: Trajectory, mask=masked, log_probs=True):
+def sampled(upstream, one: Trajectory, mask=MASKED, log_probs=True):
     """What the real generator makes of a trajectory that arrives from a rollout worker."""
     from r1ci_plugins.trainers.openrlhf.agent_executor import response
 
     generator = upstream["openrlhf.trainer.ppo_utils.samples_generator"].SamplesGenerator
-    answer = response("p", one, [] if one.excluded else mask(one), log_probs=log_probs)
+    answer = response("p", one, [] if one.excluded else mask.ranges(one), log_probs=log_probs)
     return generator._process_response_into_experience(object.__new__(generator), answer, max_len=64)
 
 
-@pytest.mark.parametrize("module", SEAMS)
+def found_at(module, path: str):
+    """What a seam's name leads to; of a Ray actor, the class that runs: ray.remote copies the methods into its own."""
+    found = module
+    for name in path.split("."):
+        if hasattr(found, "__ray_metadata__"):
+            found = found.__ray_metadata__.modified_class
+        found = vars(found)[name]
+    return found
+
+
+@pytest.mark.parametrize("module", {**SEAMS, **IMPORTED_BY_NAME})
 def test_every_seam_is_in_place(upstream, module):
     """Fails when upstream moves or renames something that we replace."""
-    for path in SEAMS[module]:
-        found = upstream[module]
-        for name in path.split("."):
-            found = getattr(found, name)
-        assert found.__module__ == trainer_seams.__name__, path
+    for path in [*SEAMS.get(module, ()), *IMPORTED_BY_NAME.get(module, ())]:
+        assert found_at(upstream[module], path).__module__.startswith(f"{seams.__name__}."), path
+
+
+@pytest.mark.skipif(cpu_flags.cuda_available(), reason="this machine has CUDA")
+@pytest.mark.parametrize("module", CPU_SEAMS)
+def test_every_seam_for_cpus_is_in_place(module):
+    for path in CPU_SEAMS[module]:
+        assert found_at(importlib.import_module(module), path).__module__.startswith(f"{seams.__name__}."), path
+
+
+@pytest.mark.parametrize("module", SFT_SEAMS)
+def test_what_train_sft_replaces_is_where_upstream_has_it(module):
+    for path in SFT_SEAMS[module]:
+        assert found_at(importlib.import_module(module), path) is not None
+
+
+def test_the_table_of_seams_is_complete_and_nothing_else_reaches_into_openrlhf():
+    """A module that is patched is in the table; only the seams name OpenRLHF's modules, but for two known imports."""
+    package = Path(r1ci_plugins.__file__).parent
+    listed = {*SEAMS, *SFT_SEAMS, *CPU_SEAMS, "openrlhf.models.ring_attn_utils"}
+    for file in package.rglob("*.py"):
+        place, tree = file.relative_to(package).as_posix(), ast.parse(file.read_text(encoding="utf-8"))
+        texts = {n.value for n in ast.walk(tree) if isinstance(n, ast.Constant) and isinstance(n.value, str)}
+        patched = {text for text in texts if re.fullmatch(r"openrlhf(\.[a-z_]+)+", text)} - {"openrlhf.cli.train_ppo"}
+        assert patched <= (listed if place.startswith("trainers/openrlhf/seams/") else set()), place
+        imported = {str(n.module) for n in ast.walk(tree) if isinstance(n, ast.ImportFrom)}
+        imported |= {alias.name for n in ast.walk(tree) if isinstance(n, ast.Import) for alias in n.names}
+        used = {name for name in imported if name.partition(".")[0] == "openrlhf"}
+        assert used <= KNOWN_IMPORTS.get(place, set()), place
 
 
 @pytest.mark.parametrize("name", ["ppo_trainer.PPOTrainer", "ppo_trainer_async.TrainingActor"])
@@ -126,11 +160,11 @@ def test_a_fresh_ray_worker_gets_our_functions(upstream, tmp_path, name):
         f"from {process_setup.__name__} import install\n"
         "install()\n"
         "actor = pickle.load(open(sys.argv[1], 'rb'))\n"
-        f"from {trainer_seams.__name__} import _upstream\n"
+        f"from {trainer.__name__} import _upstream\n"
         "for name in ('_compute_rollout_stats', 'restore_best_checkpoint_state', 'save_logs_and_checkpoints'):\n"
         "    print(name, getattr(actor, name).__module__, _upstream[name].__module__)\n"
     )
-    decided = {} if cpu_backend.cuda_available() else {**cpu_backend.environment(), cpu_backend.VARIABLE: "1"}
+    decided = {} if cpu_flags.cuda_available() else {**cpu_flags.variables(), cpu_flags.VARIABLE: "1"}
     shown = subprocess.run(
         [sys.executable, "-c", code, tmp_path / "actor"],
         env={**os.environ, **decided},
@@ -141,17 +175,17 @@ def test_a_fresh_ray_worker_gets_our_functions(upstream, tmp_path, name):
     lines = [line.split() for line in shown.stdout.splitlines() if "checkpoint" in line or "stats" in line]
     assert len(lines) == 3
     for _, ours, theirs in lines:
-        assert ours == trainer_seams.__name__ and theirs.startswith("openrlhf.trainer.ppo_trainer")
+        assert ours == trainer.__name__ and theirs.startswith("openrlhf.trainer.ppo_trainer")
 
 
 # -- from rollout to training sample ----------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("mask", [masked, unmasked])
+@pytest.mark.parametrize("mask", [MASKED, UNMASKED])
 def test_mask_and_log_probs_reach_the_trainer_one_column_to_the_left(upstream, folder, mask):
     one = trajectory()
-    sample = experience(upstream, one, mask)
-    trained = {position for start, end in mask(one) for position in range(start, end)}
+    sample = sampled(upstream, one, mask)
+    trained = {position for start, end in mask.ranges(one) for position in range(start, end)}
     length = len(one.token_ids)
     assert sample.sequences.tolist() == [one.token_ids]
     assert sample.action_mask.tolist() == [[int(i in trained) for i in range(1, length)]]
@@ -159,7 +193,7 @@ def test_mask_and_log_probs_reach_the_trainer_one_column_to_the_left(upstream, f
 
 
 def test_the_ablation_trains_exactly_the_code_output_more(upstream, folder):
-    usual, ablation = (experience(upstream, trajectory(), mask).action_mask for mask in (masked, unmasked))
+    usual, ablation = (sampled(upstream, trajectory(), mask).action_mask for mask in (MASKED, UNMASKED))
     outputs = []
     for segment in trajectory().segments:
         outputs += [segment.kind is SegmentKind.CODE_OUTPUT] * len(segment.token_ids)
@@ -168,19 +202,19 @@ def test_the_ablation_trains_exactly_the_code_output_more(upstream, folder):
 
 
 def test_the_trajectory_is_recorded_and_an_outcome_travels_on(upstream, folder):
-    trainer_seams.recorder().step = 5
-    sample = experience(upstream, trajectory(correct=False, index=3))
+    recorder.recorder().step = 5
+    sample = sampled(upstream, trajectory(correct=False, index=3))
     (recorded,) = read_trajectories(folder / "trajectories" / "train.jsonl.gz")
     assert recorded.step == 5 and recorded.question.index == 3
-    assert trainer_seams.outcomes_of([sample]) == [
+    assert samples.outcomes_of([sample]) == [
         OutcomeSummary(**OutcomeSummary.of(recorded).to_dict() | {"tool_errors": []})
     ]
     assert sample.rewards.tolist() == [0.25] and sample.scores.tolist() == [0.0]
 
 
 def test_an_excluded_sample_trains_nothing(upstream, folder):
-    sample = experience(upstream, trajectory(fault="the sandbox failed"))
-    assert not sample.action_mask.any() and trainer_seams.outcomes_of([sample])[0].excluded
+    sample = sampled(upstream, trajectory(fault="the sandbox failed"))
+    assert not sample.action_mask.any() and samples.outcomes_of([sample])[0].excluded
 
 
 @pytest.mark.parametrize("first", [True, False])
@@ -190,15 +224,15 @@ def test_a_sample_without_any_action_fits_beside_one_with_log_probs(upstream, fo
 
     whole = trajectory()
     cut = Trajectory(whole.question, whole.segments[:1], (), StopReason.DEADLINE, score=0.0)
-    samples = [experience(upstream, one) for one in ((cut, whole) if first else (whole, cut))]
-    merged = Experience.concat_experiences(samples, 0)
+    both = [sampled(upstream, one) for one in ((cut, whole) if first else (whole, cut))]
+    merged = Experience.concat_experiences(both, 0)
     assert merged.rollout_log_probs.shape == merged.action_mask.shape == (2, len(whole.token_ids) - 1)
-    assert experience(upstream, cut, log_probs=False).rollout_log_probs is None
+    assert sampled(upstream, cut, log_probs=False).rollout_log_probs is None
 
 
 def test_a_foreign_label_is_an_error():
     with pytest.raises(TrajectoryFileError, match="carries no outcome"):
-        trainer_seams.outcomes_of([SimpleNamespace(labels=["42"])])
+        samples.outcomes_of([SimpleNamespace(labels=["42"])])
 
 
 # -- excluded samples and baselines -----------------------------------------------------------------------------------
@@ -229,10 +263,10 @@ def advantages(upstream, rewards, excluded, estimator, size, truncated=None, **r
     maker.args = arguments(estimator, size, **reward)
     maker.strategy, maker.advantage_estimator = SimpleNamespace(args=maker.args), estimator
     maker.kl_ctl, maker.tokenizer = SimpleNamespace(value=0.0), SimpleNamespace(pad_token_id=0)
-    samples = []
+    made = []
     for i, value in enumerate(rewards):
         mask = [0, 1, 1, 0, 1]
-        samples.append(
+        made.append(
             Experience(
                 sequences=torch.ones(1, 6, dtype=torch.long),
                 action_mask=torch.tensor([[0] * 5 if excluded[i] else mask]),
@@ -243,7 +277,7 @@ def advantages(upstream, rewards, excluded, estimator, size, truncated=None, **r
                 info={"reward": torch.tensor([0.0 if excluded[i] else value])},
             )
         )
-    batches = maker.split_rollout_samples(samples)
+    batches = maker.split_rollout_samples(made)
     for batch in batches:
         batch.kl = torch.zeros_like(batch.action_mask, dtype=torch.float32)
     found = {}
@@ -302,10 +336,10 @@ def test_a_length_penalty_counts_in_the_baseline(upstream):
 
 def test_only_a_lasting_outage_ends_the_run(upstream, folder, monkeypatch):
     maker = upstream["openrlhf.trainer.ppo_utils.experience_maker"].RemoteExperienceMaker
-    monkeypatch.setitem(trainer_seams._upstream, "make_experience_batch", lambda self, samples: [])
+    monkeypatch.setitem(experience._upstream, "make_experience_batch", lambda self, samples: [])
     make = object.__new__(maker).make_experience_batch
-    dead = [experience(upstream, trajectory(fault="down")) for _ in range(2)]
-    alive = [experience(upstream, trajectory(fault="down")), experience(upstream, trajectory())]
+    dead = [sampled(upstream, trajectory(fault="down")) for _ in range(2)]
+    alive = [sampled(upstream, trajectory(fault="down")), sampled(upstream, trajectory())]
     for batch in (dead, dead, alive, dead, dead):
         assert make(batch) == []
     with pytest.raises(InfrastructureFault, match="3 batches in a row") as caught:
@@ -323,8 +357,8 @@ def test_the_advantage_of_each_trajectory_is_kept(upstream, folder, monkeypatch)
         advantages=torch.tensor([[9.0, 0.5, 0.5], [-1.0, -0.5, 9.0], [9.0, 9.0, 9.0]]),
         labels=[json.dumps(OutcomeSummary.of(one).to_dict()) for one in said],
     )
-    monkeypatch.setitem(trainer_seams._upstream, "make_experience_batch", lambda self, samples: [made])
-    assert object.__new__(maker).make_experience_batch([experience(upstream, trajectory())]) == [made]
+    monkeypatch.setitem(experience._upstream, "make_experience_batch", lambda self, samples: [made])
+    assert object.__new__(maker).make_experience_batch([sampled(upstream, trajectory())]) == [made]
     lines = list(read_lines(RunFolder(folder).advantages))
     assert [line["trajectory"] for line in lines] == [one.fingerprint for one in said[:2]]
     assert lines[0]["advantage"] == 0.5 and "lowest" not in lines[0]
@@ -344,7 +378,7 @@ def test_masked_mean_is_upstreams_and_0_where_the_mask_is_empty(upstream, rows, 
     mask = torch.tensor(rows)
     tensor = torch.arange(1.0, mask.numel() + 1).reshape(mask.shape)
     ours = upstream["openrlhf.models.loss"].masked_mean(tensor, mask, dim)
-    theirs = trainer_seams._upstream["masked_mean"](tensor, mask, dim)
+    theirs = losses._upstream["masked_mean"](tensor, mask, dim)
     assert torch.equal(ours, theirs.nan_to_num(0.0))
     assert torch.equal(upstream["openrlhf.models.loss"].masked_mean(tensor, None), tensor.mean())
 
@@ -375,7 +409,7 @@ def evaluate(upstream, outcomes, per_question):
     import torch
     from openrlhf.trainer.ppo_utils.experience import Experience
 
-    samples = [
+    answers = [
         Experience(
             prompts=[f"p{i // per_question}"],
             labels=[json.dumps(one.to_dict())],
@@ -387,11 +421,11 @@ def evaluate(upstream, outcomes, per_question):
         for i, one in enumerate(outcomes)
     ]
     loader = [(["demo/a"], [f"p{i}"], ["l"], [None]) for i in range(len(outcomes) // per_question)]
-    return upstream["openrlhf.trainer.ppo_trainer"].compute_eval_metrics(loader, samples, per_question)
+    return upstream["openrlhf.trainer.ppo_trainer"].compute_eval_metrics(loader, answers, per_question)
 
 
 def test_evaluation_reports_accuracy_and_not_reward(upstream, folder, capsys):
-    trainer_seams.recorder().step = 4
+    recorder.recorder().step = 4
     logs = evaluate(upstream, [outcome(correct=i == 0, reward=0.7, index=i) for i in range(4)], 1)
     assert logs["eval_demo/a_pass1"] == logs["eval_accuracy"] == logs["eval_task/demo/a/accuracy"] == 0.25
     assert logs["eval_reward"] == pytest.approx(0.7)

@@ -1,0 +1,126 @@
+"""OpenRLHF without CUDA: devices, number formats, and flash-attn, which it imports and a CPU run never calls."""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from types import ModuleType
+from typing import Any
+
+from r1ci_plugins.errors import MachineProblem
+from r1ci_plugins.recipe import cpu_flags
+from r1ci_plugins.trainers.import_hooks import replace
+
+# Four functions, each with a body of its own: TorchDynamo keeps rules by name and refuses one object under two names.
+
+
+def current_device() -> str:
+    """Stands for ``torch.cuda.current_device``; upstream only passes it on as a device."""
+    return "cpu"
+
+
+def set_device(device: Any) -> None:
+    """Stands for ``torch.cuda.set_device``: there is only one."""
+
+
+def synchronize(device: Any = None) -> None:
+    """Stands for ``torch.cuda.synchronize``: CPU kernels have finished when they return."""
+
+
+def current_stream(device: Any = None) -> None:
+    """Stands for ``torch.cuda.current_stream``; Gloo has no use for one."""
+
+
+_FLASH_ATTN = {
+    "flash_attn": (),
+    "flash_attn.bert_padding": ("index_first_axis", "pad_input", "rearrange", "unpad_input"),
+    "flash_attn.utils": (),
+    "flash_attn.utils.distributed": ("all_gather",),
+}
+
+
+@contextmanager
+def flash_attn_stand_in() -> Iterator[None]:
+    """Let a module import flash-attn. Gone afterwards: others test for flash-attn by importing it."""
+    if importlib.util.find_spec("flash_attn") is not None:
+        yield
+        return
+    for name, functions in _FLASH_ATTN.items():
+        module = ModuleType(name)
+        module.__path__ = []
+        for function in functions:
+            setattr(module, function, _needs_flash_attn(f"{name}.{function}"))
+        sys.modules[name] = module
+    try:
+        yield
+    finally:
+        for name in _FLASH_ATTN:
+            sys.modules.pop(name, None)
+
+
+def _needs_flash_attn(name: str) -> Callable[..., None]:
+    def fail(*args: object, **kwargs: object) -> None:
+        raise MachineProblem(
+            f"{name} was called, which needs flash-attn and CUDA",
+            fix="leave out --ds.packing_samples, --ds.ring_attn_size and --train.dynamic_batch_enable",
+        )
+
+    return fail
+
+
+def deepspeed_strategy(module: ModuleType) -> None:
+    """Adapt ``openrlhf.utils.deepspeed.deepspeed``."""
+
+    def init_device_mesh(device_type: str, *args: Any, **kwargs: Any) -> Any:
+        return upstream_mesh("cpu", *args, **kwargs)
+
+    def get_ds_train_config(self: Any, *args: Any, **kwargs: Any) -> dict[str, Any]:
+        config = upstream_config(self, *args, **kwargs)
+        optimizer = config.get("optimizer")  # absent while a model is only loaded
+        if optimizer and optimizer["type"] == "AdamW":
+            optimizer["params"]["torch_adam"] = True  # DeepSpeed's own is C++ and would be compiled first
+        return _in_float32(config)
+
+    def get_ds_eval_config(self: Any, *args: Any, **kwargs: Any) -> dict[str, Any]:
+        return _in_float32(upstream_eval_config(self, *args, **kwargs))
+
+    upstream_mesh = replace(module, "init_device_mesh", init_device_mesh)
+    upstream_config = replace(module.DeepspeedStrategy, "get_ds_train_config", get_ds_train_config)
+    upstream_eval_config = replace(module.DeepspeedStrategy, "get_ds_eval_config", get_ds_eval_config)
+
+
+def _in_float32(config: dict[str, Any]) -> dict[str, Any]:
+    """A DeepSpeed configuration without bfloat16, where the CPU is slow in it."""
+    if not cpu_flags.fast_bfloat16():
+        config["bf16"] = {"enabled": False}
+    return config
+
+
+def openrlhf_utils(module: ModuleType) -> None:
+    """Adapt ``openrlhf.utils.utils``."""
+
+    def convert_to_torch_dtype(param_dtype: str) -> Any:
+        import torch
+
+        dtype = upstream(param_dtype)
+        return torch.float32 if dtype is torch.bfloat16 and not cpu_flags.fast_bfloat16() else dtype
+
+    upstream = replace(module, "convert_to_torch_dtype", convert_to_torch_dtype)
+
+
+def replay_buffer(module: ModuleType) -> None:
+    """Adapt ``openrlhf.trainer.ppo_utils.replay_buffer``."""
+
+    def __init__(self: Any, *args: Any, **kwargs: Any) -> None:
+        import torch
+
+        torch.cuda.current_device = lambda: 0  # upstream makes a device of f"cuda:{current_device()}"
+        try:
+            upstream(self, *args, **kwargs)
+        finally:
+            torch.cuda.current_device = current_device
+        self.target_device = torch.device("cpu")
+
+    upstream = replace(module.NaiveReplayBuffer, "__init__", __init__)

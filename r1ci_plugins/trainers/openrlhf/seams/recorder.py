@@ -1,0 +1,59 @@
+"""What one process of the trainer knows beside OpenRLHF: the run's folder, the step, and the files it writes."""
+
+from __future__ import annotations
+
+import dataclasses
+import logging
+import time
+from pathlib import Path
+from typing import Any
+
+from r1ci_plugins.recipe.loading import load_recipe
+from r1ci_plugins.rollout.metrics import OutcomeSummary
+from r1ci_plugins.rollout.run_folder import RunFolder, append_line
+from r1ci_plugins.rollout.trajectory import Trajectory
+from r1ci_plugins.rollout.trajectory_file import TrajectoryWriter
+
+log = logging.getLogger("r1ci")
+
+
+class Recorder:
+    """The run's folder, the step, and the trajectory files. One per process."""
+
+    def __init__(self) -> None:
+        self.folder = RunFolder.of_this_process()
+        options = load_recipe(self.folder.recipe).trajectories
+        self.writers = {
+            name: TrajectoryWriter(
+                self.folder.trajectories(name), max_mb=options.max_mb, sample_rate=options.sample_rate
+            )
+            for name in ("train", "eval")
+        }
+        self.step = 0
+        self.phase = "train"
+        self.step_started = time.monotonic()
+        self.dead_batches = 0
+
+    def record(self, label: str) -> OutcomeSummary:
+        """Write the trajectory that a rollout worker put into a label; return what the trainer keeps of it."""
+        trajectory = dataclasses.replace(Trajectory.from_json(label), step=self.step)
+        self.writers[self.phase].write([trajectory])
+        return OutcomeSummary.of(trajectory)
+
+    def append(self, path: Path, values: dict[str, Any]) -> None:
+        """Append a line to one of the run's files; a full disk is logged, it does not end the run."""
+        try:
+            append_line(path, values)
+        except OSError as error:
+            log.warning("cannot write %s: %s. Training goes on.", path, error)
+
+
+_recorder: Recorder | None = None
+
+
+def recorder() -> Recorder:
+    """This process's recorder."""
+    global _recorder
+    if _recorder is None:
+        _recorder = Recorder()
+    return _recorder

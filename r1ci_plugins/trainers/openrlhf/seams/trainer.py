@@ -1,0 +1,107 @@
+"""OpenRLHF's PPO trainer: metrics per task, accuracy before the first and after the last step, lines on disk."""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+from collections.abc import Callable, Sequence
+from types import ModuleType
+from typing import Any
+
+from r1ci_plugins.evaluation.record import Evaluation
+from r1ci_plugins.rollout.metrics import batch_metrics
+from r1ci_plugins.trainers.import_hooks import replace
+from r1ci_plugins.trainers.openrlhf.seams.recorder import recorder
+from r1ci_plugins.trainers.openrlhf.seams.samples import outcomes_of
+
+_upstream: dict[str, Callable[..., Any]] = {}
+
+
+def ppo_trainer(module: ModuleType) -> None:
+    """Adapt ``openrlhf.trainer.ppo_trainer``."""
+    _trainer(module.PPOTrainer)
+    _upstream["compute_eval_metrics"] = replace(module, "compute_eval_metrics", compute_eval_metrics)
+
+
+def ppo_trainer_async(module: ModuleType) -> None:
+    """Adapt ``openrlhf.trainer.ppo_trainer_async``."""
+    _trainer(module.TrainingActor)
+
+
+def _trainer(actor: Any) -> None:
+    # ray.remote has copied the methods of BasePPOTrainer into a class of its own: that is the one that runs.
+    remote_class = actor.__ray_metadata__.modified_class
+    for name in ("_compute_rollout_stats", "restore_best_checkpoint_state", "save_logs_and_checkpoints"):
+        _upstream[name] = replace(remote_class, name, globals()[name])
+
+
+def _compute_rollout_stats(self: Any, experiences: Sequence[Any]) -> dict[str, float]:
+    stats = _upstream["_compute_rollout_stats"](self, experiences)
+    return stats | {f"rollout/{name}": value for name, value in batch_metrics(outcomes_of(experiences)).items()}
+
+
+def compute_eval_metrics(eval_dataloader: Any, samples: Sequence[Any], n_samples_per_prompt: int) -> dict[str, float]:
+    """Upstream's pass@k over correctness instead of reward, and our metrics; keep every outcome on disk.
+
+    An excluded sample is neither right nor wrong: it counts as the mean of its question's other samples, and a
+    question without any is left out.
+    """
+    outcomes = outcomes_of(samples)
+    judged = []
+    for start in range(0, len(samples), n_samples_per_prompt):
+        group = range(start, start + n_samples_per_prompt)
+        known = [outcomes[i].correct for i in group if not outcomes[i].excluded]
+        for i in group if known else ():
+            score = sum(known) / len(known) if outcomes[i].excluded else float(outcomes[i].correct)
+            judged.append(dataclasses.replace(samples[i], rewards=samples[i].scores.new_full((1,), score)))
+    logs = _upstream["compute_eval_metrics"](eval_dataloader, judged, n_samples_per_prompt)
+    own, here = batch_metrics(outcomes), recorder()
+    evaluation = Evaluation(f"after step {here.step}", outcomes)
+    here.append(here.folder.evaluations, evaluation.to_line(here.step))
+    print(f"r1ci: {evaluation}", flush=True)
+    here.step_started = time.monotonic()
+    return logs | {f"eval_{name}": value for name, value in own.items()}
+
+
+def restore_best_checkpoint_state(self: Any, checkpoint_states: dict[str, Any]) -> None:
+    """At the start of training: take up the step of a resumed run, or evaluate a fresh one before its first step."""
+    _upstream["restore_best_checkpoint_state"](self, checkpoint_states)
+    recorder().step = checkpoint_states["global_step"]
+    if not checkpoint_states["global_step"]:
+        _evaluate(self, 0)
+    recorder().step_started = time.monotonic()
+
+
+def save_logs_and_checkpoints(
+    self: Any, global_step: int, logs_dict: dict[str, Any] | None = None, client_states: dict[str, Any] | None = None
+) -> None:
+    """After each step: a line of ``metrics.jsonl`` and of the terminal; after the last one an evaluation."""
+    _upstream["save_logs_and_checkpoints"](self, global_step, logs_dict, client_states)
+    here, logs = recorder(), logs_dict or {}
+    seconds, here.step_started = time.monotonic() - here.step_started, time.monotonic()
+    numbers = {name: value for name, value in logs.items() if isinstance(value, (int, float))}
+    lost = sum(writer.lost for writer in here.writers.values())
+    here.append(here.folder.metrics, {"step": global_step, "seconds": seconds, "trajectories_lost": lost, **numbers})
+    shown = {name: numbers.get(f"rollout/{name}", float("nan")) for name in ("reward", "accuracy", "code_calls")}
+    print(
+        f"r1ci: step {global_step}: reward {shown['reward']:.3f}, accuracy {shown['accuracy']:.1%}, "
+        f"code calls {shown['code_calls']:.2f}, {seconds:.0f} s",
+        flush=True,
+    )
+    consumed = (client_states or {}).get("total_consumed_prompts", 0)
+    dataloader = getattr(self, "prompts_dataloader", None)
+    last = dataloader is not None and consumed >= self.args.train.num_episodes * len(dataloader)
+    if last and global_step % self.args.eval.steps:
+        _evaluate(self, global_step)
+
+
+def _evaluate(trainer: Any, global_step: int) -> None:
+    # The asynchronous trainer evaluates in another actor, by --eval.steps alone.
+    if getattr(trainer, "eval_dataloader", None) is None or not hasattr(trainer, "evaluate"):
+        return
+    options = {
+        **trainer.generate_kwargs,
+        "temperature": trainer.args.eval.temperature,
+        "n_samples_per_prompt": trainer.args.eval.n_samples_per_prompt,
+    }
+    trainer.evaluate(global_step, **options)
