@@ -6,11 +6,13 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import chain
+from pathlib import Path
 
 from r1ci_plugins.errors import LossMaskError, TrajectoryFileError
 from r1ci_plugins.protocol.chat_template import ChatTemplate
 from r1ci_plugins.protocol.segments import Segment, SegmentKind
 from r1ci_plugins.rollout.trajectory import StopReason, Trajectory
+from r1ci_plugins.rollout.trajectory_file import read_records
 from r1ci_plugins.training.loss_mask import LossMask, Range, check_invariants, trained_ranges
 from r1ci_plugins.training.supervised import segments_for
 
@@ -166,6 +168,15 @@ class Audit:
                 )
         if kind is SegmentKind.CODE_OUTPUT or (kind is SegmentKind.SEPARATOR and fed_back == 1):
             yield Offence("it breaks off in the middle of a message", _DAMAGED, len(trajectory.token_ids))
+
+
+def audited(file: Path, audit: Audit) -> Iterator[tuple[int, str, list[Offence]]]:
+    """Number, question key and offences of every line of a trajectory file."""
+    for line, record in enumerate(read_records(file), 1):
+        if isinstance(record, TrajectoryFileError):
+            yield line, "", [Offence(record.what, record.fix or "remove the line, or record the trajectories again")]
+        else:
+            yield line, record.question.key, list(audit.offences(record))
 
 
 def _placed(trajectory: Trajectory) -> Iterator[tuple[int, Segment]]:
