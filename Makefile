@@ -76,5 +76,5 @@ firejail:
 	fi
 
 clean:  ## remove the virtual environment, models and caches (runs/ stays)
-	rm -rf .venv models build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf .venv models build dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

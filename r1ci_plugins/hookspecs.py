@@ -59,7 +59,10 @@ def r1ci_reward_terms() -> Mapping[str, Callable[..., RewardTerm]]:  # type: ign
 
 @hookspec
 def r1ci_loss_masks() -> Mapping[str, Callable[..., LossMask]]:  # type: ignore[empty-body]
-    """Loss masks by name, for ``mask.code_outputs``: ``trajectory -> ranges of trained tokens``."""
+    """Loss masks by name, for ``mask.code_outputs``: a ``LossMask``, or ``trajectory -> ranges of trained tokens``.
+
+    A plain function may train sampled tokens only; ``LossMask(function, sampled_only=False)`` says otherwise.
+    """
 
 
 @hookspec

@@ -11,7 +11,9 @@ import pytest
 from hypothesis import settings
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
-settings.register_profile("long", max_examples=1000)  # pytest --hypothesis-profile long tests/training/test_parity.py
+settings.register_profile(
+    "long", max_examples=1000
+)  # pytest --hypothesis-profile long tests/trainers/openrlhf/test_parity.py
 
 TEMPLATES = {
     "chatml": None,  # SmolLM2's own: ChatML with a default system message

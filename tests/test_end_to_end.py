@@ -21,7 +21,7 @@ import pytest
 
 from r1ci_plugins.protocol.segments import SegmentKind
 from r1ci_plugins.rollout.trajectory_file import read_trajectories
-from r1ci_plugins.training.loss_mask import check_invariants, masked
+from r1ci_plugins.training.loss_mask import MASKED, check_invariants
 
 ROOT = Path(__file__).parents[1]
 pytestmark = [pytest.mark.e2e, pytest.mark.stack, pytest.mark.firejail, pytest.mark.timeout(600)]
@@ -160,7 +160,7 @@ def test_the_main_job(start, tmp_path):
     assert outputs and not any("R1CI" in shown or "PYTHONPATH" in shown for shown in outputs)  # environment is cleared
     for trajectory in trajectories:
         assert not trajectory.excluded, trajectory.fault
-        check_invariants(trajectory, masked(trajectory))
+        check_invariants(trajectory, MASKED.ranges(trajectory))
     assert len((tmp_path / "seen").read_text().splitlines()) == 8 + 2 * 2  # the observer, failing each time
 
     # Log-probs of vLLM and of the trainer agree, also after the weights moved and were synchronised.

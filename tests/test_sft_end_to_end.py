@@ -14,15 +14,17 @@ from pathlib import Path
 
 import pytest
 
+from r1ci_plugins.engines.scripted import ScriptedEngine
+from r1ci_plugins.environment import episode_budget
 from r1ci_plugins.errors import R1CIError, TrajectoryFileError
 from r1ci_plugins.protocol.answer_format import NaturalFormat
 from r1ci_plugins.protocol.chat_template import ChatTemplate
-from r1ci_plugins.engines.scripted import ScriptedEngine
-from r1ci_plugins.rollout.loop import Budget, CodeRunner, run_episode
+from r1ci_plugins.recipe.schema import ProtocolConfig
+from r1ci_plugins.rollout.loop import CodeRunner, run_episode
 from r1ci_plugins.rollout.trajectory_file import TrajectoryWriter
-from r1ci_plugins.sandbox.contract import ExecutionResult, ExecutionStatus
+from r1ci_plugins.sandbox.contract import ExecutionResult, ExecutionStatus, Limits
 from r1ci_plugins.tasks.task import Question
-from r1ci_plugins.training.loss_mask import masked, unmasked
+from r1ci_plugins.training.loss_mask import MASKED, UNMASKED
 
 ROOT = Path(__file__).parents[1]
 STACK = all(importlib.util.find_spec(package) for package in ("openrlhf", "deepspeed", "torch"))
@@ -60,8 +62,8 @@ def trajectories(tokenizers):
             engine=ScriptedEngine(said, template.encode),
             template=template,
             answer_format=NaturalFormat(),
-            code_runner=CodeRunner(Printer()),
-            budget=Budget(),
+            code_runner=CodeRunner(Printer(), Limits(), 2),
+            budget=episode_budget(ProtocolConfig(), 8192),
         )
         made.append(replace(asyncio.run(episode), score=float(number != 8)))
     return made
@@ -118,8 +120,8 @@ def check(output, trajectories, mask):
 def test_plain_python(sft, trajectories):
     done, output = sft("--eval.dataset", sft.file, "--eval.steps", "1")
     assert done.returncode == 0, done.stderr[-6000:]
-    check(output, trajectories, masked)
-    expected = sum(end - start for t in trajectories[:8] for start, end in masked(t))
+    check(output, trajectories, MASKED)
+    expected = sum(end - start for t in trajectories[:8] for start, end in MASKED.ranges(t))
     assert f"8 trajectories, {expected} of " in done.stdout and "1 left out: not found correct" in done.stdout
     assert (output / "recipe.yaml").exists() and (output / "run.json").exists()
     assert list((output / "tensorboard").rglob("events.*"))
@@ -136,7 +138,7 @@ def test_torchrun_with_two_processes_lora_and_the_ablation(sft, trajectories):
     options = ("--set", "mask.code_outputs=unmasked", "--ds.lora.rank", "4")
     done, output = sft(*options, launcher=launcher)
     assert done.returncode == 0, done.stderr[-6000:]
-    check(output, trajectories, unmasked)
+    check(output, trajectories, UNMASKED)
     assert done.stdout.count("r1ci: data.dataset") == done.stdout.count("r1ci: model in") == 1
     assert (output / "model" / "adapter_model.safetensors").exists()
 
@@ -148,7 +150,7 @@ def test_deepspeeds_launcher(sft, trajectories):
     launcher = (sys.executable, BIN / "deepspeed", "--num_accelerators", "1", "--master_port", port)
     done, output = sft(launcher=launcher)
     assert done.returncode == 0, done.stderr[-6000:]
-    check(output, trajectories, masked)
+    check(output, trajectories, MASKED)
 
 
 # -- bad input --------------------------------------------------------------------------------------------------------
@@ -158,7 +160,6 @@ def test_deepspeeds_launcher(sft, trajectories):
 def load(sft, tmp_path, monkeypatch, tokenizers):
     """What the launcher does before it starts anything, in this process."""
     monkeypatch.setenv("R1CI_CPU_BACKEND", "1")
-    from r1ci_plugins.plugins.registry import assemble
     from r1ci_plugins.trainers.openrlhf.plan import make_plan
     from r1ci_plugins.trainers.openrlhf.sft_dataset import load_examples
 
@@ -166,8 +167,8 @@ def load(sft, tmp_path, monkeypatch, tokenizers):
         given = {"output_dir": tmp_path / "run", "sft.trajectories": file} | overrides
         recipe = str(ROOT / "recipes" / "cpu-sft-smoke.yaml")
         plan = make_plan("train_sft", ["r1ci"], recipe, [f"{key}={value}" for key, value in given.items()], flags)
-        parts = assemble(plan.recipe, plan.plugins)
-        return load_examples(plan, ChatTemplate(tokenizers["chatml"], parts.instructions), parts.loss_mask)
+        template = ChatTemplate(tokenizers["chatml"], NaturalFormat().instructions)
+        return load_examples(plan, template, plan.prepared.loss_mask())
 
     load.file = sft.file
     return load

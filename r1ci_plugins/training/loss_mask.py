@@ -116,7 +116,7 @@ def check_invariants(trajectory: Trajectory, ranges: list[Range], *, sampled_onl
         raise LossMaskError(
             f"the mask trains tokens of kind {', '.join(sorted(forbidden))}, which the policy did not sample",
             where=where,
-            fix="use mask.code_outputs: masked, or correct the loss-mask plugin",
+            fix="correct the loss mask; one that trains code outputs on purpose is LossMask(ranges, sampled_only=False)",
         )
     for segment in trajectory.segments:
         if segment.log_probs is None:

@@ -28,10 +28,12 @@ os.environ.setdefault("HF_HUB_OFFLINE", "1")
 from rich.console import Console
 from rich.table import Table
 
+from r1ci_plugins.environment import episode_budget
 from r1ci_plugins.protocol.answer_format import Action, NaturalFormat
 from r1ci_plugins.protocol.chat_template import ChatTemplate
+from r1ci_plugins.recipe.schema import ProtocolConfig
 from r1ci_plugins.rollout.engine import Ended, Generation
-from r1ci_plugins.rollout.loop import Budget, CodeRunner, run_episode
+from r1ci_plugins.rollout.loop import CodeRunner, run_episode
 from r1ci_plugins.rollout.trajectory import Trajectory
 from r1ci_plugins.rollout.trajectory_file import TrajectoryWriter
 from r1ci_plugins.sandbox.contract import ExecutionResult, ExecutionStatus, Limits
@@ -144,8 +146,8 @@ def play(template: ChatTemplate, answer_format: NaturalFormat, turns: int, rng: 
             engine=instant,
             template=template,
             answer_format=answer_format,
-            code_runner=CodeRunner(instant),
-            budget=Budget(max_total_tokens=16384),
+            code_runner=CodeRunner(instant, Limits(), 2),
+            budget=episode_budget(ProtocolConfig(), 16384),
         )
         wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
         return Played(trajectory, 1000 * wall / turns, 1000 * cpu / turns)

@@ -19,7 +19,7 @@ from r1ci_plugins.report.token_rows import facts, plain, reveal, runs, token_row
 from r1ci_plugins.rollout.conversation import Turn, render
 from r1ci_plugins.rollout.trajectory import StopReason, Trajectory
 from r1ci_plugins.tasks.task import Question
-from r1ci_plugins.training.loss_mask import masked, unmasked
+from r1ci_plugins.training.loss_mask import MASKED, UNMASKED
 
 pytestmark = pytest.mark.stack
 QUESTION = Question("What is 6 * 7?", "42", task="demo/product", split="rl", index=0)
@@ -57,9 +57,9 @@ def trajectory(template, turns=TURNS, log_prob=-0.5):
     return Trajectory(QUESTION, segments, (), StopReason.ANSWERED, "42", 1.0, "", {"correctness": 1.0, "format": -0.1})
 
 
-def view(template, mask=masked, **changes):
+def view(template, mask=MASKED, **changes):
     recorded = trajectory(template, **changes)
-    return recorded, token_rows(recorded, mask(recorded), template.tokenizer)
+    return recorded, token_rows(recorded, mask.ranges(recorded), template.tokenizer)
 
 
 def printed(lines, width=200, color_system=None):
@@ -77,7 +77,7 @@ def test_every_token_is_there_once_and_as_the_mask_has_it(templates, name, data)
     recorded = trajectory(templates[name], data.draw(st.lists(turn, min_size=1, max_size=3)))
     length = len(recorded.token_ids)
     ends = data.draw(st.lists(st.integers(0, length), max_size=6, unique=True).map(sorted))
-    for ranges in (masked(recorded), unmasked(recorded), list(zip(ends[::2], ends[1::2], strict=False))):
+    for ranges in (MASKED.ranges(recorded), UNMASKED.ranges(recorded), list(zip(ends[::2], ends[1::2], strict=False))):
         rows = token_rows(recorded, ranges, templates[name].tokenizer)
         assert [row.position for row in rows] == list(range(length))
         assert [row.token_id for row in rows] == recorded.token_ids
@@ -128,13 +128,13 @@ def test_ids_that_no_tokenizer_has_are_shown_by_their_number(template, alien):
     recorded = trajectory(template)
     strange = Segment(SegmentKind.ACTION, (alien,), "")
     recorded = replace(recorded, segments=(recorded.segments[0], strange))
-    rows = token_rows(recorded, masked(recorded), template.tokenizer)
+    rows = token_rows(recorded, MASKED.ranges(recorded), template.tokenizer)
     assert rows[-1].text == "" and f"⟨{alien}⟩" in printed(flowing_lines(rows, None))
     assert f"⟨{alien}⟩" in page(facts(recorded, rows), rows)
 
 
 def test_the_ablation_counts_what_leaks(template):
-    recorded, rows = view(template, unmasked)
+    recorded, rows = view(template, UNMASKED)
     output = len(recorded.segments[3].token_ids)
     assert sum(row.leaks for row in rows) == output
     assert facts(recorded, rows)["leaks"].startswith(f"{output} tokens are trained though the policy did not")
@@ -161,7 +161,7 @@ def test_what_cannot_be_seen_has_a_sign(character):
 
 
 def test_lines_without_colours_tell_everything(template):
-    recorded, rows = view(template, unmasked)
+    recorded, rows = view(template, UNMASKED)
     lines = printed([*fact_lines(facts(recorded, rows), "ranges overlap"), *flowing_lines(rows, None)]).splitlines()
     assert "   1 action      trained   -0.500 | I compute it.↵" in lines
     assert "   1 code_output leak             | Code Execution Results:↵" in lines
@@ -217,7 +217,7 @@ class Reader(HTMLParser):
 @given(data=st.data())
 def test_the_page_holds_every_token_escaped_and_nothing_else(template, data):
     turns = data.draw(st.lists(st.builds(Turn, TEXT, TEXT), min_size=1, max_size=2))
-    recorded, rows = view(template, unmasked, turns=turns)
+    recorded, rows = view(template, UNMASKED, turns=turns)
     recorded = replace(recorded, answer=data.draw(TEXT))
     text = page(facts(recorded, rows), rows, alarm=data.draw(TEXT))
     text.encode("utf-8")
@@ -233,7 +233,7 @@ def test_the_page_holds_every_token_escaped_and_nothing_else(template, data):
 
 
 def test_the_page_is_light_dark_and_has_a_legend(template):
-    text = page(facts(*view(template, unmasked)), view(template, unmasked)[1], alarm="ranges <overlap>")
+    text = page(facts(*view(template, UNMASKED)), view(template, UNMASKED)[1], alarm="ranges <overlap>")
     assert "prefers-color-scheme: dark" in text and "color-scheme: light dark" in text
     assert 'class="legend"' in text and "ranges &lt;overlap&gt;" in text
     assert "default-src 'none'" in text

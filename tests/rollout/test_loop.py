@@ -1,25 +1,29 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from r1ci_plugins.engines.scripted import ScriptedEngine
+from r1ci_plugins.environment import episode_budget
 from r1ci_plugins.protocol.answer_format import NaturalFormat
 from r1ci_plugins.protocol.chat_template import ChatTemplate
 from r1ci_plugins.protocol.segments import SegmentKind
-from r1ci_plugins.engines.scripted import ScriptedEngine
+from r1ci_plugins.recipe.schema import ProtocolConfig
 from r1ci_plugins.rollout.engine import Ended, Generation
-from r1ci_plugins.rollout.loop import Budget, CodeRunner, run_episode
+from r1ci_plugins.rollout.loop import CodeRunner, run_episode
 from r1ci_plugins.rollout.trajectory import StopReason, Trajectory
 from r1ci_plugins.sandbox.contract import ExecutionResult, ExecutionStatus, Limits
 from r1ci_plugins.tasks.task import Question
-from r1ci_plugins.training.loss_mask import check_invariants, masked, rollout_log_probs, unmasked
+from r1ci_plugins.training.loss_mask import MASKED, UNMASKED, check_invariants, rollout_log_probs
 
 pytestmark = pytest.mark.stack
 CODE = "I compute it.\n```python\nprint(6 * 7)\n```"
 ANSWER = "It is <<<42>>>.<|im_end|>"
+BUDGET = episode_budget(ProtocolConfig(), 8192)
 QUESTION = Question("What is 6 * 7?", "42", task="demo/product", split="rl", index=0)
 
 
@@ -59,7 +63,7 @@ def play(tokenizers):
             template=template,
             answer_format=answer_format or NaturalFormat(),
             code_runner=CodeRunner(sandbox, Limits(), retries),
-            budget=Budget(**caps),
+            budget=replace(BUDGET, **caps),
         )
         return asyncio.run(episode), template, sandbox
 
@@ -255,9 +259,9 @@ def test_whatever_the_model_says_the_record_and_its_masks_hold(play, tokenizers,
     for segment in actions(trajectory):
         assert len(segment.token_ids) <= turn
         assert len(segment.log_probs) == len(segment.token_ids)
-    ranges = masked(trajectory)
+    ranges = MASKED.ranges(trajectory)
     check_invariants(trajectory, ranges)
-    check_invariants(trajectory, unmasked(trajectory), sampled_only=False)
+    check_invariants(trajectory, UNMASKED.ranges(trajectory), sampled_only=False)
     trained = [tokens[i] for start, end in ranges for i in range(start, end)]
     assert trained == [t for s in actions(trajectory) for t in s.token_ids]
     log_probs = rollout_log_probs(trajectory)
@@ -293,8 +297,8 @@ def test_episodes_run_concurrently(play, tokenizers):
                     engine=ScriptedEngine([CODE, ANSWER], template.encode),
                     template=template,
                     answer_format=NaturalFormat(),
-                    code_runner=CodeRunner(sandbox),
-                    budget=Budget(),
+                    code_runner=CodeRunner(sandbox, Limits(), 2),
+                    budget=BUDGET,
                 )
                 for _ in range(20)
             )

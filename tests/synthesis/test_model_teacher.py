@@ -4,9 +4,9 @@ import asyncio
 
 import pytest
 
+from r1ci_plugins.engines.scripted import ScriptedEngine
 from r1ci_plugins.protocol.answer_format import NaturalFormat
 from r1ci_plugins.protocol.chat_template import ChatTemplate
-from r1ci_plugins.engines.scripted import ScriptedEngine
 from r1ci_plugins.synthesis.model_teacher import ModelTeacher
 from r1ci_plugins.synthesis.teacher import Order
 from r1ci_plugins.synthesis.variant import Variant, head_prompt

@@ -22,7 +22,7 @@ from r1ci_plugins.synthesis.program_teacher import ProgramTeacher, same
 from r1ci_plugins.synthesis.teacher import Order
 from r1ci_plugins.synthesis.variant import Variant
 from r1ci_plugins.tasks.task import Program
-from r1ci_plugins.training.loss_mask import check_invariants, masked
+from r1ci_plugins.training.loss_mask import MASKED, check_invariants
 
 pytestmark = pytest.mark.stack
 
@@ -107,7 +107,7 @@ def test_segments_are_those_of_the_same_conversation(tell, total):
         if trajectory.correct:
             segments = render(trajectory.question.text, turns_of(trajectory.segments), template)
             assert segments == trajectory.segments
-            check_invariants(trajectory, masked(trajectory))
+            check_invariants(trajectory, MASKED.ranges(trajectory))
 
 
 def test_variants_shape_the_first_turn(tell, total):

@@ -14,7 +14,7 @@ from r1ci_plugins.rollout.conversation import Turn, render
 from r1ci_plugins.rollout.trajectory import StopReason, Trajectory
 from r1ci_plugins.tasks.task import Question
 from r1ci_plugins.training.audit import Audit
-from r1ci_plugins.training.loss_mask import masked, unmasked
+from r1ci_plugins.training.loss_mask import MASKED, UNMASKED, as_loss_mask
 
 pytestmark = pytest.mark.stack
 QUESTION = Question("What is 6 * 7?", "42", task="demo/product", split="rl", index=0)
@@ -53,8 +53,8 @@ def start(recorded, index):
     return sum(len(segment.token_ids) for segment in recorded.segments[:index])
 
 
-def audited(template, recorded, mask=masked):
-    return list(Audit(template, mask, mask is not unmasked).offences(recorded))
+def audited(template, recorded, mask=MASKED):
+    return list(Audit(template, mask).offences(recorded))
 
 
 @settings(deadline=None, max_examples=25)
@@ -63,7 +63,7 @@ def audited(template, recorded, mask=masked):
 def test_what_the_loop_would_record_is_sound(templates, name, turns):
     recorded = trajectory(templates[name], turns)
     for whole in (recorded, replace(recorded, segments=recorded.segments[:-3])):  # the deadline may end it anywhere
-        assert audited(templates[name], whole) == audited(templates[name], whole, unmasked) == []
+        assert audited(templates[name], whole) == audited(templates[name], whole, UNMASKED) == []
 
 
 def test_only_the_prompt_and_a_turn_cut_short_are_sound(template):
@@ -142,7 +142,7 @@ def test_log_probs_that_do_not_fit_are_found(template, log_probs, expected):
     [
         (lambda t: [(0, 5)], "kind prompt", 0),
         (lambda t: [(start(t, 1), start(t, 2) + 1)], "kind separator", "separator"),
-        (unmasked, "kind code_output", "code_output"),
+        (UNMASKED.ranges, "kind code_output", "code_output"),
         (lambda t: [(5, 10**6)], "do not fit", 5),
         (lambda t: [(start(t, 2) - 1, start(t, 2)), (start(t, 1), start(t, 2))], "unsorted", None),
         (lambda t: 1 / 0, "the loss mask raised ZeroDivisionError", None),
@@ -150,14 +150,14 @@ def test_log_probs_that_do_not_fit_are_found(template, log_probs, expected):
 )
 def test_a_mask_that_trains_the_wrong_tokens_is_found(template, mask, expected, position):
     recorded = trajectory(template)
-    (offence,) = list(Audit(template, mask, sampled_only=True).offences(recorded))
+    (offence,) = list(Audit(template, as_loss_mask(mask)).offences(recorded))
     assert expected in offence.what
     places = {"separator": start(recorded, 2), "code_output": start(recorded, 3)}
     assert offence.position == places.get(position, position)
 
 
 def test_an_excluded_trajectory_trains_nothing_and_a_fault_excludes(template):
-    audit = Audit(template, unmasked, sampled_only=True)
+    audit = Audit(template, UNMASKED)
     assert not list(audit.offences(replace(trajectory(template), fault="slot lost")))
     assert audit.tally.excluded == 1 and audit.tally.trained.total() == 0 and audit.tally.tokens.total()
     unmarked = replace(trajectory(template), stop_reason=StopReason.INFRASTRUCTURE_FAULT)
@@ -187,7 +187,7 @@ def test_segments_in_an_impossible_order_are_found(template, order, expected):
 def test_text_alone_is_rendered_and_counted(template):
     recorded = trajectory(template)
     segments = tuple(replace(segment, token_ids=(), log_probs=None) for segment in recorded.segments)
-    audit = Audit(template, masked, sampled_only=True)
+    audit = Audit(template, MASKED)
     assert not list(audit.offences(replace(recorded, segments=segments)))
     assert audit.tally.textual == 1 and audit.tally.tokens.total() == len(recorded.token_ids)
     (offence,) = audit.offences(replace(recorded, segments=(segments[0], segments[3])))
@@ -195,7 +195,7 @@ def test_text_alone_is_rendered_and_counted(template):
 
 
 def test_the_tally_counts_tokens_by_kind(template):
-    audit = Audit(template, unmasked, sampled_only=False)
+    audit = Audit(template, UNMASKED)
     recorded = trajectory(template)
     for _ in range(2):
         assert not list(audit.offences(recorded))

@@ -10,7 +10,7 @@ from r1ci_plugins.errors import LossMaskError
 from r1ci_plugins.protocol.segments import Segment, SegmentKind
 from r1ci_plugins.rollout.trajectory import StopReason, Trajectory
 from r1ci_plugins.tasks.task import Question
-from r1ci_plugins.training.loss_mask import check_invariants, masked, rollout_log_probs, unmasked
+from r1ci_plugins.training.loss_mask import MASKED, UNMASKED, check_invariants, rollout_log_probs
 
 PROMPT, ACTION, SEPARATOR, OUTPUT = SegmentKind
 
@@ -31,10 +31,10 @@ TURNS = episode((PROMPT, 5), (ACTION, 5), (SEPARATOR, 2), (OUTPUT, 4), (SEPARATO
 
 
 def test_the_two_masks_of_one_episode():
-    assert masked(TURNS) == [(5, 10), (18, 21)]
-    assert unmasked(TURNS) == [(5, 10), (12, 16), (18, 21)]
-    check_invariants(TURNS, masked(TURNS))
-    check_invariants(TURNS, unmasked(TURNS), sampled_only=False)
+    assert MASKED.ranges(TURNS) == [(5, 10), (18, 21)]
+    assert UNMASKED.ranges(TURNS) == [(5, 10), (12, 16), (18, 21)]
+    check_invariants(TURNS, MASKED.ranges(TURNS))
+    check_invariants(TURNS, UNMASKED.ranges(TURNS), sampled_only=False)
     check_invariants(TURNS, [])  # nothing trained is allowed: an excluded trajectory
 
 
@@ -85,7 +85,7 @@ def test_the_ablation_still_trains_no_prompt_and_no_separator(ranges):
 def test_log_probs_that_do_not_fit_are_an_error(log_probs, expected):
     broken = episode((PROMPT, 2), (ACTION, 3, log_probs))
     with pytest.raises(LossMaskError, match=expected):
-        check_invariants(broken, masked(broken))
+        check_invariants(broken, MASKED.ranges(broken))
 
 
 def test_rounding_above_zero_is_no_error():
@@ -96,13 +96,13 @@ def test_rounding_above_zero_is_no_error():
 def test_unmasked_contains_masked_and_both_are_exact(shape):
     trajectory = episode(*shape)
     kinds = [segment.kind for segment in trajectory.segments for _ in segment.token_ids]
-    for mask, trained, sampled_only in ((masked, {ACTION}, True), (unmasked, {ACTION, OUTPUT}, False)):
-        ranges = mask(trajectory)
+    for mask, trained in ((MASKED, {ACTION}), (UNMASKED, {ACTION, OUTPUT})):
+        ranges = mask.ranges(trajectory)
         positions = [position for start, end in ranges for position in range(start, end)]
         assert positions == [position for position, kind in enumerate(kinds) if kind in trained]
-        check_invariants(trajectory, ranges, sampled_only=sampled_only)
-    assert {p for a, b in masked(trajectory) for p in range(a, b)} <= {
-        p for a, b in unmasked(trajectory) for p in range(a, b)
+        check_invariants(trajectory, ranges, sampled_only=mask.sampled_only)
+    assert {p for a, b in MASKED.ranges(trajectory) for p in range(a, b)} <= {
+        p for a, b in UNMASKED.ranges(trajectory) for p in range(a, b)
     }
     log_probs = rollout_log_probs(trajectory)
     assert log_probs is None or len(log_probs) == len(kinds)

@@ -13,7 +13,8 @@ from r1ci_plugins.protocol.segments import Segment, SegmentKind
 from r1ci_plugins.rollout.conversation import Turn, render, turns_of
 from r1ci_plugins.rollout.trajectory import StopReason, Trajectory
 from r1ci_plugins.tasks.task import Question
-from r1ci_plugins.training.loss_mask import masked, unmasked
+from r1ci_plugins.training.audit import Audit
+from r1ci_plugins.training.loss_mask import MASKED, UNMASKED, LossMask, as_loss_mask
 from r1ci_plugins.training.supervised import fit, make_examples
 
 pytestmark = pytest.mark.stack
@@ -36,16 +37,16 @@ def trajectory(template):
     return Trajectory(question, segments, (), StopReason.ANSWERED, answer="42", score=1.0)
 
 
-def examples(trajectories, template, mask=masked, max_tokens=10_000, **options):
-    return make_examples(trajectories, template, mask, sampled_only=mask is masked, max_tokens=max_tokens, **options)
+def examples(trajectories, template, mask=MASKED, max_tokens=10_000, **options):
+    return make_examples(trajectories, template, mask, max_tokens=max_tokens, **options)
 
 
 def test_the_record_is_taken_as_it_is(trajectory, template):
     made = examples([trajectory], template)
     (example,) = made.examples
-    assert list(example.token_ids) == trajectory.token_ids and list(example.ranges) == masked(trajectory)
+    assert list(example.token_ids) == trajectory.token_ids and list(example.ranges) == MASKED.ranges(trajectory)
     assert example.trained == sum(len(s.token_ids) for s in trajectory.segments if s.kind is SegmentKind.ACTION)
-    assert examples([trajectory], template, unmasked).examples[0].trained > example.trained
+    assert examples([trajectory], template, UNMASKED).examples[0].trained > example.trained
     assert f"1 trajectories, {example.trained} of {len(example.token_ids)} tokens trained" == made.describe()
 
 
@@ -132,4 +133,16 @@ def test_impossible_records_are_refused(trajectory, template):
 
 def test_a_mask_that_trains_the_prompt_is_refused(trajectory, template):
     with pytest.raises(LossMaskError, match="prompt"):
-        examples([trajectory], template, lambda _: [(0, 5)])
+        examples([trajectory], template, LossMask(lambda _: [(0, 5)]))
+
+
+def test_a_plugins_mask_is_held_to_what_it_promises_in_sft_and_audit_alike(trajectory, template):
+    """A plain function, as plugins wrote it in 0.1, promises to train sampled tokens only."""
+    plain, declared = as_loss_mask(UNMASKED.ranges), LossMask(UNMASKED.ranges, sampled_only=False)
+    with pytest.raises(LossMaskError, match="kind code_output") as caught:
+        examples([trajectory], template, plain)
+    assert "sampled_only=False" in str(caught.value)
+    (offence,) = Audit(template, plain).offences(trajectory)
+    assert "kind code_output" in offence.what
+    assert examples([trajectory], template, declared).examples
+    assert not list(Audit(template, declared).offences(trajectory))

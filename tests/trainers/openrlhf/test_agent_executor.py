@@ -221,7 +221,7 @@ def play(tmp_path, monkeypatch, tokenizers, question):
         async def episodes():
             executor, actor = AgentExecutor(), Actor(answer)
             try:
-                template = ChatTemplate(tokenizer, executor._environment.parts.answer_format.instructions)
+                template = ChatTemplate(tokenizer, executor._environment.instructions)
                 prompt = template.prompt_text(question.text)
                 return await asyncio.gather(
                     *(

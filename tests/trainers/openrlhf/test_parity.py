@@ -17,18 +17,19 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from r1ci_plugins.environment import episode_budget
 from r1ci_plugins.errors import TemplateError
 from r1ci_plugins.protocol.answer_format import BoxedFormat, NaturalFormat, TagsFormat
 from r1ci_plugins.protocol.chat_template import ChatTemplate
 from r1ci_plugins.protocol.segments import Segment, SegmentKind
-from r1ci_plugins.recipe.schema import Recipe
+from r1ci_plugins.recipe.schema import ProtocolConfig, Recipe
 from r1ci_plugins.rollout.conversation import Turn, render
 from r1ci_plugins.rollout.engine import Ended, Generation
-from r1ci_plugins.rollout.loop import Budget, CodeRunner, run_episode
+from r1ci_plugins.rollout.loop import CodeRunner, run_episode
 from r1ci_plugins.rollout.trajectory import Trajectory
-from r1ci_plugins.sandbox.contract import ExecutionResult, ExecutionStatus
+from r1ci_plugins.sandbox.contract import ExecutionResult, ExecutionStatus, Limits
 from r1ci_plugins.tasks.task import Question
-from r1ci_plugins.training.loss_mask import masked, unmasked
+from r1ci_plugins.training.loss_mask import MASKED, UNMASKED
 from r1ci_plugins.training.supervised import make_examples
 
 pytestmark = [
@@ -54,11 +55,12 @@ def templates(tokenizers, qwen_tokenizers):
 @pytest.fixture(scope="module")
 def upstream():
     """OpenRLHF's own conversion of an agent's response, which a run wraps, and ours before and after it."""
-    from openrlhf.trainer.ppo_utils import samples_generator  # noqa: F401 # its import fills trainer_seams._upstream
+    from openrlhf.trainer.ppo_utils import samples_generator  # noqa: F401 # its import fills samples._upstream
 
-    from r1ci_plugins.trainers.openrlhf import agent_executor, sft_dataset, trainer_seams
+    from r1ci_plugins.trainers.openrlhf import agent_executor, sft_dataset
+    from r1ci_plugins.trainers.openrlhf.seams import samples
 
-    process = trainer_seams._upstream["_process_response_into_experience"]
+    process = samples._upstream["_process_response_into_experience"]
     return SimpleNamespace(process=process, response=agent_executor.response, sft=sft_dataset)
 
 
@@ -104,21 +106,21 @@ def play(template, question, turns, outputs, answer_format, total=2000, per_turn
             engine=Sampler(turns),
             template=template,
             answer_format=answer_format,
-            code_runner=CodeRunner(Printer(outputs)),
-            budget=Budget(max_code_calls=4, max_turn_tokens=per_turn, max_total_tokens=total, max_output_chars=300),
+            code_runner=CodeRunner(Printer(outputs), Limits(), 2),
+            budget=episode_budget(
+                ProtocolConfig(max_code_calls=4, max_turn_tokens=per_turn, max_output_chars=300), total
+            ),
         )
     )
 
 
 def check_parity(upstream, template, trajectory, recorded, mask):
     """SFT's view of ``recorded`` against RL's of ``trajectory``, ids and mask, token for token."""
-    ranges = mask(trajectory)
+    ranges = mask.ranges(trajectory)
     response = upstream.response("", trajectory, ranges, log_probs=False)
     rl = upstream.process(None, response, max_len=100_000)
     line = Trajectory.from_json(recorded.to_json())
-    made = make_examples(
-        [line], template, mask, sampled_only=mask is masked, max_tokens=100_000, only_correct=False
-    ).examples
+    made = make_examples([line], template, mask, max_tokens=100_000, only_correct=False).examples
     if not ranges:
         assert not made
         return
@@ -155,7 +157,7 @@ def test_a_recorded_trajectory_is_trained_as_it_was_sampled(upstream, templates,
     outputs = data.draw(st.lists(TEXT, max_size=4))
     answer_format, total = data.draw(st.sampled_from(FORMATS)), data.draw(st.integers(150, 700))
     trajectory = play(template, data.draw(TEXT), turns, outputs, answer_format, total)
-    for mask in (masked, unmasked):
+    for mask in (MASKED, UNMASKED):
         check_parity(upstream, template, trajectory, trajectory, mask)
 
 
@@ -187,7 +189,7 @@ def test_a_written_conversation_is_rendered_as_it_would_be_sampled(upstream, tem
         Segment(segment.kind, (), next(words) if segment.kind is SegmentKind.ACTION else segment.text)
         for segment in trajectory.segments
     ]
-    for mask in (masked, unmasked):
+    for mask in (MASKED, UNMASKED):
         check_parity(upstream, template, trajectory, replace(trajectory, segments=tuple(as_text)), mask)
 
 
@@ -211,6 +213,6 @@ def test_thinking_of_earlier_turns_is_kept_also_where_the_template_would_drop_it
         assert template.keeps_thinking == (name != "qwen3")
         trajectory = play(template, "How many?", [template.action(t).token_ids for t in said], ["3"], NaturalFormat())
         assert trajectory.answer == "3"
-        trained = [trajectory.token_ids[i] for a, b in masked(trajectory) for i in range(a, b)]
+        trained = [trajectory.token_ids[i] for a, b in MASKED.ranges(trajectory) for i in range(a, b)]
         assert trained == [token for text in said for token in template.action(text).token_ids]
         assert "I count." in template.decode(trajectory.token_ids)
