@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 from rich.table import Table
 
@@ -12,6 +13,9 @@ from r1ci_plugins.evaluation.record import Evaluation
 from r1ci_plugins.evaluation.statistics import Estimate, accuracy_by_question, by_question, estimate, paired_difference
 from r1ci_plugins.rollout.metrics import OutcomeSummary
 from r1ci_plugins.rollout.trajectory import StopReason
+
+NEARLY_ALL = 0.9
+"""Share of right answers from which on a few dozen questions can hardly show a further rise."""
 
 
 @dataclass(frozen=True)
@@ -21,17 +25,33 @@ class Gain:
     Attributes:
         before: The earlier evaluation's label.
         after: The later one's.
+        start: Accuracy at the earlier one, as a share.
         difference: Paired over the questions of both, as a share.
     """
 
     before: str
     after: str
+    start: Estimate
     difference: Estimate
 
     @property
     def certain(self) -> bool:
         """Whether accuracy rose by more than two standard errors; never with fewer than two questions."""
         return self.difference.mean > 2 * self.difference.standard_error
+
+    @property
+    def without_room(self) -> bool:
+        """Whether nearly every answer was right before, and accuracy did not fall by more than two standard errors."""
+        return self.start.mean >= NEARLY_ALL and self.difference.mean >= -2 * self.difference.standard_error
+
+    @property
+    def verdict(self) -> str:
+        """The difference in words."""
+        if self.certain:
+            return "a rise of more than two standard errors"
+        if self.without_room:
+            return f"no room to rise: {self.start.mean:.1%} were right already {self.before}"
+        return "NO rise beyond two standard errors"
 
     def __str__(self) -> str:
         return f"{self.before} -> {self.after}: {percent(self.difference, sign=True)}"
@@ -41,8 +61,8 @@ def gains(evaluations: Sequence[Evaluation]) -> list[Gain]:
     """From each evaluation to the next."""
     accuracies = [accuracy_by_question(one.outcomes) for one in evaluations]
     return [
-        Gain(before.label, after.label, paired_difference(old, new))
-        for before, after, old, new in zip(evaluations, evaluations[1:], accuracies, accuracies[1:], strict=False)
+        Gain(before.label, after.label, estimate(list(old.values())), paired_difference(old, new))
+        for (before, old), (after, new) in pairwise(zip(evaluations, accuracies, strict=True))
     ]
 
 

@@ -25,6 +25,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
+from r1ci_plugins.environment import prepare
 from r1ci_plugins.errors import MachineProblem, RecipeError
 from r1ci_plugins.evaluation.record import Evaluation
 from r1ci_plugins.recipe.loading import dump
@@ -58,6 +59,15 @@ class StagedRun:
     def of(cls, stages: Sequence[Stage], plugins: Sequence[str]) -> StagedRun:
         """The run of some stages, which share a folder."""
         return cls(stages[0].folder.parent.absolute(), stages, plugins)
+
+    def check(self) -> None:
+        """Check all that the stages' recipes name.
+
+        Raises:
+            R1CIError: At the first thing that is wrong.
+        """
+        for stage in self.stages:
+            prepare(stage.recipe, plugins=self.plugins, command=stage.flags_of).findings()
 
     def recipe(self, stage: Stage) -> Path:
         """The stage's own recipe."""
@@ -132,7 +142,7 @@ class StagedRun:
         if _has_begun(stage) and stage.command in TRAINING and not _has_checkpoint(RunFolder(stage.folder)):
             aside = _free(stage.folder)
             os.rename(stage.folder, aside)
-            print(f"r1ci: {stage.name} has no checkpoint to go on from and starts anew; what was there is in {aside}")
+            print(f"r1ci: {stage.name} has no checkpoint to go on from and starts again; what was there is in {aside}")
         command = self.command(stage)
         with writing(self.path):
             self.recipe(stage).write_text(dump(stage.recipe), encoding="utf-8")

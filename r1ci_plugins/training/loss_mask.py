@@ -116,7 +116,7 @@ def check_invariants(trajectory: Trajectory, ranges: list[Range], *, sampled_onl
         raise LossMaskError(
             f"the mask trains tokens of kind {', '.join(sorted(forbidden))}, which the policy did not sample",
             where=where,
-            fix="correct the loss mask; one that trains code outputs on purpose is LossMask(ranges, sampled_only=False)",
+            fix="correct the mask; LossMask(ranges, sampled_only=False) is one that trains code outputs on purpose",
         )
     for segment in trajectory.segments:
         if segment.log_probs is None:

@@ -50,23 +50,31 @@ def test_mistakes_are_found_before_anything_starts(r1ci):
         assert isinstance(result.exception, RecipeError) and message in str(result.exception)
 
 
-@pytest.mark.parametrize("right, status", [(10, 0), (1, 1)])
-def test_the_end_says_whether_accuracy_rose_and_exits_by_it(r1ci, tmp_path, right, status):
+@pytest.mark.parametrize(
+    ("before", "after", "status", "verdict"),
+    [
+        (0, 10, 0, "a rise of more than two standard errors"),
+        (0, 1, 1, "NO rise"),
+        (9, 9, 0, "no room to rise: 90.0% were right already base"),
+        (10, 9, 0, "no room to rise: 100.0% were right already base"),
+        (10, 5, 1, "NO rise"),
+        (8, 8, 1, "NO rise"),
+    ],
+)
+def test_the_end_says_whether_accuracy_rose_and_exits_by_it(r1ci, tmp_path, before, after, status, verdict):
     """Finished stages, so that only the end is left to do."""
     assert r1ci("--dry-run").exit_code == 0
-    finish(tmp_path / "run", right)
+    finish(tmp_path / "run", before, after)
     result = r1ci("--must-improve")
-    assert result.exit_code == status
-    assert ("a rise of more than two standard errors" in result.output) == (status == 0)
-    assert ("NO rise" in result.output) == (status == 1)
-    assert "base -> after rl: +" in result.output
+    assert result.exit_code == status, result.output
+    assert verdict in result.output and "base -> after rl: " in result.output
     assert "demo/a" in (tmp_path / "run" / "comparison.txt").read_text()
     assert (tmp_path / "run" / "progress.png").stat().st_size > 1000
     assert r1ci().exit_code == 0  # nothing was demanded
 
 
-def finish(run, right):
-    """What both stages leave: no question right before, some after."""
+def finish(run, before, after):
+    """What both stages leave: how many of ten questions were right before and after."""
     from r1ci_plugins.recipe.loading import dump
     from r1ci_plugins.runs.stages import load_stages
 
@@ -75,7 +83,7 @@ def finish(run, right):
         (run / f"{stage.name}.yaml").write_text(dump(stage.recipe))
         with open(run / "stages.jsonl", "a") as lines:
             lines.write(json.dumps({"stage": stage.name, "seconds": 1.0}) + "\n")
-    for stage, steps in (("base", {0: 0}), ("rl", {0: 0, 5: right})):
+    for stage, steps in (("base", {0: before}), ("rl", {0: before, 5: after})):
         with open(run / stage / "evaluations.jsonl", "w") as lines:
             for step, count in steps.items():
                 outcomes = [

@@ -103,11 +103,10 @@ def _run(command: Command, argv: Sequence[str]) -> int:
     if own.dry_run:
         print(plan.describe())
     _prepare_process(plan)
-    environment, loss_mask = plan.prepared.environment(), plan.prepared.loss_mask()
-    template = plan.prepared.template()
+    loss_mask, template = plan.prepared.loss_mask(), plan.prepared.template()
     _check_disk(plan)
     if command == "train_ppo":
-        asyncio.run(_try(environment))
+        asyncio.run(_try(plan.environment))
         if own.dry_run:
             print("\n# checked: flags, model folder, chat template, tasks, sandbox, disk. Nothing was started.")
             return 0

@@ -12,7 +12,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from r1ci_plugins.environment import Command, Prepared, prepare
+from r1ci_plugins.environment import Command, Environment, Prepared, prepare
 from r1ci_plugins.errors import MachineProblem, RecipeError
 from r1ci_plugins.recipe import cpu_flags, openrlhf_flags
 from r1ci_plugins.recipe.loading import dump
@@ -28,10 +28,12 @@ class Plan:
     Attributes:
         command: ``train_ppo`` or ``train_sft``.
         prepared: The recipe and everything that it names.
+        environment: What every rollout worker will build too; not started.
     """
 
     command: Command
     prepared: Prepared
+    environment: Environment
 
     @property
     def folder(self) -> RunFolder:
@@ -129,7 +131,7 @@ def make_plan(
         raise RecipeError("--plugin needs a recipe", fix="add --recipe FILE, for example recipes/cpu-smoke.yaml")
     openrlhf_flags.find_cli(command)
     prepared = prepare(recipe_file, plugins=plugins, command=command, overrides=overrides, arguments=arguments)
-    plan = Plan(command, prepared)
+    plan = Plan(command, prepared, prepared.environment())
     _check_paths(plan)
     if command == "train_ppo":
         _check_questions(prepared)
