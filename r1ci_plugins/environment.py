@@ -23,7 +23,7 @@ from r1ci_plugins.plugins.registry import Plugins, load_plugins
 from r1ci_plugins.protocol.answer_format import AnswerFormat
 from r1ci_plugins.protocol.chat_template import ChatTemplate
 from r1ci_plugins.questions.cache import pack_source
-from r1ci_plugins.questions.dataset import Provenance
+from r1ci_plugins.questions.card import Provenance
 from r1ci_plugins.questions.fitting import FittingQuestions, check_thinking, fitting_questions
 from r1ci_plugins.questions.selection import PURPOSES, Purpose, pack_names, resolve_draws
 from r1ci_plugins.questions.splits import Draw
