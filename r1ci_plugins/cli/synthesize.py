@@ -34,7 +34,7 @@ def synthesize(
     from r1ci_plugins.environment import prepare
     from r1ci_plugins.synthesis.synthesis_run import open_synthesis
 
-    prepared = prepare(recipe_file, plugins=plugins, command="train_sft", overrides=overrides)
+    prepared = prepare(recipe_file, plugins=plugins, command="train_sft", overrides=overrides, check_flags=False)
     run = open_synthesis(prepared, out or Path(prepared.recipe.output_dir) / "synthesis")
     questions = _questions(run, jobs)
     started = time.monotonic()
