@@ -82,7 +82,8 @@ def pack_source(pack: TaskPack) -> str:
         module = sys.modules[module_name]
         folders = [Path(folder) for folder in getattr(module, "__path__", ())]
         files = [file for folder in folders for file in folder.rglob("*") if file.is_file()]
-        files += [Path(module.__file__)] if not folders and module.__file__ else []
+        if not folders and module.__file__:
+            files.append(Path(module.__file__))
         for file in sorted(file for file in files if file.suffix != ".pyc"):
             digest.update(file.name.encode() + file.read_bytes())
     for origin in pack_versions([pack.name]):

@@ -3,7 +3,7 @@
 ::
 
     <output_dir>/
-      recipe.yaml            the resolved recipe: it loads back and repeats the run
+      recipe.yaml            the resolved recipe, which repeats the run
       run.json               plugins, packs, versions, seed and the exact OpenRLHF command line
       prompts/               train.jsonl and eval.jsonl, as OpenRLHF reads them
       trajectories/          train.jsonl.gz and eval.jsonl.gz, one judged trajectory per line
@@ -50,7 +50,7 @@ class RunFolder:
         path = os.environ.get(VARIABLE)
         if not path:
             raise MachineProblem(
-                "this process belongs to no r1ci run",
+                "this process does not belong to an r1ci run",
                 where=f"environment variable {VARIABLE}",
                 fix="start the trainer with `openrlhf.cli.train_ppo --plugin r1ci --recipe FILE`",
             )
@@ -147,7 +147,7 @@ def append_line(path: Path, values: Mapping[str, Any]) -> None:
 
 
 def read_lines(path: Path) -> Iterator[dict[str, Any]]:
-    """The objects of a JSON-lines file, none if it does not exist; a line that was cut short is skipped and logged."""
+    """The objects of a JSON-lines file; none if it does not exist. A line that was cut short is skipped and logged."""
     if path.exists():
         with open(path, encoding="utf-8", errors="replace") as lines:
             for number, line in enumerate(lines, 1):
