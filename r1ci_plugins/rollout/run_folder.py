@@ -34,11 +34,21 @@ VARIABLE = "R1CI_RUN"
 """Environment variable by which worker processes find their run's folder."""
 
 
-@dataclass(frozen=True)
+@dataclass
 class RunFolder:
     """Paths inside one run's folder, and its small JSON files."""
 
     path: Path
+
+    def __post_init__(self) -> None:
+        self.recipe = self.path / "recipe.yaml"
+        self.run = self.path / "run.json"
+        self.metrics = self.path / "metrics.jsonl"
+        self.evaluations = self.path / "evaluations.jsonl"
+        self.advantages = self.path / "advantages.jsonl"
+        self.tensorboard = self.path / "tensorboard"
+        self.checkpoints = self.path / "checkpoints"
+        self.model = self.path / "model"
 
     @classmethod
     def of_this_process(cls) -> RunFolder:
@@ -55,38 +65,6 @@ class RunFolder:
                 fix="start the trainer with `openrlhf.cli.train_ppo --plugin r1ci --recipe FILE`",
             )
         return cls(Path(path))
-
-    @property
-    def recipe(self) -> Path:
-        return self.path / "recipe.yaml"
-
-    @property
-    def run(self) -> Path:
-        return self.path / "run.json"
-
-    @property
-    def metrics(self) -> Path:
-        return self.path / "metrics.jsonl"
-
-    @property
-    def evaluations(self) -> Path:
-        return self.path / "evaluations.jsonl"
-
-    @property
-    def advantages(self) -> Path:
-        return self.path / "advantages.jsonl"
-
-    @property
-    def tensorboard(self) -> Path:
-        return self.path / "tensorboard"
-
-    @property
-    def checkpoints(self) -> Path:
-        return self.path / "checkpoints"
-
-    @property
-    def model(self) -> Path:
-        return self.path / "model"
 
     def prompts(self, name: str) -> Path:
         """OpenRLHF's prompt file: ``train`` or ``eval``."""
