@@ -171,9 +171,7 @@ class EndpointConfig(_Section):
     """A teacher behind an OpenAI-compatible endpoint."""
 
     model: str = Field(min_length=1, description="The model's name at the endpoint.")
-    base_url: str | None = Field(
-        default=None, description="The endpoint's address, such as http://host:8000/v1; null means OpenAI's."
-    )
+    base_url: str | None = Field(default=None, description="Such as http://host:8000/v1; null means OpenAI's.")
     api_key_variable: str = Field(default="OPENAI_API_KEY", description="Environment variable that holds the key.")
     temperature: Number = Field(default=1.0, ge=0, description="Sampling temperature.")
     timeout_s: Number = Field(default=120.0, gt=0, description="Seconds per request.")
@@ -184,12 +182,8 @@ class EndpointConfig(_Section):
     tokens_per_minute: int | None = Field(default=None, gt=0, description="Tokens per minute; null means no limit.")
     prompt_price: Number = Field(default=0.0, ge=0, description="Price of a million tokens read.")
     completion_price: Number = Field(default=0.0, ge=0, description="Price of a million tokens written.")
-    max_cost: Number | None = Field(
-        default=None, ge=0, description="Money to spend at most, in the prices' unit; null means no limit."
-    )
-    max_tokens: int | None = Field(
-        default=None, ge=0, description="Tokens to read and write at most; null means no limit."
-    )
+    max_cost: Number | None = Field(default=None, ge=0, description="Money to spend at most; null means no limit.")
+    max_tokens: int | None = Field(default=None, ge=0, description="Tokens to use at most; null means no limit.")
 
 
 class LocalModelConfig(_Section):
@@ -198,9 +192,7 @@ class LocalModelConfig(_Section):
     model: str = Field(min_length=1, description="Hugging Face model folder or hub name.")
     temperature: Number = Field(default=1.0, ge=0, description="Sampling temperature.")
     tensor_parallel_size: int = Field(default=1, gt=0, description="GPUs that share the model.")
-    gpu_memory_utilization: Number = Field(
-        default=0.9, gt=0, le=1, description="Share of the GPU memory that vLLM may take."
-    )
+    gpu_memory_utilization: Number = Field(default=0.9, gt=0, le=1, description="Share of the memory for vLLM.")
 
 
 class SynthesisConfig(_Section):
@@ -230,10 +222,7 @@ class SynthesisConfig(_Section):
         "learn faster without.",
     )
     near_duplicate: Number = Field(
-        default=0.9,
-        gt=0,
-        description="Share of common four-word sequences from which a trajectory counts as a duplicate and is "
-        "rejected; above 1, none is.",
+        default=0.9, gt=0, description="Share of common four-word sequences that makes a duplicate; above 1, none is."
     )
     concurrency: int = Field(default=16, gt=0, description="Conversations at a time.")
 

@@ -60,15 +60,7 @@ class SynthesisRun:
         return [replace(draw, split="sft") for draw in self.prepared.draws("train")]
 
     def questions(self, progress: Callable[[int], None], jobs: int | None) -> Questions:
-        """Draw the questions.
-
-        Args:
-            progress: Called with the number of questions drawn so far.
-            jobs: Processes; None means one per core.
-
-        Raises:
-            TaskError: A task fails.
-        """
+        """Draw the questions. Arguments and errors are those of ``draw_all``."""
         packs, draws = self.prepared.packs, self.draws
         drawn = draw_all(draws, packs, self.prepared.plugin_names, jobs=jobs, progress=progress)
         questions: dict[str, tuple[Task, list[Question]]] = {}
@@ -86,7 +78,7 @@ class SynthesisRun:
                 questions,
                 maker=Maker(teacher=self.teacher, template=self.template, environment=self.environment),
                 config=self.prepared.recipe.synthesis,
-                folder=trajectory_dataset.parts_folder(self.folder),
+                folder=self.folder / trajectory_dataset.PARTS,
                 progress=progress,
             )
         finally:
@@ -103,12 +95,9 @@ class SynthesisRun:
             MachineProblem: It cannot be written.
         """
         notes = _notes(self.prepared.recipe, statistics)
+        instructions, provenance = self.environment.instructions, self.provenance
         trajectory_dataset.write(
-            self.folder,
-            statistics,
-            instructions=self.environment.instructions,
-            provenance=self.provenance,
-            notes=notes,
+            self.folder, statistics, instructions=instructions, provenance=provenance, notes=notes
         )
         return notes
 
@@ -132,11 +121,7 @@ def open_synthesis(prepared: Prepared, folder: Path) -> SynthesisRun:
 def deciding_recipe(recipe: Recipe, context: int) -> str:
     """The resolved recipe, with defaults for keys that change no trajectory, so that a run goes on when they change.
 
-    Such keys are the trainer's flags (except for the length of its context), rewards, the budget and the rates.
-
-    Args:
-        recipe: The recipe.
-        context: Tokens that a trajectory may have.
+    Such keys are the trainer's flags (apart from its context, in tokens), rewards, the budget and the rates.
     """
     deciding = ("model", "seed", "tasks", "protocol", "sandbox", "verifier", "synthesis")
     fields = type(recipe).model_fields
@@ -189,7 +174,6 @@ def _endpoint_teacher(recipe: Recipe, environment: Environment) -> Teacher:
 def _model_teacher(recipe: Recipe, environment: Environment) -> Teacher:
     local, budget = recipe.synthesis.local, environment.budget
     assert local is not None  # as validated
-    head_prompts = {variant: head_prompt(environment.instructions, variant) for variant in Variant}
     engine = LocalVLLM(
         model=local.model,
         max_total_tokens=budget.max_total_tokens,
@@ -201,7 +185,7 @@ def _model_teacher(recipe: Recipe, environment: Environment) -> Teacher:
     return ModelTeacher(
         name=local.model,
         engine=engine,
-        templates={variant: load_template(local.model, text) for variant, text in head_prompts.items()},
+        templates={one: load_template(local.model, head_prompt(environment.instructions, one)) for one in Variant},
         answer_format=environment.answer_format,
         max_tokens=budget.max_turn_tokens,
     )
@@ -226,8 +210,6 @@ def _notes(recipe: Recipe, statistics: Sequence[Statistics]) -> list[str]:
     if few:
         notes.append(f"{len(few)} tasks gave fewer than {wanted}: {', '.join(few)}")
     if stopped:
-        notes.append(
-            f"the budget ended {len(stopped)} tasks early; with a higher one the same command goes on: "
-            f"{', '.join(stopped)}"
-        )
+        goes_on = "with a higher one the same command goes on"
+        notes.append(f"the budget ended {len(stopped)} tasks early; {goes_on}: {', '.join(stopped)}")
     return notes

@@ -31,6 +31,7 @@ from r1ci_plugins.rollout.trajectory_file import read_trajectories
 from r1ci_plugins.rollout.whole_file import write_whole
 from r1ci_plugins.synthesis.part import Part, Statistics, writing
 
+PARTS = "parts"
 TRAJECTORIES = "trajectories.jsonl.gz"
 
 
@@ -43,11 +44,6 @@ def open_folder(folder: Path, provenance: Provenance) -> None:
     if not is_built(folder, provenance):
         with writing(folder):
             write_whole(folder / "build.json", provenance.to_json().encode())
-
-
-def parts_folder(folder: Path) -> Path:
-    """Where the finished tasks are."""
-    return folder / "parts"
 
 
 def write(
@@ -67,9 +63,8 @@ def write(
     """
     with writing(folder):
         (folder / "README.md").unlink(missing_ok=True)
-        parts = [Part(parts_folder(folder), one.task) for one in statistics]
-        members = [part.trajectories.read_bytes() for part in parts]  # gzip members in a row are a gzip file
-        write_whole(folder / TRAJECTORIES, b"".join(members))
+        members = [Part(folder / PARTS, one.task).trajectories.read_bytes() for one in statistics]
+        write_whole(folder / TRAJECTORIES, b"".join(members))  # gzip members in a row are a gzip file
         _write_dataset(folder, instructions)
         numbers = {"notes": list(notes), "tasks": [one.to_dict() for one in statistics]}
         write_whole(folder / "statistics.json", json.dumps(numbers, indent=2).encode())
