@@ -23,7 +23,7 @@ from r1ci_plugins.plugins.registry import Plugins, load_plugins
 from r1ci_plugins.protocol.answer_format import AnswerFormat
 from r1ci_plugins.protocol.chat_template import ChatTemplate
 from r1ci_plugins.questions.cache import pack_source
-from r1ci_plugins.questions.dataset import Provenance
+from r1ci_plugins.questions.card import Provenance
 from r1ci_plugins.questions.fitting import FittingQuestions, check_thinking, fitting_questions
 from r1ci_plugins.questions.selection import PURPOSES, Purpose, pack_names, resolve_draws
 from r1ci_plugins.questions.splits import Draw
@@ -114,7 +114,7 @@ class Prepared:
         packs: The task packs that the recipe names, by name; empty without a command.
         flags: OpenRLHF flags that plugins, the recipe or the user set, by dotted name; empty without a command.
         cpu: Whether this machine has no CUDA device.
-        unchecked: Why the flags could not be checked (OpenRLHF is not installed); empty when they were.
+        unchecked: Why the flags were not checked, such as that OpenRLHF is not installed; empty when they were.
     """
 
     recipe: Recipe
@@ -297,6 +297,7 @@ def prepare(
     command: Command | None,
     overrides: Sequence[str] = (),
     arguments: Sequence[str] = (),
+    check_flags: bool = True,
 ) -> Prepared:
     """Resolve a recipe: load what it names and check what can be checked; start nothing.
 
@@ -307,6 +308,7 @@ def prepare(
             packs nor flags are loaded, which may no longer be installed.
         overrides: Values of ``--set``.
         arguments: OpenRLHF flags as the user typed them; they win over the recipe.
+        check_flags: False where no trainer starts, so that the recipe may have the flags of another command.
 
     Raises:
         RecipeError: The recipe, an override or a flag is wrong.
@@ -318,17 +320,18 @@ def prepare(
     loaded, cpu = load_plugins(plugins), not cpu_flags.cuda_available()
     packs: Mapping[str, TaskPack] = {}
     flags: dict[str, Any] = {}
-    unchecked = ""
+    unchecked = "" if check_flags else "no trainer starts"
     if command is not None:
         packs = load_packs(pack_names(recipe), own=loaded.packs)
         sources = [loaded.trainer_arguments(recipe, command), recipe.flags()]
         if cpu:
             sources.insert(0, cpu_flags.trainer_flags(command))
         for source in sources:
-            try:
-                openrlhf_flags.check(source, command)
-            except MachineProblem as problem:
-                unchecked = problem.what
+            if check_flags:
+                try:
+                    openrlhf_flags.check(source, command)
+                except MachineProblem as problem:
+                    unchecked = problem.what
             flags |= source
         if arguments:
             flags |= openrlhf_flags.read(arguments, command)

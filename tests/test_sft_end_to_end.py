@@ -73,7 +73,7 @@ def trajectories(tokenizers):
 def sft(trajectories, tmp_path):
     """Run the launcher on recipes/cpu-sft-smoke.yaml; returns the finished process and the run's folder."""
     file = tmp_path / "made here" / "trajectories.jsonl.gz"  # paths with blanks must work
-    TrajectoryWriter(file).write(trajectories)
+    TrajectoryWriter(file, max_mb=64, sample_rate=1.0).write(trajectories)
     output = tmp_path / "a run"
     model = ROOT / "models" / "tiny-random"
     if not (model / "config.json").exists():

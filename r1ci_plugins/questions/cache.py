@@ -14,7 +14,6 @@ import logging
 import os
 import re
 import sys
-import tempfile
 import zlib
 from collections.abc import Sequence
 from importlib.metadata import PackageNotFoundError, requires, version
@@ -23,6 +22,7 @@ from pathlib import Path
 from r1ci_plugins.errors import TaskError
 from r1ci_plugins.plugins.packs import pack_versions
 from r1ci_plugins.questions import splits
+from r1ci_plugins.rollout.whole_file import write_whole
 from r1ci_plugins.tasks.task import Question, Task, TaskPack
 
 VARIABLE = "R1CI_CACHE"
@@ -60,10 +60,7 @@ class QuestionCache:
         # One line each: JSON escapes line ends, and so must the separators that only str.splitlines knows.
         lines = ["null" if one is None else json.dumps(json.loads(one.to_json())) for one in candidates]
         try:
-            file.parent.mkdir(parents=True, exist_ok=True)
-            with tempfile.NamedTemporaryFile(dir=file.parent, delete=False) as partial:
-                partial.write(gzip.compress("\n".join(lines).encode(), mtime=0))
-            os.replace(partial.name, file)
+            write_whole(file, gzip.compress("\n".join(lines).encode(), mtime=0))
         except OSError as error:
             _log.warning("the question cache cannot be written: %s", error)
 
@@ -85,7 +82,8 @@ def pack_source(pack: TaskPack) -> str:
         module = sys.modules[module_name]
         folders = [Path(folder) for folder in getattr(module, "__path__", ())]
         files = [file for folder in folders for file in folder.rglob("*") if file.is_file()]
-        files += [Path(module.__file__)] if not folders and module.__file__ else []
+        if not folders and module.__file__:
+            files.append(Path(module.__file__))
         for file in sorted(file for file in files if file.suffix != ".pyc"):
             digest.update(file.name.encode() + file.read_bytes())
     for origin in pack_versions([pack.name]):

@@ -1,4 +1,4 @@
-"""A data set on disk: prompts as Hugging Face ``datasets`` and OpenRLHF read them, with a card.
+"""A data set of questions on disk: prompts as Hugging Face ``datasets`` and OpenRLHF read them, with a card.
 
 ::
 
@@ -7,23 +7,22 @@
       data/train-00000-of-00001.parquet, data/test-...   the prompts: ``input``, ``label``, ``datasource``
       jsonl/train.jsonl, test.jsonl                      the same for trainers that read lines
       dataset_dict.json, train/, test/                   the same for ``datasets.load_from_disk(folder)``
-      build.json                   what it was built from
+      build.json                   what it was made from
 
 A folder is complete or absent: it is written beside its place and then renamed.
 """
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from r1ci_plugins.errors import MachineProblem, TaskError
+from r1ci_plugins.questions.card import Provenance, data_card
 from r1ci_plugins.questions.prompts import row, write_prompts
 from r1ci_plugins.questions.splits import normalised
 from r1ci_plugins.tasks.task import Question
@@ -32,28 +31,6 @@ if TYPE_CHECKING:
     from datasets import Dataset
 
 ROWS_PER_SHARD = 50_000
-
-
-@dataclass(frozen=True)
-class Provenance:
-    """What a data set is built from; a folder with an equal one needs no building.
-
-    Attributes:
-        recipe: The resolved recipe, YAML.
-        command: The command line that builds it.
-        versions: Packages, plugins and packs, as readable lines.
-        sources: A hash of each pack's source, by name.
-    """
-
-    recipe: str
-    command: str
-    versions: Sequence[str]
-    sources: Mapping[str, str]
-
-    def to_json(self) -> str:
-        """Contents of ``build.json``; the command is for people and does not count."""
-        values = {"recipe": self.recipe, "versions": list(self.versions), "sources": dict(self.sources)}
-        return json.dumps(values, indent=2) + "\n"
 
 
 def is_built(folder: Path, provenance: Provenance) -> bool:
@@ -104,8 +81,8 @@ def write_dataset(
         folder: Does not exist yet, or is empty.
         splits: Questions by split of the data set, ``train`` and ``test``; one without questions is left out.
         render: Question text to prompt text, as ``ChatTemplate.prompt_text``.
-        provenance: What it is built from.
-        notes: What else the card should say.
+        provenance: What it is made from.
+        notes: What a user should know besides, one sentence each.
 
     Raises:
         MachineProblem: The package ``datasets`` is missing, or the folder cannot be written.
@@ -165,72 +142,44 @@ def _write_parquet(folder: Path, name: str, dataset: Dataset) -> None:
         shard.to_parquet(folder / f"{name}-{number:05d}-of-{shards:05d}.parquet")
 
 
-def card(
-    name: str, splits: Mapping[str, Sequence[Question]], provenance: Provenance, notes: Sequence[str] = ()
-) -> str:
-    """The data set's README: front matter for the hub, and what is inside."""
-    import yaml
-
+def card(name: str, splits: Mapping[str, Sequence[Question]], provenance: Provenance, notes: Sequence[str]) -> str:
+    """The data set's README."""
     total = sum(map(len, splits.values()))
     sizes = (("n<1K", 1000), ("1K<n<10K", 10**4), ("10K<n<100K", 10**5), ("100K<n<1M", 10**6))
-    front: dict[str, Any] = {
-        "pretty_name": name,
-        "tags": ["r1ci", "reasoning", "code-interpreter"],
-        "size_categories": [next((size for size, below in sizes if total < below), "n>1M")],
-        "configs": [
-            {
-                "config_name": "default",
-                "data_files": [{"split": split, "path": f"data/{split}-*.parquet"} for split in splits],
-            }
-        ],
-    }
     counts = {split: Counter(question.task for question in questions) for split, questions in splits.items()}
     tasks = sorted(set().union(*counts.values()))
     drawn = {
         split: sorted({f"{question.split}, seed {question.seed}" for question in questions})
         for split, questions in splits.items()
     }
-    lines = [
-        "---",
-        yaml.safe_dump(front, sort_keys=False).rstrip(),
-        "---",
-        "",
-        f"# {name}",
-        "",
-        "Questions of the task packs of r1ci-plugins, rendered as prompts of one model.",
-        "Columns: `input` (the prompt, as",
-        "the model's chat template renders it), `label` (the question as JSON: text, answer, metadata, split,",
-        "index, seed, difficulty), `datasource` (the task).",
-        "",
-        "    datasets.load_dataset(FOLDER)          # data/*.parquet",
-        "    datasets.load_from_disk(FOLDER)        # the same in Arrow",
-        "    --data.prompt_dataset FOLDER --data.input_key input --data.label_key label      # OpenRLHF",
-        "",
-        f"{total} questions of {len(tasks)} tasks. No two have the same text (NFKC, case and white space aside);",
-        "verified within and across splits.",
-        "",
-        "| split | questions | drawn from |",
-        "|---|---:|---|",
-        *(f"| {split} | {len(questions)} | {'; '.join(drawn[split])} |" for split, questions in splits.items()),
-        "",
-        *(f"- {note}" for note in notes),
-        *([""] if notes else []),
-        f"| task | {' | '.join(splits)} |",
-        f"|---|{'---:|' * len(splits)}",
-        *(f"| {task} | {' | '.join(str(counts[split][task]) for split in splits)} |" for task in tasks),
-        "",
-        "Built by",
-        "",
-        f"    {provenance.command}",
-        "",
-        "with",
-        "",
-        *(f"- {line}" for line in provenance.versions),
-        "",
-        "from the recipe",
-        "",
-        "```yaml",
-        provenance.recipe.rstrip(),
-        "```",
-    ]
-    return "\n".join(lines) + "\n"
+    return data_card(
+        name,
+        front={
+            "tags": ["r1ci", "reasoning", "code-interpreter"],
+            "size_categories": [next((size for size, below in sizes if total < below), "n>1M")],
+        },
+        splits=splits,
+        summary=[
+            "Questions of the task packs of r1ci-plugins, rendered as prompts of one model.",
+            "Columns: `input` (the prompt, as the model's chat template renders it), `label` (the question as JSON:",
+            "text, answer, metadata, split, index, seed, difficulty), `datasource` (the task).",
+            "",
+            "    datasets.load_dataset(FOLDER)          # data/*.parquet",
+            "    datasets.load_from_disk(FOLDER)        # the same in Arrow",
+            "    --data.prompt_dataset FOLDER --data.input_key input --data.label_key label      # OpenRLHF",
+            "",
+            f"{total} questions of {len(tasks)} tasks. No two have the same text (NFKC, case and white space aside);",
+            "this was verified within and across splits.",
+            "",
+            "| split | questions | drawn from |",
+            "|---|---:|---|",
+            *(f"| {split} | {len(questions)} | {'; '.join(drawn[split])} |" for split, questions in splits.items()),
+        ],
+        notes=notes,
+        tables=[
+            f"| task | {' | '.join(splits)} |",
+            f"|---|{'---:|' * len(splits)}",
+            *(f"| {task} | {' | '.join(str(counts[split][task]) for split in splits)} |" for task in tasks),
+        ],
+        provenance=provenance,
+    )

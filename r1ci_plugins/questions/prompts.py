@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from r1ci_plugins.errors import TaskError
+from r1ci_plugins.rollout.whole_file import write_whole
 from r1ci_plugins.tasks.task import Question
 
 
@@ -31,20 +31,16 @@ def write_prompts(path: Path, questions: Iterable[Question], render: Callable[[s
         OSError: The file cannot be written.
         TaskError: A question holds a lone surrogate, which no file can carry.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_suffix(".partial")
-    count = 0
-    with open(partial, "w", encoding="utf-8") as file:
-        for question in questions:
-            line = json.dumps(row(question, render(question.text)), ensure_ascii=False)
-            try:
-                file.write(line + "\n")
-            except UnicodeEncodeError as error:
-                raise TaskError(
-                    f"the question is no valid Unicode: {error}",
-                    where=question.key,
-                    fix="report it to the pack's author, or leave the task out of the recipe",
-                ) from error
-            count += 1
-    os.replace(partial, path)
-    return count
+    lines: list[bytes] = []
+    for question in questions:
+        line = json.dumps(row(question, render(question.text)), ensure_ascii=False) + "\n"
+        try:
+            lines.append(line.encode())
+        except UnicodeEncodeError as error:
+            raise TaskError(
+                f"the question is not valid Unicode: {error}",
+                where=question.key,
+                fix="report it to the pack's author, or leave the task out of the recipe",
+            ) from error
+    write_whole(path, b"".join(lines))
+    return len(lines)

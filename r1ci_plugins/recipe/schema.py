@@ -170,40 +170,43 @@ class TrajectoriesConfig(_Section):
 class EndpointConfig(_Section):
     """A teacher behind an OpenAI-compatible endpoint."""
 
-    model: str = Field(min_length=1, description="The model's name there.")
+    model: str = Field(min_length=1, description="The model's name at the endpoint.")
     base_url: str | None = Field(default=None, description="Such as http://host:8000/v1; null means OpenAI's.")
     api_key_variable: str = Field(default="OPENAI_API_KEY", description="Environment variable that holds the key.")
-    temperature: Number = Field(default=1.0, ge=0, description="Of sampling.")
+    temperature: Number = Field(default=1.0, ge=0, description="Sampling temperature.")
     timeout_s: Number = Field(default=120.0, gt=0, description="Seconds per request.")
     retries: int = Field(default=5, ge=0, description="Further tries, with back-off, when a request fails.")
-    requests_per_minute: int | None = Field(default=None, gt=0, description="The endpoint's limit, if it has one.")
-    tokens_per_minute: int | None = Field(default=None, gt=0, description="The endpoint's limit, if it has one.")
-    prompt_price: Number = Field(default=0.0, ge=0, description="Money per million tokens read.")
-    completion_price: Number = Field(default=0.0, ge=0, description="Money per million tokens written.")
-    max_cost: Number | None = Field(default=None, ge=0, description="Money this may cost; a run stops before it.")
-    max_tokens: int | None = Field(default=None, ge=0, description="Tokens this may take, read and written.")
+    requests_per_minute: int | None = Field(
+        default=None, gt=0, description="Requests per minute; null means no limit."
+    )
+    tokens_per_minute: int | None = Field(default=None, gt=0, description="Tokens per minute; null means no limit.")
+    prompt_price: Number = Field(default=0.0, ge=0, description="Price of a million tokens read.")
+    completion_price: Number = Field(default=0.0, ge=0, description="Price of a million tokens written.")
+    max_cost: Number | None = Field(default=None, ge=0, description="Money to spend at most; null means no limit.")
+    max_tokens: int | None = Field(default=None, ge=0, description="Tokens to use at most; null means no limit.")
 
 
 class LocalModelConfig(_Section):
-    """A teacher that runs here, in vLLM."""
+    """A teacher that runs on this machine, in vLLM."""
 
     model: str = Field(min_length=1, description="Hugging Face model folder or hub name.")
-    temperature: Number = Field(default=1.0, ge=0, description="Of sampling.")
+    temperature: Number = Field(default=1.0, ge=0, description="Sampling temperature.")
     tensor_parallel_size: int = Field(default=1, gt=0, description="GPUs that share the model.")
-    gpu_memory_utilization: Number = Field(default=0.9, gt=0, le=1, description="Share of the memory vLLM may take.")
+    gpu_memory_utilization: Number = Field(default=0.9, gt=0, le=1, description="Share of the memory for vLLM.")
 
 
 class SynthesisConfig(_Section):
-    """How SFT trajectories are made, by `r1ci synthesize`, of the tasks under tasks.train."""
+    """How `r1ci synthesize` makes SFT trajectories from the tasks under tasks.train."""
 
     teacher: Literal["programs", "endpoint", "local"] = Field(
-        default="programs", description="programs: the tasks' own reference programs, no model at all."
+        default="programs",
+        description="programs: the tasks' own reference programs, without a model; endpoint or local: a model.",
     )
-    endpoint: EndpointConfig | None = Field(default=None, description="With teacher: endpoint.")
-    local: LocalModelConfig | None = Field(default=None, description="With teacher: local.")
-    per_task: int = Field(default=70, gt=0, description="Trajectories kept per task, at most.")
-    attempts: int = Field(default=4, gt=0, description="Trajectories tried per question, at most.")
-    keep_only_correct: bool = Field(default=True, description="Whether wrong answers are rejected.")
+    endpoint: EndpointConfig | None = Field(default=None, description="The endpoint, with teacher: endpoint.")
+    local: LocalModelConfig | None = Field(default=None, description="The model, with teacher: local.")
+    per_task: int = Field(default=70, gt=0, description="Trajectories to keep per task, at most.")
+    attempts: int = Field(default=4, gt=0, description="Attempts per question, at most; each makes one trajectory.")
+    keep_only_correct: bool = Field(default=True, description="Whether trajectories with wrong answers are rejected.")
     prompt_diversity: bool = Field(
         default=True, description="Whether teachers are asked in several ways: free, code first, text first, switch."
     )
@@ -211,15 +214,15 @@ class SynthesisConfig(_Section):
         default=True, description="Whether half of the trajectories should run several programs."
     )
     text_share: Number = Field(
-        default=0.1, ge=0, le=1, description="Of teacher programs: trajectories that answer in text alone."
+        default=0.1, ge=0, le=1, description="With teacher: programs, the share that answers in text alone."
     )
     explanations: bool = Field(
         default=True,
-        description="Of teacher programs: whether programs and answers come with sentences. Very small models learn "
-        "faster without.",
+        description="With teacher: programs, whether programs and answers come with sentences. Very small models "
+        "learn faster without.",
     )
     near_duplicate: Number = Field(
-        default=0.9, gt=0, description="Share of common four-word sequences that makes a duplicate; above 1 none is."
+        default=0.9, gt=0, description="Share of common four-word sequences that makes a duplicate; above 1, none is."
     )
     concurrency: int = Field(default=16, gt=0, description="Conversations at a time.")
 

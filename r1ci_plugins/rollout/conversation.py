@@ -1,6 +1,6 @@
-"""Text to segments without an engine: a conversation that somebody wrote, in the tokens that RL would have made of it.
+"""From text to segments without an engine: a written conversation, in the tokens that RL would have made of it.
 
-For trajectories that exist as text alone: those of teachers and programs, and those of another tokenizer.
+This is for trajectories that exist only as text: those of teachers and programs, and those of another tokenizer.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ class Turn:
 
     Attributes:
         said: The turn's text, without the end-of-turn token. A program ends its turn.
-        told: The message that came back (see ``feedback.render``), or None.
+        told: The message that came back (see ``feedback.render``); None if none did.
     """
 
     said: str
@@ -27,12 +27,12 @@ class Turn:
 
 
 def render(question: str, turns: Sequence[Turn], template: ChatTemplate) -> tuple[Segment, ...]:
-    """The segments that the rollout loop records when a policy ends each of these turns itself.
+    """The segments that the rollout loop records when the policy ends each of these turns itself.
 
     Args:
         question: The question's text.
-        turns: In order.
-        template: Of the model that will be trained.
+        turns: The policy's turns, in sequence.
+        template: The chat template of the model that will be trained.
     """
     segments = [template.prompt(question)]
     for turn in turns:
@@ -47,7 +47,7 @@ def turns_of(segments: Sequence[Segment]) -> list[Turn]:
     """What was said and told, from the text of recorded segments.
 
     Raises:
-        TrajectoryFileError: A message comes back before anything was said.
+        TrajectoryFileError: A program's output comes before any turn, or after another output.
     """
     turns: list[Turn] = []
     for segment in segments:

@@ -3,7 +3,7 @@
 ::
 
     <output_dir>/
-      recipe.yaml            the resolved recipe: it loads back and repeats the run
+      recipe.yaml            the resolved recipe, which repeats the run
       run.json               plugins, packs, versions, seed and the exact OpenRLHF command line
       prompts/               train.jsonl and eval.jsonl, as OpenRLHF reads them
       trajectories/          train.jsonl.gz and eval.jsonl.gz, one judged trajectory per line
@@ -34,11 +34,21 @@ VARIABLE = "R1CI_RUN"
 """Environment variable by which worker processes find their run's folder."""
 
 
-@dataclass(frozen=True)
+@dataclass
 class RunFolder:
     """Paths inside one run's folder, and its small JSON files."""
 
     path: Path
+
+    def __post_init__(self) -> None:
+        self.recipe = self.path / "recipe.yaml"
+        self.run = self.path / "run.json"
+        self.metrics = self.path / "metrics.jsonl"
+        self.evaluations = self.path / "evaluations.jsonl"
+        self.advantages = self.path / "advantages.jsonl"
+        self.tensorboard = self.path / "tensorboard"
+        self.checkpoints = self.path / "checkpoints"
+        self.model = self.path / "model"
 
     @classmethod
     def of_this_process(cls) -> RunFolder:
@@ -50,43 +60,11 @@ class RunFolder:
         path = os.environ.get(VARIABLE)
         if not path:
             raise MachineProblem(
-                "this process belongs to no r1ci run",
+                "this process does not belong to an r1ci run",
                 where=f"environment variable {VARIABLE}",
                 fix="start the trainer with `openrlhf.cli.train_ppo --plugin r1ci --recipe FILE`",
             )
         return cls(Path(path))
-
-    @property
-    def recipe(self) -> Path:
-        return self.path / "recipe.yaml"
-
-    @property
-    def run(self) -> Path:
-        return self.path / "run.json"
-
-    @property
-    def metrics(self) -> Path:
-        return self.path / "metrics.jsonl"
-
-    @property
-    def evaluations(self) -> Path:
-        return self.path / "evaluations.jsonl"
-
-    @property
-    def advantages(self) -> Path:
-        return self.path / "advantages.jsonl"
-
-    @property
-    def tensorboard(self) -> Path:
-        return self.path / "tensorboard"
-
-    @property
-    def checkpoints(self) -> Path:
-        return self.path / "checkpoints"
-
-    @property
-    def model(self) -> Path:
-        return self.path / "model"
 
     def prompts(self, name: str) -> Path:
         """OpenRLHF's prompt file: ``train`` or ``eval``."""
@@ -147,7 +125,7 @@ def append_line(path: Path, values: Mapping[str, Any]) -> None:
 
 
 def read_lines(path: Path) -> Iterator[dict[str, Any]]:
-    """The objects of a JSON-lines file, none if it does not exist; a line that was cut short is skipped and logged."""
+    """The objects of a JSON-lines file; none if it does not exist. A line that was cut short is skipped and logged."""
     if path.exists():
         with open(path, encoding="utf-8", errors="replace") as lines:
             for number, line in enumerate(lines, 1):

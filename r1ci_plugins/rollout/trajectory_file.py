@@ -1,8 +1,8 @@
-"""Trajectories as gzip-compressed JSON lines, whole at any moment.
+"""Trajectories as gzip-compressed JSON lines, readable at any moment.
 
-Each write appends one complete gzip member in a single system call, so ``zcat`` reads everything written so far and a
-killed process leaves at most one torn member, which the reader reports and skips. A run that is resumed appends after
-it: the reader finds the next whole member, where ``zcat`` would stop.
+Each write appends one complete gzip member in a single system call, so ``zcat`` reads everything written so far. A
+killed process leaves at most one torn member, which the reader reports and skips. A resumed run appends after it: the
+reader finds the next whole member, where ``zcat`` would stop.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import os
 import random
 import zlib
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import KW_ONLY, dataclass, field
 from itertools import chain
 from pathlib import Path
 from typing import BinaryIO
@@ -29,21 +29,22 @@ _PIECE = 1 << 16
 
 @dataclass
 class TrajectoryWriter:
-    """Appends trajectories to one file; never raises on a full disk, but counts what it could not keep.
+    """Appends trajectories to one file. On a full disk it does not raise, but counts what it could not keep.
 
     Attributes:
         path: The file, ``*.jsonl.gz``; created with its folder.
-        max_mb: Compressed size after which nothing more is written, MiB.
-        sample_rate: Share of trajectories kept, drawn at random.
-        lost: Trajectories not written because of the cap or a write error.
+        max_mb: Compressed size that the file must not exceed, MiB.
+        sample_rate: Share of trajectories that is kept, drawn at random.
+        lost: Trajectories that were not written because of the cap or a write error.
     """
 
     path: Path
-    max_mb: float = 1024.0
-    sample_rate: float = 1.0
-    lost: int = 0
-    _random: random.Random = field(default_factory=lambda: random.Random(0))
-    _warned: bool = False
+    _: KW_ONLY
+    max_mb: float
+    sample_rate: float
+    lost: int = field(default=0, init=False)
+    _random: random.Random = field(default_factory=lambda: random.Random(0), init=False)
+    _warned: bool = field(default=False, init=False)
 
     def write(self, trajectories: Sequence[Trajectory]) -> None:
         """Append trajectories; all of them are in the file when this returns, or counted as lost."""

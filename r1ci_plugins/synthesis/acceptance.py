@@ -1,4 +1,4 @@
-"""Which trajectories are fit to learn from; each reason to reject has a name that is counted. Pure functions."""
+"""Which trajectories are fit to learn from. Each reason to reject one has a name, by which it is counted."""
 
 from __future__ import annotations
 
@@ -17,7 +17,9 @@ _INVENTED = re.compile(
     rf"{re.escape(PREFIX)}|^ {{0,3}}```+[ \t]*(?:output|stdout|results?)\b", re.MULTILINE | re.IGNORECASE
 )
 _TELLING_CHARS = 4
-"""A shorter answer occurs in a text by chance."""
+"""A shorter answer may occur in a text by chance."""
+
+_COMPUTING = (ast.BinOp, ast.BoolOp, ast.Compare, ast.For, ast.While, ast.comprehension, ast.Subscript, ast.AugAssign)
 
 
 def objection(trajectory: Trajectory, answer_format: AnswerFormat) -> str | None:
@@ -25,7 +27,7 @@ def objection(trajectory: Trajectory, answer_format: AnswerFormat) -> str | None
 
     Returns:
         ``fault`` (its outcome is unknown), a stop reason (it never answered), ``invented_output``, ``leaked_answer``,
-        ``hard_coded_answer``, or ``incorrect``: that one comes last, for it alone may be waived.
+        ``hard_coded_answer``, or ``incorrect``, which comes last because a recipe may waive it.
     """
     if trajectory.excluded:
         return "fault"
@@ -42,10 +44,9 @@ def objection(trajectory: Trajectory, answer_format: AnswerFormat) -> str | None
 
 
 def leaks_answer(trajectory: Trajectory, actions: Sequence[str], answer_format: AnswerFormat) -> bool:
-    """Whether the first program comes after the answer: computing is then a show.
+    """Whether the answer comes before the first program, which is then only for show.
 
-    True if the first turn with a program carries a final answer too, or states the answer outside the program although
-    the question does not.
+    True if the text before the program gives a final answer, or states the answer although the question does not.
     """
     if not trajectory.tool_calls:
         return False
@@ -57,11 +58,11 @@ def leaks_answer(trajectory: Trajectory, actions: Sequence[str], answer_format: 
 
 
 def is_hard_coded(code: str, trajectory: Trajectory) -> bool:
-    """Whether a program prints without computing, or holds the answer as a literal that the question does not have."""
+    """Whether a program prints without computing, or has the answer as a literal although the question does not."""
     try:
         tree = ast.parse(code)
     except (SyntaxError, ValueError, RecursionError, MemoryError):
-        return False  # it printed no answer either
+        return False  # such a program printed no answer either
     nodes = list(ast.walk(tree))
     prints = any(isinstance(n, ast.Call) and isinstance(n.func, ast.Name) and n.func.id == "print" for n in nodes)
     if prints and not any(_computes(node) for node in nodes):
@@ -78,15 +79,9 @@ def _computes(node: ast.AST) -> bool:
         return not (isinstance(node.func, ast.Name) and node.func.id in ("print", "str", "repr"))
     if isinstance(node, ast.UnaryOp):
         return not (isinstance(node.op, ast.USub | ast.UAdd) and isinstance(node.operand, ast.Constant))
-    kinds = (
-        ast.BinOp | ast.BoolOp | ast.Compare | ast.For | ast.While | ast.comprehension | ast.Subscript | ast.AugAssign
-    )
-    return isinstance(node, kinds)
-
-
-_COMPUTING = (ast.BinOp, ast.BoolOp, ast.Compare, ast.For, ast.While, ast.comprehension, ast.Subscript, ast.AugAssign)
+    return isinstance(node, _COMPUTING)
 
 
 def _says(text: str, answer: str) -> bool:
-    """Whether a text has the answer as words of its own."""
+    """Whether a text states the answer, not only as part of longer words."""
     return re.search(rf"(?<!\w){re.escape(answer)}(?!\w)", text) is not None

@@ -1,7 +1,7 @@
 """Any OpenAI-compatible endpoint as a teacher: hosted models, ``vllm serve``.
 
-Every reply is kept on disk before it is used, so that no crash makes anybody pay twice. What goes wrong is retried
-with back-off; what cannot be used at all stops the run with a reason.
+Every reply is kept on disk before it is used, so that nobody pays twice after a crash. A request that fails is retried
+with back-off; an endpoint that cannot be used at all stops the run, and the error says why.
 """
 
 from __future__ import annotations
@@ -16,9 +16,10 @@ from typing import TYPE_CHECKING, Any
 
 from r1ci_plugins.errors import MachineProblem
 from r1ci_plugins.protocol.feedback import PREFIX
+from r1ci_plugins.recipe.schema import EndpointConfig
 from r1ci_plugins.synthesis.reply_cache import ReplyCache
 from r1ci_plugins.synthesis.spending import Ledger, RateLimit
-from r1ci_plugins.synthesis.teacher import Order, Reply, Speaker, TeacherFault, Usage
+from r1ci_plugins.synthesis.teacher import Attempt, Reply, Speaker, TeacherFault, Usage
 from r1ci_plugins.synthesis.variant import head_prompt
 
 if TYPE_CHECKING:
@@ -31,51 +32,46 @@ GIVE_UP = 10
 
 _BACK_OFF_S = 0.5
 _LONGEST_PAUSE_S = 60.0
-_CHARS_PER_TOKEN = 2.0  # fewer than any language has: an estimate that is never too low
+_CHARS_PER_TOKEN = 2.0  # fewer than in any language, so that an estimate is never too low
 _HOPELESS = frozenset({400, 401, 403, 404, 422})
-"""Statuses that will not change by asking again: a wrong key, model, address or parameter."""
+"""Statuses that stay the same however often one asks: a wrong key, model, address or parameter."""
 
 
-@dataclass
+@dataclass(kw_only=True)
 class EndpointTeacher:
     """A model behind an OpenAI-compatible endpoint.
 
     Attributes:
-        name: The model's name there.
+        endpoint: Its address, the model's name there, and how it is asked.
         instructions: The head prompt.
         max_tokens: Per turn.
-        cache: Of replies.
+        cache: Keeps replies on disk.
         ledger: Prices and budget.
-        rate: Limits of the endpoint.
-        base_url: None for OpenAI's own.
-        api_key_variable: Environment variable that holds the key; a local server needs none.
-        temperature: Of sampling.
-        timeout_s: Per request.
-        retries: Further tries after a failed one.
+        rate: The endpoint's limits.
         retried: How often which failure was retried, for the record.
     """
 
-    name: str
+    endpoint: EndpointConfig
     instructions: str
     max_tokens: int
     cache: ReplyCache
-    ledger: Ledger = field(default_factory=Ledger)
-    rate: RateLimit = field(default_factory=RateLimit)
-    base_url: str | None = None
-    api_key_variable: str = "OPENAI_API_KEY"
-    temperature: float = 1.0
-    timeout_s: float = 120.0
-    retries: int = 5
-    retried: dict[str, int] = field(default_factory=dict)
-    _client: AsyncOpenAI | None = None
-    _failed_in_a_row: int = 0
+    ledger: Ledger
+    rate: RateLimit
+    retried: dict[str, int] = field(default_factory=dict, init=False)
+    _client: AsyncOpenAI | None = field(default=None, init=False)
+    _failed_in_a_row: int = field(default=0, init=False)
 
-    def speaker(self, order: Order) -> Speaker:
-        """A conversation of its own for every order."""
-        return _Conversation(self, order)
+    @property
+    def name(self) -> str:
+        """The model's."""
+        return self.endpoint.model
+
+    def speaker(self, attempt: Attempt) -> Speaker:
+        """A conversation of its own for every attempt."""
+        return _Conversation(self, attempt)
 
     async def start(self) -> None:
-        """Make the client; nothing is asked yet.
+        """Create the client; nothing is asked yet.
 
         Raises:
             MachineProblem: The package ``openai`` or the key is missing.
@@ -87,16 +83,17 @@ class EndpointTeacher:
                 "the teacher is asked with the package openai, which is not installed",
                 fix="pip install 'r1ci-plugins[teacher]'",
             ) from error
-        key = os.environ.get(self.api_key_variable, "")
-        if not key and self.base_url is None:
+        endpoint = self.endpoint
+        key = os.environ.get(endpoint.api_key_variable, "")
+        if not key and endpoint.base_url is None:
             raise MachineProblem(
-                f"the environment variable {self.api_key_variable} is empty",
+                f"the environment variable {endpoint.api_key_variable} is empty",
                 where="recipe key synthesis.endpoint.api_key_variable",
                 fix="set it to the key of the endpoint",
             )
-        # Retries are ours: they are counted, and the client's own would not know of the budget.
+        # We retry ourselves: our retries are counted, and the client's would not know of the budget.
         self._client = AsyncOpenAI(
-            api_key=key or "none", base_url=self.base_url, timeout=self.timeout_s, max_retries=0
+            api_key=key or "none", base_url=endpoint.base_url, timeout=endpoint.timeout_s, max_retries=0
         )
 
     async def close(self) -> None:
@@ -104,22 +101,22 @@ class EndpointTeacher:
         if self._client is not None:
             await self._client.close()
 
-    async def ask(self, messages: Sequence[Mapping[str, str]], order: Order) -> Reply:
+    async def ask(self, messages: Sequence[Mapping[str, str]], attempt: Attempt) -> Reply:
         """One reply, from the disk if it was paid for already. Raises as ``Speaker.reply``."""
         request = {
-            "base_url": self.base_url,
-            "model": self.name,
+            "base_url": self.endpoint.base_url,
+            "model": self.endpoint.model,
             "messages": list(messages),
-            "temperature": self.temperature,
+            "temperature": self.endpoint.temperature,
             "max_tokens": self.max_tokens,
-            "attempt": order.attempt,
+            "attempt": attempt.number,
         }
         if (kept := self.cache.read(request)) is not None and isinstance(kept.get("text"), str):
             return Reply(kept["text"], bool(kept.get("complete")), Usage(cached=1))
         likely = int(sum(len(message["content"]) for message in messages) / _CHARS_PER_TOKEN) + 8 * len(messages)
         wasted = Usage()
         reason, detail = "no_reply", ""
-        for attempt in range(self.retries + 1):
+        for tries in range(self.endpoint.retries + 1):
             self.cache.require_room()
             await self.rate.wait(likely + self.max_tokens)
             number = await self.ledger.reserve(likely, self.max_tokens)
@@ -137,18 +134,18 @@ class EndpointTeacher:
             finally:
                 self.ledger.settle(number, usage)
             self.retried[reason] = self.retried.get(reason, 0) + 1
-            if attempt < self.retries:
-                back_off = _BACK_OFF_S * 2**attempt * random.uniform(0.5, 1.5)
+            if tries < self.endpoint.retries:
+                back_off = _BACK_OFF_S * 2**tries * random.uniform(0.5, 1.5)
                 await asyncio.sleep(min(max(pause, back_off), _LONGEST_PAUSE_S))
         self._failed_in_a_row += 1
         if self._failed_in_a_row >= GIVE_UP:
             raise MachineProblem(
                 f"the teacher's endpoint failed {self._failed_in_a_row} requests in a row, the last with "
                 f"{reason}{f': {detail}' if detail else ''}",
-                where=str(self.base_url or "api.openai.com"),
-                fix="see that it runs and answers, then run the same command again; finished replies are kept",
+                where=str(self.endpoint.base_url or "api.openai.com"),
+                fix="make sure that it runs and answers, then run the same command again; finished replies are kept",
             )
-        fault = TeacherFault(reason, where=order.key, fix=detail or None)
+        fault = TeacherFault(reason, where=attempt.key, fix=detail or None)
         fault.usage = wasted
         raise fault
 
@@ -156,19 +153,19 @@ class EndpointTeacher:
         """Ask once.
 
         Raises:
-            _Failure: What may go better next time.
-            MachineProblem: What will not.
+            _Failure: The request failed and may succeed next time.
+            MachineProblem: It will fail every time.
         """
         import openai
 
         assert self._client is not None, "started first"
         try:
             completion: Any = await self._client.chat.completions.create(
-                model=self.name,
+                model=self.endpoint.model,
                 messages=list(messages),  # type: ignore[arg-type]
-                temperature=self.temperature,
+                temperature=self.endpoint.temperature,
                 max_tokens=self.max_tokens,
-                stop=[PREFIX],  # what a program prints is not the teacher's to say
+                stop=[PREFIX],  # the sandbox, not the teacher, says what a program prints
             )
         except openai.APITimeoutError as error:
             raise _Failure("timeout", str(error)) from error
@@ -188,7 +185,7 @@ class EndpointTeacher:
         return self._read(completion)
 
     def _read(self, completion: Any) -> tuple[str, bool, Usage]:
-        """Text, whether it was complete, and usage of a completion; the client checks none of it."""
+        """A completion's text, whether it is complete, and its usage. The client has checked none of it."""
         try:
             choice = completion.choices[0]
             text, complete = choice.message.content, choice.finish_reason != "length"
@@ -207,14 +204,15 @@ class EndpointTeacher:
 @dataclass
 class _Conversation:
     teacher: EndpointTeacher
-    order: Order
+    attempt: Attempt
     style: str = ""
 
     async def reply(self, turns: Sequence[str]) -> Reply:
         """Ask for the next turn."""
-        messages = [{"role": "system", "content": head_prompt(self.teacher.instructions, self.order.variant)}]
-        messages += [{"role": ("user", "assistant")[i % 2], "content": text} for i, text in enumerate(turns)]
-        return await self.teacher.ask(messages, self.order)
+        messages = [{"role": "system", "content": head_prompt(self.teacher.instructions, self.attempt.variant)}]
+        for place, text in enumerate(turns):
+            messages.append({"role": "assistant" if place % 2 else "user", "content": text})
+        return await self.teacher.ask(messages, self.attempt)
 
 
 class _Failure(Exception):

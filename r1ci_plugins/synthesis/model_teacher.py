@@ -9,7 +9,7 @@ from typing import Protocol
 from r1ci_plugins.protocol.answer_format import ActionKind, AnswerFormat
 from r1ci_plugins.protocol.chat_template import ChatTemplate
 from r1ci_plugins.rollout.engine import Ended, Engine
-from r1ci_plugins.synthesis.teacher import Order, Reply, Speaker, Usage
+from r1ci_plugins.synthesis.teacher import Attempt, Reply, Speaker, Usage
 from r1ci_plugins.synthesis.variant import Variant
 
 
@@ -21,16 +21,16 @@ class LocalEngine(Engine, Protocol):
     async def close(self) -> None: ...
 
 
-@dataclass
+@dataclass(kw_only=True)
 class ModelTeacher:
-    """A model of any tokenizer; what it says is tokenised again for the model that learns.
+    """A model with any tokenizer; what it says is tokenised again for the model that learns.
 
     Attributes:
         name: For the record.
         engine: Samples its tokens.
-        templates: Its own chat template with the head prompt of each variant.
-        answer_format: Where its turns may stop.
-        max_tokens: Per turn.
+        templates: Its own chat template, with the head prompt of each variant.
+        answer_format: Says where its turns may stop.
+        max_tokens: Sampled tokens per turn.
     """
 
     name: str
@@ -39,9 +39,9 @@ class ModelTeacher:
     answer_format: AnswerFormat
     max_tokens: int
 
-    def speaker(self, order: Order) -> Speaker:
-        """A conversation of its own for every order."""
-        return _Conversation(self, self.templates[order.variant])
+    def speaker(self, attempt: Attempt) -> Speaker:
+        """A conversation of its own for every attempt."""
+        return _Conversation(self, self.templates[attempt.variant])
 
     async def start(self) -> None:
         """Load the model."""
@@ -75,7 +75,7 @@ class _Conversation:
             )
             sampled += generation.token_ids
             text = self.template.decode(sampled)
-            # A stop string that ends no program (a closed block of another language) is sampled past, as in the loop.
+            # As in the loop, sampling goes on after a stop string that closes no program but, say, a block of text.
             open_turn = generation.ended is Ended.STOP_STRING and generation.token_ids
             if not open_turn or self.teacher.answer_format.parse(text).kind is ActionKind.CODE:
                 break

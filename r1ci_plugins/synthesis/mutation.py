@@ -1,6 +1,6 @@
-"""First attempts that fail: a correct program with one slip of the kind that people and models make.
+"""First programs that fail: a correct program with one slip, of the kind that people and models make.
 
-Edits are made in the source text, so that a repaired program differs from the broken one in the slip alone. Nothing
+Edits are made in the source text, so that a repaired program differs from the broken one only in the slip. Nothing
 here knows what a mutant will do: it runs, and what it really prints goes into the trajectory.
 """
 
@@ -28,12 +28,12 @@ class Mutant:
 
 
 def crashing(code: str, rng: random.Random) -> Mutant | None:
-    """A mutant that cannot print the answer: it raises, or prints nothing. None if the code offers no place."""
+    """A mutant that raises or prints nothing. None if the code has no place for such a slip."""
     return _mutate(code, rng, [_misspelt_name, _missing_import, _missing_colon, _missing_bracket, _missing_print])
 
 
 def misleading(code: str, rng: random.Random) -> Mutant | None:
-    """A mutant that most likely prints something else. None if the code offers no place."""
+    """A mutant that most likely prints something else. None if the code has no place for such a slip."""
     return _mutate(code, rng, [_short_range, _wrong_operator, _wrong_order, _wrong_comparison, _wrong_constant])
 
 
@@ -77,7 +77,7 @@ class _Source:
         return self.code[:start] + text + self.code[end:]
 
     def safe_nodes(self) -> Iterator[ast.AST]:
-        """Nodes whose change cannot loop for ever: none beside a while loop or in a function that calls itself."""
+        """Nodes whose change cannot cause an endless loop: none of a program with a while loop, none in recursion."""
         return (node for node in ast.walk(self.tree) if node not in self.unsafe)
 
     def _offset(self, line: int, column: int) -> int:
@@ -97,7 +97,7 @@ class _Source:
 
 
 def _misspelt_name(source: _Source) -> Iterator[Mutant]:
-    """A name of the program's own, read once with two letters swapped."""
+    """A name that the program defines, with two letters swapped in one place where it is read."""
     stored = {n.id for n in ast.walk(source.tree) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)}
     names = stored | {n.name for n in ast.walk(source.tree) if isinstance(n, ast.FunctionDef)}
     for node in ast.walk(source.tree):
@@ -106,7 +106,7 @@ def _misspelt_name(source: _Source) -> Iterator[Mutant]:
             wrong = word[:-3] + word[-2] + word[-3] + word[-1]
             if wrong != word and wrong not in names:
                 code = source.replaced(*source.span(node), wrong)
-                if source.text(node) == word:  # inside an f-string positions are not the text's
+                if source.text(node) == word:  # inside an f-string, positions are not those in the text
                     yield Mutant(code, "misspelt_name", f"I misspelt `{word}` as `{wrong}`")
 
 
@@ -227,7 +227,7 @@ def _wrong_comparison(source: _Source) -> Iterator[Mutant]:
 
 
 def _wrong_constant(source: _Source) -> Iterator[Mutant]:
-    """An offset of one that is forgotten: ``x + 1`` becomes ``x``."""
+    """A forgotten offset of one: ``x + 1`` becomes ``x``."""
     for node in source.safe_nodes():
         if (
             isinstance(node, ast.BinOp)

@@ -1,50 +1,47 @@
 """What was made of one task, and its two files: trajectories, then statistics, each whole or absent.
 
-A task with statistics is done; one without is made anew when the command runs again.
+A task with statistics is done; one without is made again when the command runs again.
 """
 
 from __future__ import annotations
 
-import contextlib
 import gzip
 import json
-import os
-import threading
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from r1ci_plugins.errors import MachineProblem
 from r1ci_plugins.rollout.trajectory import Trajectory
+from r1ci_plugins.rollout.whole_file import write_whole
 from r1ci_plugins.synthesis.teacher import Usage
-
-_COUNTERS = ("variants", "styles", "rejections")
 
 
 @dataclass
 class Statistics:
-    """Counts over the orders of one task.
+    """Counts over the attempts of one task.
 
     Attributes:
         task: Qualified name.
-        orders: Trajectories that were tried.
-        kept: Those that are in the file.
+        attempts: Attempts that were made.
+        kept: Trajectories that are in the file.
         multi_turn: Of these, with two programs or more.
-        code: Of these, with a program at all.
+        code: Of these, with at least one program.
         failed_first: Of these, whose first program failed.
-        tokens: Of these together, prompts and feedback included.
-        variants: Of these by prompt variant.
-        styles: Of these by style; of the first word where it has several.
-        rejections: Why the others are not.
+        tokens: Tokens of these together, prompts and feedback included.
+        variants: Number of these by prompt variant.
+        styles: Number of these by style; by its first word where it has several.
+        rejections: Why the other attempts are not kept.
         usage: What the teacher took.
         seconds: Wall-clock time.
-        complete: False when the budget ended it.
+        complete: False when the budget was spent before the task was done.
     """
 
     task: str
-    orders: int = 0
+    attempts: int = 0
     kept: int = 0
     multi_turn: int = 0
     code: int = 0
@@ -60,13 +57,17 @@ class Statistics:
     def count(self, trajectories: Sequence[Trajectory]) -> None:
         """Count what was kept."""
         for trajectory in trajectories:
+            programs = trajectory.tool_calls
             self.kept += 1
-            self.multi_turn += is_multi_turn(trajectory)
-            self.code += bool(trajectory.tool_calls)
-            self.failed_first += bool(trajectory.tool_calls and trajectory.tool_calls[0].error)
             self.tokens += len(trajectory.token_ids)
             self.variants[trajectory.origin["variant"]] += 1
             self.styles[(trajectory.origin["style"] or "unnamed").split()[0]] += 1
+            if is_multi_turn(trajectory):
+                self.multi_turn += 1
+            if programs:
+                self.code += 1
+            if programs and programs[0].error:
+                self.failed_first += 1
 
     def __add__(self, other: Statistics) -> Statistics:
         mine, theirs = vars(self), vars(other)
@@ -74,19 +75,23 @@ class Statistics:
         return Statistics(task=self.task, complete=self.complete and other.complete, **sums)
 
     def to_dict(self) -> dict[str, Any]:
-        """JSON-ready values."""
-        counters = {name: dict(getattr(self, name)) for name in _COUNTERS}
-        return {**vars(self), **counters, "usage": vars(self.usage)}
+        """JSON-ready values. Attempts are called ``orders`` on disk, where finished parts of 0.1 have that name."""
+        values = {**vars(self), "usage": vars(self.usage)}
+        values["orders"] = values.pop("attempts")
+        return values
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Statistics:
         """Read back what ``to_dict`` gave."""
-        counters = {name: Counter(values[name]) for name in _COUNTERS}
-        return cls(**{**values, **counters, "usage": Usage(**values["usage"])})
+        fields = {**values, "attempts": values["orders"], "usage": Usage(**values["usage"])}
+        del fields["orders"]
+        for name in ("variants", "styles", "rejections"):
+            fields[name] = Counter(fields[name])
+        return cls(**fields)
 
 
 def is_multi_turn(trajectory: Trajectory) -> bool:
-    """Whether it ran two programs or more: it repaired, checked or changed its way."""
+    """Whether it ran two programs or more: to repair, to check, or to try another way."""
     return len(trajectory.tool_calls) >= 2
 
 
@@ -116,32 +121,28 @@ class Part:
         """Write both files.
 
         Raises:
-            MachineProblem: The disk is full, or something else keeps them from being written.
+            MachineProblem: They cannot be written, because the disk is full or for another reason.
         """
         lines = "".join(trajectory.to_json() + "\n" for trajectory in trajectories)
-        write_whole(self.trajectories, gzip.compress(lines.encode("utf-8", "surrogatepass"), 6, mtime=0))
-        write_whole(self.statistics, json.dumps(statistics.to_dict(), indent=2).encode())
+        with writing(self.folder):
+            compressed = gzip.compress(lines.encode("utf-8", "surrogatepass"), 6, mtime=0)
+            write_whole(self.trajectories, compressed, survive_power_loss=True)
+            done = json.dumps(statistics.to_dict(), indent=2)
+            write_whole(self.statistics, done.encode(), survive_power_loss=True)
 
 
-def write_whole(file: Path, content: bytes) -> None:
-    """Write a file beside its place and rename it.
+@contextmanager
+def writing(folder: Path) -> Iterator[None]:
+    """Say how to go on when something in a synthesis's folder cannot be written.
 
     Raises:
-        MachineProblem: It cannot be written.
+        MachineProblem: For an OSError.
     """
-    partial = file.with_name(f"{file.name}.{os.getpid()}.{threading.get_ident()}.partial")
     try:
-        file.parent.mkdir(parents=True, exist_ok=True)
-        with open(partial, "wb") as stream:
-            stream.write(content)
-            stream.flush()
-            os.fsync(stream.fileno())
-        os.replace(partial, file)
+        yield
     except OSError as error:
-        with contextlib.suppress(OSError):
-            partial.unlink(missing_ok=True)  # half a file takes what room there is
         raise MachineProblem(
-            f"{file.name} cannot be written: {error}",
-            where=str(file.parent),
+            f"trajectories cannot be written: {error}",
+            where=str(folder),
             fix="free some space and run the same command again; what is finished is kept",
         ) from error

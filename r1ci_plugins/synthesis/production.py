@@ -1,7 +1,7 @@
-"""From orders to kept trajectories, task by task: make, judge, object, choose.
+"""From attempts to kept trajectories, task by task: let the teacher try, judge, object, choose.
 
-Orders of a task are numbered, and their results are looked at in that order whatever finishes first: the same recipe
-keeps the same trajectories, and a run that goes on after a crash decides as it would have done.
+Attempts at a task are numbered, and their results are looked at in that sequence, whichever finishes first. So the
+same recipe keeps the same trajectories, and a run that goes on after a crash decides as it would have done without.
 """
 
 from __future__ import annotations
@@ -12,123 +12,112 @@ import time
 from collections import deque
 from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
-from r1ci_plugins.protocol.answer_format import AnswerFormat
+from r1ci_plugins.environment import Environment
 from r1ci_plugins.protocol.chat_template import ChatTemplate
-from r1ci_plugins.rewards.judge import judge
-from r1ci_plugins.rollout.loop import Budget, CodeRunner
+from r1ci_plugins.recipe.schema import SynthesisConfig
 from r1ci_plugins.rollout.trajectory import Trajectory
 from r1ci_plugins.synthesis.acceptance import INCORRECT, objection
 from r1ci_plugins.synthesis.dialogue import Dialogue, converse
 from r1ci_plugins.synthesis.part import Part, Statistics, is_multi_turn
 from r1ci_plugins.synthesis.similarity import NearDuplicates
-from r1ci_plugins.synthesis.teacher import BudgetSpent, Order, Teacher, TeacherFault, Usage
+from r1ci_plugins.synthesis.teacher import Attempt, BudgetSpent, Teacher, TeacherFault, Usage
 from r1ci_plugins.synthesis.variant import Variant
 from r1ci_plugins.tasks.task import Question, Task
-from r1ci_plugins.workers.checkers import VerifierPool
 
 TASKS_AT_ONCE = 4
-"""So that the last orders of one task do not leave the teacher and the sandbox idle."""
+"""Several, so that the last attempts at one task do not leave the teacher and the sandbox idle."""
 
 MULTI_TURN_SHARE = 0.5
-"""Of a task's trajectories, with emphasis on them: at least so many, if they can be had."""
+"""With ``multi_turn_emphasis``: the share of a task's trajectories that should run several programs."""
 
 PATIENCE = 1.5
-"""Good trajectories, as a multiple of those wanted, after which no more is tried for the sake of that share."""
+"""Good trajectories, as a multiple of those wanted, after which no more are tried for the sake of that share."""
 
 NOTHING_TO_SAY = "nothing_to_say"
 NEAR_DUPLICATE = "near_duplicate"
 SURPLUS = "single_turn_surplus"
 
+Questions = Mapping[str, tuple[Task, Sequence[Question]]]
+"""Tasks by qualified name, each with its questions."""
+
+Progress = Callable[[Statistics, bool], None]
+"""Called with a task's statistics so far, and whether the task is done."""
+
 
 @dataclass(frozen=True)
-class Choice:
-    """What is wanted, and what is kept of it.
+class AttemptResult:
+    """What came of one attempt.
 
     Attributes:
-        per_task: Trajectories kept per task.
-        attempts: Trajectories tried per question.
-        keep_only_correct: Whether wrong answers are rejected.
-        prompt_diversity: Whether all prompt variants take turns; else all orders are free.
-        multi_turn_emphasis: Whether half of what is kept should have several programs.
-        near_duplicate: Similarity from which a trajectory is one too many.
-        concurrency: Conversations at a time.
+        trajectory: None if there is none.
+        objection: Why the trajectory must not be learned from, or why there is none; None if nothing is wrong.
+        usage: What the teacher took.
     """
-
-    per_task: int = 70
-    attempts: int = 4
-    keep_only_correct: bool = True
-    prompt_diversity: bool = True
-    multi_turn_emphasis: bool = True
-    near_duplicate: float = 0.9
-    concurrency: int = 16
-
-
-@dataclass(frozen=True)
-class Made:
-    """The outcome of one order: a trajectory and an objection to it or None; without trajectory always a reason."""
 
     trajectory: Trajectory | None
     objection: str | None
-    usage: Usage = Usage()
+    usage: Usage
 
 
-def orders(task: Task, questions: Sequence[Question], choice: Choice) -> Iterator[Order]:
-    """Every question once, then every question again; variants take turns in both directions."""
-    variants = list(Variant) if choice.prompt_diversity else [Variant.FREE]
-    for attempt in range(choice.attempts):
-        for number, question in enumerate(questions):
-            yield Order(task, question, variants[(number + attempt) % len(variants)], attempt)
+def attempts(task: Task, questions: Sequence[Question], config: SynthesisConfig) -> Iterator[Attempt]:
+    """Every question once, then every question again, with variants in turn both ways."""
+    variants = list(Variant) if config.prompt_diversity else [Variant.FREE]
+    for number in range(config.attempts):
+        for place, question in enumerate(questions):
+            yield Attempt(task, question, variants[(place + number) % len(variants)], number)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Maker:
-    """Everything that one order needs."""
+    """Makes one trajectory at a time.
+
+    Attributes:
+        teacher: Started.
+        template: The chat template of the model that will learn.
+        environment: Started.
+    """
 
     teacher: Teacher
     template: ChatTemplate
-    answer_format: AnswerFormat
-    code_runner: CodeRunner
-    budget: Budget
-    verifier: VerifierPool
+    environment: Environment
 
-    async def make(self, order: Order) -> Made:
-        """Carry out an order.
+    async def make(self, attempt: Attempt) -> AttemptResult:
+        """Let the teacher try once, and judge what it did.
 
         Raises:
-            BudgetSpent: Nothing more may be spent.
+            BudgetSpent: No more may be spent.
             MachineProblem: The teacher cannot be used.
         """
-        speaker = self.teacher.speaker(order)
+        speaker = self.teacher.speaker(attempt)
         if speaker is None:
-            return Made(None, NOTHING_TO_SAY)
-        dialogue = Dialogue(
-            order, speaker, self.template, self.answer_format, self.code_runner, self.budget.max_output_chars
-        )
+            return AttemptResult(None, NOTHING_TO_SAY, Usage())
+        dialogue = Dialogue(attempt, speaker, self.template, self.environment)
         try:
-            trajectory = await converse(dialogue, self.budget)
+            trajectory = await converse(dialogue)
         except TeacherFault as fault:
-            return Made(None, fault.what, dialogue.usage + fault.usage)
-        trajectory = await judge(trajectory, self.verifier, {})
+            return AttemptResult(None, fault.what, dialogue.usage + fault.usage)
         origin = {
             "teacher": self.teacher.name,
-            "variant": order.variant.value,
+            "variant": attempt.variant.value,
             "style": speaker.style,
-            "attempt": order.attempt,
+            "attempt": attempt.number,
         }
         trajectory = replace(trajectory, origin=origin)
-        return Made(trajectory, objection(trajectory, self.answer_format), dialogue.usage)
+        return AttemptResult(trajectory, objection(trajectory, self.environment.answer_format), dialogue.usage)
 
 
-class Selection:
-    """Chooses among the outcomes of a task's orders, in their order."""
+class Collector:
+    """Collects the good trajectories of one task from the results of its attempts, in their sequence."""
 
-    def __init__(self, choice: Choice) -> None:
-        self._choice = choice
-        self._duplicates = NearDuplicates(choice.near_duplicate)
-        emphasis = choice.multi_turn_emphasis
-        self._single_room = int(choice.per_task * (1 - MULTI_TURN_SHARE)) if emphasis else choice.per_task
+    def __init__(self, config: SynthesisConfig) -> None:
+        self._config = config
+        self._duplicates = NearDuplicates(config.near_duplicate)
+        self._single_turn_room = config.per_task
+        if config.multi_turn_emphasis:
+            self._single_turn_room = int(config.per_task * (1 - MULTI_TURN_SHARE))
         self._spare: list[Trajectory] = []
         self.kept: list[Trajectory] = []
 
@@ -136,12 +125,12 @@ class Selection:
     def missing(self) -> int:
         """How many more good trajectories are wanted."""
         kept, good = len(self.kept), len(self.kept) + len(self._spare)
-        return min(self._choice.per_task - kept, math.ceil(PATIENCE * self._choice.per_task) - good)
+        return min(self._config.per_task - kept, math.ceil(PATIENCE * self._config.per_task) - good)
 
-    def consider(self, made: Made) -> str | None:
-        """Keep an outcome, or say why not. A spare one counts as kept for now."""
-        trajectory, reason = made.trajectory, made.objection
-        if reason == INCORRECT and not self._choice.keep_only_correct:
+    def consider(self, result: AttemptResult) -> str | None:
+        """Keep a trajectory, or say why not. A single-turn one without room is set aside and counts as kept so far."""
+        trajectory, reason = result.trajectory, result.objection
+        if reason == INCORRECT and not self._config.keep_only_correct:
             reason = None
         if reason is not None or trajectory is None:
             return reason
@@ -149,113 +138,108 @@ class Selection:
             return NEAR_DUPLICATE
         if is_multi_turn(trajectory):
             self.kept.append(trajectory)
-        elif self._single_room > 0:
-            self._single_room -= 1
+        elif self._single_turn_room > 0:
+            self._single_turn_room -= 1
             self.kept.append(trajectory)
         else:
             self._spare.append(trajectory)
         return None
 
     def finish(self) -> int:
-        """Fill what is still missing with spare ones.
+        """Fill what is still missing with trajectories that were set aside.
 
         Returns:
-            How many spare ones are left.
+            How many of those are left over.
         """
-        count = min(self._choice.per_task - len(self.kept), len(self._spare))
+        count = min(self._config.per_task - len(self.kept), len(self._spare))
         self.kept += self._spare[:count]
         return len(self._spare) - count
 
 
-Progress = Callable[[Statistics, bool], None]
-"""Called with a task's statistics, and whether the task is done."""
-
-
 async def produce(
-    questions: Mapping[str, tuple[Task, Sequence[Question]]],
-    maker: Maker,
-    choice: Choice,
-    parts: Mapping[str, Part],
-    progress: Progress,
+    questions: Questions, *, maker: Maker, config: SynthesisConfig, folder: Path, progress: Progress
 ) -> list[Statistics]:
-    """Make every task's part that is not there yet.
+    """Make the part of every task that has none yet.
 
     Args:
-        questions: Tasks by qualified name, and what they ask.
-        maker: Started.
-        choice: What is wanted.
-        parts: Where each task's trajectories go.
-        progress: Called after each order, and when a task is done.
+        questions: The tasks and what they ask.
+        maker: Makes the trajectories.
+        config: What is wanted, and what is kept of it.
+        folder: Where the parts are.
+        progress: Called after each attempt, and when a task is done.
 
     Returns:
         Statistics of all tasks, those of earlier runs included.
 
     Raises:
-        MachineProblem: The teacher cannot be used, or the disk is full. What is finished is on the disk.
+        MachineProblem: The teacher cannot be used, or the disk is full. Finished tasks are on the disk.
     """
-    room = asyncio.Semaphore(choice.concurrency)
-    tasks_room = asyncio.Semaphore(TASKS_AT_ONCE)
+    conversations = asyncio.Semaphore(config.concurrency)
+    tasks_at_once = asyncio.Semaphore(TASKS_AT_ONCE)
 
-    async def make(order: Order) -> Made:
-        async with room:
-            return await maker.make(order)
+    async def make(attempt: Attempt) -> AttemptResult:
+        async with conversations:
+            return await maker.make(attempt)
 
-    async def one(name: str) -> Statistics:
-        done = parts[name].read()
+    async def finish_task(name: str) -> Statistics:
+        part = Part(folder, name)
+        done = part.read()
         if done is not None and done.complete:
             progress(done, True)
             return done
-        async with tasks_room:
-            kept, statistics = await _produce_task(name, *questions[name], make, choice, progress)
-            await asyncio.to_thread(parts[name].write, kept, statistics)
+        async with tasks_at_once:
+            task, asked = questions[name]
+            waiting = attempts(task, asked, config)
+            kept, statistics = await _collect(name, waiting, make=make, config=config, progress=progress)
+            await asyncio.to_thread(part.write, kept, statistics)
             progress(statistics, True)
             return statistics
 
     try:
         async with asyncio.TaskGroup() as group:
-            running = [group.create_task(one(name)) for name in questions]
+            running = [group.create_task(finish_task(name)) for name in questions]
     except BaseExceptionGroup as several:
         raise several.exceptions[0] from None
     return [task.result() for task in running]
 
 
-async def _produce_task(
+async def _collect(
     name: str,
-    task: Task,
-    questions: Sequence[Question],
-    make: Callable[[Order], Coroutine[Any, Any, Made]],
-    choice: Choice,
+    waiting: Iterator[Attempt],
+    *,
+    make: Callable[[Attempt], Coroutine[Any, Any, AttemptResult]],
+    config: SynthesisConfig,
     progress: Progress,
 ) -> tuple[list[Trajectory], Statistics]:
+    """Make attempts at one task until enough trajectories are kept, the attempts run out, or the budget is spent."""
     started = time.monotonic()
-    statistics, selection = Statistics(name), Selection(choice)
-    waiting = orders(task, questions, choice)
-    running: deque[asyncio.Task[Made]] = deque()
+    statistics, collector = Statistics(name), Collector(config)
+    running: deque[asyncio.Task[AttemptResult]] = deque()
     try:
         while True:
-            # Never more at work than could be kept: what is paid for should not be thrown away.
-            while len(running) < min(selection.missing, choice.concurrency) and (order := next(waiting, None)):
-                running.append(asyncio.create_task(make(order)))
+            # Never start more than could be kept: what is paid for should not be thrown away.
+            while len(running) < min(collector.missing, config.concurrency) and (attempt := next(waiting, None)):
+                running.append(asyncio.create_task(make(attempt)))
             if not running:
                 break
             try:
-                made = await running.popleft()
+                result = await running.popleft()
             except BudgetSpent:
                 statistics.complete = False
                 waiting = iter(())
                 continue
-            statistics.orders += 1
-            statistics.usage += made.usage
-            reason = selection.consider(made)
+            statistics.attempts += 1
+            statistics.usage += result.usage
+            reason = collector.consider(result)
             if reason is not None:
                 statistics.rejections[reason] += 1
-            progress(replace(statistics, kept=len(selection.kept), seconds=time.monotonic() - started), False)
+            progress(replace(statistics, kept=len(collector.kept), seconds=time.monotonic() - started), False)
     finally:
         for left in running:
             left.cancel()
         await asyncio.gather(*running, return_exceptions=True)
-    if surplus := selection.finish():
+    if surplus := collector.finish():
         statistics.rejections[SURPLUS] += surplus
-    statistics.count(selection.kept)
+    statistics.count(collector.kept)
     statistics.seconds = time.monotonic() - started
-    return selection.kept, statistics
+    return collector.kept, statistics

@@ -1,8 +1,8 @@
-"""No teacher at all: a task's reference programs, told as trajectories of several shapes.
+"""A teacher without a model: it shows a task's reference programs as trajectories of several shapes.
 
-Each shape is a generator that yields turns and is sent what the sandbox really printed. What it concludes depends on
-that output alone: a final answer after a program is the program's output, and where programs do not do what the shape
-expects, it gives up rather than pretend.
+Each shape is a generator that yields turns and is sent what the sandbox really printed. Its conclusions depend on that
+output alone: a final answer after a program is the program's output, and a shape gives up when programs do not do what
+it expects.
 """
 
 from __future__ import annotations
@@ -11,13 +11,14 @@ import random
 import re
 from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import ClassVar
 
 from r1ci_plugins.errors import RecipeError
 from r1ci_plugins.protocol.answer_format import AnswerFormat, WritableFormat
 from r1ci_plugins.protocol.feedback import PREFIX
 from r1ci_plugins.synthesis import mutation
 from r1ci_plugins.synthesis.mutation import Mutant
-from r1ci_plugins.synthesis.teacher import Order, Reply, Speaker
+from r1ci_plugins.synthesis.teacher import Attempt, Reply, Speaker
 from r1ci_plugins.synthesis.variant import Variant
 from r1ci_plugins.synthesis.wording import Wording
 from r1ci_plugins.tasks.task import Program
@@ -35,14 +36,14 @@ class Scene:
     """What a shape works with.
 
     Attributes:
-        order: What is wanted.
-        programs: The task's programs, in random order.
-        wording: Where sentences come from.
-        writes: How turns are written.
-        rng: For everything else.
+        attempt: The question, and how to go about it.
+        programs: The task's programs, shuffled.
+        wording: Chooses sentences.
+        writes: Writes turns in the answer format.
+        rng: Decides everything else.
     """
 
-    order: Order
+    attempt: Attempt
     programs: Sequence[Program]
     wording: Wording
     writes: WritableFormat
@@ -51,7 +52,7 @@ class Scene:
     def first(self, code: str) -> str:
         """The first turn with a program."""
         style = self.programs[0].style
-        match self.order.variant:
+        match self.attempt.variant:
             case Variant.CODE_FIRST:
                 text = self.wording.code_first()
             case Variant.TEXT_FIRST:
@@ -62,8 +63,10 @@ class Scene:
 
     def second(self, program: Program) -> str:
         """A turn with a second program that checks the first."""
-        forced = self.order.variant is Variant.FORCED_SWITCH
-        text = self.wording.switch(program.style) if forced else self.wording.check(program.style)
+        if self.attempt.variant is Variant.FORCED_SWITCH:
+            text = self.wording.switch(program.style)
+        else:
+            text = self.wording.check(program.style)
         return self.writes.code_turn(text, program.code)
 
     def answer(self, output: str, before: str = "") -> str:
@@ -90,13 +93,13 @@ def _confirm(scene: Scene, output: str) -> Performance:
         return
     if same(output, other):
         yield scene.answer(other, scene.wording.agreement())
-    elif not scene.order.task.unique:
+    elif not scene.attempt.task.unique:
         yield scene.answer(other, scene.wording.both_valid())
 
 
 def _repair(scene: Scene, mutant: Mutant) -> Performance:
     output = yield scene.first(mutant.code)
-    if failure(output):  # else the slip did no harm to this question
+    if failure(output):  # otherwise the slip makes no difference for this question
         yield from _fix(scene, mutant, output)
 
 
@@ -106,7 +109,7 @@ def _fix(scene: Scene, mutant: Mutant, output: str) -> Performance:
     output = yield scene.writes.code_turn(text, scene.programs[0].code)
     if failure(output):
         return
-    if len(scene.programs) > 1 and (scene.order.variant is Variant.FORCED_SWITCH or scene.rng.random() < 0.2):
+    if len(scene.programs) > 1 and (scene.attempt.variant is Variant.FORCED_SWITCH or scene.rng.random() < 0.2):
         yield from _confirm(scene, output)
     else:
         yield scene.answer(output)
@@ -119,7 +122,7 @@ def _correct(scene: Scene, mutant: Mutant) -> Performance:
         yield from _fix(scene, mutant, wrong)
         return
     other = yield scene.second(scene.programs[1])
-    if failure(other) or same(wrong, other):  # in the latter case the slip did no harm to this question
+    if failure(other) or same(wrong, other):  # the same result: the slip makes no difference for this question
         return
     text = scene.wording.disagreement(mutant.slip)
     fixed = yield scene.writes.code_turn(text, scene.programs[0].code)
@@ -129,30 +132,27 @@ def _correct(scene: Scene, mutant: Mutant) -> Performance:
 
 def _text(scene: Scene) -> Performance:
     text = scene.wording.in_the_head() if scene.programs else scene.wording.text_answer()
-    yield scene.writes.answer_turn(text, scene.order.question.answer)
+    yield scene.writes.answer_turn(text, scene.attempt.question.answer)
 
 
 _SHORT = 20
-"""Characters of an answer that somebody may find without a program."""
+"""Characters of an answer that one may find without a program, at most."""
 
+_WEIGHTS: Mapping[str, float] = {"direct": 3, "check": 3, "repair": 3, "correct": 2}
+"""How often each shape with programs is tried. All but ``direct`` run several programs."""
 
-def _is_word(order: Order) -> bool:
-    """Whether the answer is a word or a choice: numbers and structures want computing."""
-    return not re.search(r"\d|\n", order.question.answer)
-
-
-SHAPES: Mapping[str, int] = {"direct": 3, "check": 3, "repair": 3, "correct": 2}
-"""Weights of the shapes with programs. All but ``direct`` run several programs."""
+_WEIGHTS_WITHOUT_EMPHASIS: Mapping[str, float] = {"direct": 8, "check": 0.75, "repair": 0.75, "correct": 0.5}
+"""The same where several programs are not preferred."""
 
 
 def failure(output: str) -> str:
-    """How a program failed, from its output: the last line of a traceback, or that nothing was printed; else empty."""
+    """How a program failed, judging by its output: a traceback's last line or _NOTHING; empty if it did not fail."""
     last = output.rsplit("\n", 1)[-1].strip()
     return last if output == _NOTHING or _ERROR.match(last) else ""
 
 
 def same(output: str, other: str) -> bool:
-    """Whether two outputs say the same, though one may write a list with brackets and the other without."""
+    """Whether two outputs say the same, even if only one of them writes a list with brackets."""
     mine, theirs = (_DELIMITERS.sub(" ", text).split() for text in (output, other))
     return mine == theirs if mine or theirs else output == other
 
@@ -174,25 +174,24 @@ class _Performer:
             return Reply("")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class ProgramTeacher:
-    """Tells the tasks' programs.
+    """Shows the tasks' programs.
 
     Attributes:
-        answer_format: How turns are written.
-        text_share: Share of the orders that leave the means open (free, text first) that are answered in text alone
-            though there are programs, where the answer is short. Without programs such orders are answered in text if
-            the task takes reasoning and the answer is a word or a choice; else there is nothing to tell.
+        answer_format: Writes turns.
+        text_share: How often to answer in text alone although there are programs, where the answer is short and the
+            variant leaves the means open (free, text first). Without programs, such attempts are answered in text if
+            the task takes reasoning and the answer is a word or a choice; otherwise there is nothing to say.
         emphasis: Whether shapes with several programs are preferred.
         explanations: Whether a first program and a final answer come with sentences.
-        name: For the record.
     """
 
     answer_format: AnswerFormat
-    text_share: float = 0.1
-    emphasis: bool = True
-    explanations: bool = True
-    name: str = "programs"
+    text_share: float
+    emphasis: bool
+    explanations: bool
+    name: ClassVar[str] = "programs"
 
     def __post_init__(self) -> None:
         if not isinstance(self.answer_format, WritableFormat):
@@ -203,52 +202,48 @@ class ProgramTeacher:
             )
 
     async def start(self) -> None:
-        """Nothing to make ready."""
+        """Nothing to prepare."""
 
     async def close(self) -> None:
-        """Nothing to let go of."""
+        """Nothing to release."""
 
-    def speaker(self, order: Order) -> Speaker | None:
-        """Choose programs, a shape and words for an order, always the same for the same order."""
+    def speaker(self, attempt: Attempt) -> Speaker | None:
+        """Choose programs, a shape and words for an attempt, always the same for the same attempt."""
         assert isinstance(self.answer_format, WritableFormat)
-        rng = random.Random(order.key)
-        programs = list(order.task.programs(order.question))
+        rng, answer = random.Random(attempt.key), attempt.question.answer
+        programs = list(attempt.task.programs(attempt.question))
         rng.shuffle(programs)
-        scene = Scene(order, programs, Wording(rng, not self.explanations), self.answer_format, rng)
-        share = self.text_share if programs else float(order.task.capability == "reasoning" and _is_word(order))
-        open_to_text = order.variant in (Variant.FREE, Variant.TEXT_FIRST) and len(order.question.answer) <= _SHORT
-        if open_to_text and rng.random() < share:
+        wording = Wording(rng, terse=not self.explanations)
+        scene = Scene(attempt=attempt, programs=programs, wording=wording, writes=self.answer_format, rng=rng)
+        text_share = self.text_share
+        if not programs:  # numbers and structures take computing, a word or a choice may not
+            text_share = float(attempt.task.capability == "reasoning" and not re.search(r"\d|\n", answer))
+        open_to_text = attempt.variant in (Variant.FREE, Variant.TEXT_FIRST) and len(answer) <= _SHORT
+        if open_to_text and rng.random() < text_share:
             return _Performer("text", _text(scene))
         if not programs:
             return None
-        for shape in self._shapes(order, rng):
+        for shape in self._shapes(attempt, rng):
             if performance := _perform(shape, scene):
                 return _Performer(f"{shape} {programs[0].style}", performance)
         raise AssertionError("direct is always possible")
 
-    def _shapes(self, order: Order, rng: random.Random) -> list[str]:
-        """Shapes in the order in which they are tried; direct is the last resort."""
-        if order.variant is Variant.FORCED_SWITCH:
+    def _shapes(self, attempt: Attempt, rng: random.Random) -> list[str]:
+        """Shapes in the sequence in which they are tried; direct is the last resort."""
+        if attempt.variant is Variant.FORCED_SWITCH:
             return [rng.choice(["check", "correct", "repair"]), "check", "direct"]
-        several = sum(SHAPES.values()) - SHAPES["direct"] if self.emphasis else 2
-        weights = [SHAPES["direct"] if self.emphasis else 8] + [
-            weight * several / (sum(SHAPES.values()) - SHAPES["direct"])
-            for shape, weight in SHAPES.items()
-            if shape != "direct"
-        ]
-        return [*rng.choices(list(SHAPES), weights), "direct"]
+        weights = _WEIGHTS if self.emphasis else _WEIGHTS_WITHOUT_EMPHASIS
+        return [*rng.choices(list(weights), list(weights.values())), "direct"]
 
 
 def _perform(shape: str, scene: Scene) -> Performance | None:
     """A shape, if the task's programs allow it."""
     code, several = scene.programs[0].code, len(scene.programs) > 1
-    unique = scene.order.task.unique
-    if shape == "check":
-        return _check(scene) if several else None
-    if shape == "repair":
-        mutant = mutation.crashing(code, scene.rng)
-        return _repair(scene, mutant) if mutant else None
-    if shape == "correct":
-        mutant = mutation.misleading(code, scene.rng) if several and unique else None
+    if shape == "check" and several:
+        return _check(scene)
+    if shape == "repair" and (mutant := mutation.crashing(code, scene.rng)):
+        return _repair(scene, mutant)
+    if shape == "correct" and several and scene.attempt.task.unique:
+        mutant = mutation.misleading(code, scene.rng)
         return _correct(scene, mutant) if mutant else None
-    return _direct(scene)
+    return _direct(scene) if shape == "direct" else None

@@ -1,7 +1,7 @@
-"""Replies that were paid for, on disk: a run that was cut short never pays for one twice.
+"""Replies that were paid for, on disk: a run that was cut short never pays for a reply twice.
 
-Content-addressed: a file's name is the hash of the whole request, so any change of it (model, messages, sampling,
-attempt) is another file. Each is written beside its place and renamed, and forced to the disk first.
+A file's name is the hash of the whole request, so any change of it (model, messages, sampling, attempt) is another
+file.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from r1ci_plugins.errors import MachineProblem
-from r1ci_plugins.synthesis.part import write_whole
+from r1ci_plugins.rollout.whole_file import write_whole
 
 MARGIN = 32 << 20
 """Bytes that must be free before anything is paid for."""
@@ -28,7 +28,7 @@ class ReplyCache:
     folder: Path
 
     def read(self, request: Mapping[str, Any]) -> dict[str, Any] | None:
-        """The reply to a request; None if there is none that can be read."""
+        """The reply to a request; None if there is none, or none that can be read."""
         try:
             values = json.loads(self._file(request).read_text(encoding="utf-8"))
         except (OSError, ValueError):
@@ -42,15 +42,15 @@ class ReplyCache:
             MachineProblem: It cannot be written; nothing more should be paid for.
         """
         try:
-            write_whole(self._file(request), json.dumps(reply).encode())
-        except MachineProblem as problem:
-            raise self._problem(problem.what) from problem
+            write_whole(self._file(request), json.dumps(reply).encode(), survive_power_loss=True)
+        except OSError as error:
+            raise self._problem(str(error)) from error
 
     def require_room(self) -> None:
         """Check that a reply could be kept, before it is paid for.
 
         Raises:
-            MachineProblem: The disk is full, or the folder cannot be made.
+            MachineProblem: The disk is full, or the folder cannot be created.
         """
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
@@ -66,7 +66,7 @@ class ReplyCache:
 
     def _problem(self, why: str) -> MachineProblem:
         return MachineProblem(
-            f"the teacher's replies cannot be kept: {why}; nothing more is asked, and so nothing paid for is lost",
+            f"the teacher's replies cannot be kept: {why}; no more are asked for, so nothing paid for is lost",
             where=str(self.folder),
             fix="free some space, or set R1CI_CACHE to a folder with room, and run the same command again",
         )

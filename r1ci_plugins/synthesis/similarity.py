@@ -1,4 +1,4 @@
-"""Near-duplicates: trajectories of a task that say nearly the same."""
+"""Near-duplicates: trajectories of one task that say nearly the same."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from r1ci_plugins.protocol.segments import SegmentKind
 from r1ci_plugins.rollout.trajectory import Trajectory
 
 _WORDS = re.compile(r"\w+|[^\w\s]")
-_SHINGLE = 4  # words and signs that are compared together
+_SHINGLE = 4  # consecutive words and signs that are compared as one
 
 
 def shingles(trajectory: Trajectory) -> frozenset[int]:
@@ -24,14 +24,14 @@ def shingles(trajectory: Trajectory) -> frozenset[int]:
 
 @dataclass
 class NearDuplicates:
-    """What was kept of one task.
+    """Remembers what was kept of one task.
 
     Attributes:
-        threshold: Share of common shingles (Jaccard) from which two trajectories count as the same; above 1 never.
+        threshold: Share of common shingles (Jaccard) from which two trajectories count as the same; above 1, none do.
     """
 
     threshold: float
-    _kept: list[frozenset[int]] = field(default_factory=list)
+    _kept: list[frozenset[int]] = field(default_factory=list, init=False)
 
     def adds(self, trajectory: Trajectory) -> bool:
         """Whether a trajectory is new; if so it is remembered."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -11,9 +10,9 @@ from dataclasses import dataclass, field
 from r1ci_plugins.synthesis.teacher import BudgetSpent, Usage
 
 
-@dataclass
+@dataclass(kw_only=True)
 class Ledger:
-    """Counts what was spent, and refuses a request whose worst case would exceed the budget.
+    """Counts what is spent, and refuses a request whose worst case would exceed the budget.
 
     Attributes:
         prompt_price: Per million tokens read, in any unit of money.
@@ -23,14 +22,14 @@ class Ledger:
         spent: So far.
     """
 
-    prompt_price: float = 0.0
-    completion_price: float = 0.0
-    max_cost: float | None = None
-    max_tokens: int | None = None
-    spent: Usage = Usage()
-    _reserved: dict[int, Usage] = field(default_factory=dict)
-    _numbers: int = 0
-    _settled: asyncio.Event = field(default_factory=asyncio.Event)
+    prompt_price: float
+    completion_price: float
+    max_cost: float | None
+    max_tokens: int | None
+    spent: Usage = field(default=Usage(), init=False)
+    _reserved: dict[int, Usage] = field(default_factory=dict, init=False)
+    _numbers: int = field(default=0, init=False)
+    _settled: asyncio.Event = field(default_factory=asyncio.Event, init=False)
 
     def price(self, prompt_tokens: int, completion_tokens: int) -> Usage:
         """One request as usage."""
@@ -53,7 +52,7 @@ class Ledger:
                     f"the budget is spent: {self.spent.requests} requests, {self.spent.prompt_tokens} tokens read, "
                     f"{self.spent.completion_tokens} written, cost {self.spent.cost:.4f}",
                     where="recipe key synthesis.endpoint, max_cost and max_tokens",
-                    fix="raise it and run the same command again; what was paid for is kept",
+                    fix="raise it and run the same command again; replies that were paid for are kept",
                 )
             await self._settled.wait()
         self._numbers += 1
@@ -61,7 +60,7 @@ class Ledger:
         return self._numbers
 
     def settle(self, number: int, usage: Usage) -> None:
-        """Put what a request really took in place of what was set aside."""
+        """Replace what was set aside by what the request really took."""
         del self._reserved[number]
         self.spent += usage
         self._settled.set()
@@ -74,21 +73,24 @@ class Ledger:
         )
 
 
-@dataclass
+@dataclass(kw_only=True)
 class RateLimit:
-    """At most so many requests and tokens in any 60 seconds; None for no limit.
+    """Lets requests start at a limited rate, first come, first served.
 
-    ``clock`` is in seconds.
+    Attributes:
+        requests: Requests in any 60 seconds, at most; None for no limit.
+        tokens: Tokens in any 60 seconds, at most; None for no limit.
+        clock: The time in seconds.
     """
 
-    requests: int | None = None
-    tokens: int | None = None
-    clock: Callable[[], float] = time.monotonic
-    _passed: deque[tuple[float, int]] = field(default_factory=deque)
-    _gate: asyncio.Lock = field(default_factory=asyncio.Lock)
+    requests: int | None
+    tokens: int | None
+    clock: Callable[[], float]
+    _passed: deque[tuple[float, int]] = field(default_factory=deque, init=False)
+    _gate: asyncio.Lock = field(default_factory=asyncio.Lock, init=False)
 
     async def wait(self, tokens: int) -> None:
-        """Wait until a request of so many tokens may start. First come, first served."""
+        """Wait until a request of so many tokens may start."""
         async with self._gate:
             while (pause := self._pause(tokens)) > 0:
                 await asyncio.sleep(pause)

@@ -1,6 +1,6 @@
 """The contract of a teacher: text in, text out, one turn at a time.
 
-A teacher never sees token ids: what it says is tokenised for the model that will learn from it (``dialogue.py``), so a
+A teacher never sees token ids. What it says is tokenised for the model that will learn from it (``dialogue.py``), so a
 teacher may be any model, or none.
 """
 
@@ -16,25 +16,25 @@ from r1ci_plugins.tasks.task import Question, Task
 
 
 @dataclass(frozen=True)
-class Order:
-    """One trajectory that is wanted.
+class Attempt:
+    """One trajectory that a teacher is asked for.
 
     Attributes:
         task: The question's task.
         question: What is asked.
         variant: How the teacher is asked to go about it.
-        attempt: 0 for the first trajectory of this question, then 1, ...; attempts differ.
+        number: 0 for the first attempt at this question, then 1, and so on.
     """
 
     task: Task
     question: Question
     variant: Variant
-    attempt: int = 0
+    number: int
 
     @property
     def key(self) -> str:
-        """Stable identity, the same in every run."""
-        return f"{self.question.key}/{self.variant}/{self.attempt}"
+        """Names the attempt; the same in every run."""
+        return f"{self.question.key}/{self.variant}/{self.number}"
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ class Usage:
         prompt_tokens: Tokens read.
         completion_tokens: Tokens written.
         cost: In the unit of the recipe's prices.
-        cached: Replies that were paid for in an earlier run and came from the disk; not in the other counts.
+        cached: Replies that an earlier run paid for and that came from the disk; the other counts leave them out.
     """
 
     requests: int = 0
@@ -61,7 +61,13 @@ class Usage:
 
 @dataclass(frozen=True)
 class Reply:
-    """One turn of a teacher: its text, and whether the teacher ended it (False: it met its token limit)."""
+    """One turn of a teacher.
+
+    Attributes:
+        text: What it says.
+        complete: Whether the teacher ended the turn; False when it ran into its token limit.
+        usage: What the turn took.
+    """
 
     text: str
     complete: bool = True
@@ -72,7 +78,7 @@ class Speaker(Protocol):
     """A teacher in one conversation.
 
     Attributes:
-        style: How it goes about it, for the record: such as ``repair brute_force``; may be empty.
+        style: How it goes about it, for the record, such as ``repair brute_force``; may be empty.
     """
 
     style: str
@@ -84,15 +90,15 @@ class Speaker(Protocol):
             turns: The question, then the teacher's own turns and the feedback messages, alternating.
 
         Raises:
-            TeacherFault: There is no reply to be had; this order is lost.
-            BudgetSpent: Nothing more may be spent.
-            MachineProblem: The teacher cannot be used at all, or what it says cannot be kept.
+            TeacherFault: The teacher cannot reply; this attempt is lost.
+            BudgetSpent: No more may be spent.
+            MachineProblem: The teacher cannot be used at all, or its replies cannot be kept.
         """
         ...
 
 
 class Teacher(Protocol):
-    """Who shows how it is done.
+    """Shows how questions are answered.
 
     Attributes:
         name: For the record, such as ``programs`` or a model's name.
@@ -101,24 +107,24 @@ class Teacher(Protocol):
     @property
     def name(self) -> str: ...
 
-    def speaker(self, order: Order) -> Speaker | None:
-        """A speaker for one order; None if this teacher has nothing to say about the question."""
+    def speaker(self, attempt: Attempt) -> Speaker | None:
+        """A speaker for one attempt; None if this teacher has nothing to say about the question."""
         ...
 
     async def start(self) -> None:
-        """Make ready. Raises MachineProblem if that cannot be."""
+        """Get ready. Raises MachineProblem if that is impossible."""
         ...
 
     async def close(self) -> None:
-        """Let go of everything."""
+        """Release everything."""
         ...
 
 
 class TeacherFault(R1CIError):
-    """The teacher failed on one order, for good; ``what`` is a countable reason, ``usage`` what that took."""
+    """The teacher failed on one attempt for good. ``what`` is a reason to count by, ``usage`` what it took."""
 
     usage = Usage()
 
 
 class BudgetSpent(R1CIError):
-    """The recipe's budget for the teacher is used up."""
+    """The recipe's budget for the teacher is spent."""

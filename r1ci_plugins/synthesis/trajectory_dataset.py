@@ -4,10 +4,10 @@
 
     <folder>/
       README.md                 the card; its front matter makes ``load_dataset(folder)`` and an upload work
-      trajectories.jsonl.gz     one trajectory a line, tokens included: what train_sft reads
+      trajectories.jsonl.gz     one trajectory per line, tokens included: what train_sft reads
       data/train-00000-of-00001.parquet     the same as chat messages
       dataset_dict.json, train/             the same for ``datasets.load_from_disk(folder)``
-      statistics.json           what the card tells, per task
+      statistics.json           the card's numbers, per task
       build.json                what it was made from
       parts/                    each finished task's trajectories and statistics
 
@@ -23,77 +23,52 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from r1ci_plugins.errors import MachineProblem
 from r1ci_plugins.protocol.segments import SegmentKind
-from r1ci_plugins.questions.dataset import Provenance
+from r1ci_plugins.questions.card import Provenance, data_card
+from r1ci_plugins.questions.dataset import is_built
 from r1ci_plugins.rollout.trajectory import Trajectory
 from r1ci_plugins.rollout.trajectory_file import read_trajectories
-from r1ci_plugins.synthesis.part import Part, Statistics, write_whole
+from r1ci_plugins.rollout.whole_file import write_whole
+from r1ci_plugins.synthesis.part import Part, Statistics, writing
 
+PARTS = "parts"
 TRAJECTORIES = "trajectories.jsonl.gz"
 
 
 def open_folder(folder: Path, provenance: Provenance) -> None:
-    """Make a folder, or find the one of an earlier run.
+    """Create a folder, or take up the one of an earlier run.
 
     Raises:
         MachineProblem: It holds something else, or cannot be written.
     """
-    build = folder / "build.json"
-    if build.exists():
-        if build.read_text(encoding="utf-8", errors="replace") != provenance.to_json():
-            raise MachineProblem(
-                f"{folder} holds trajectories of another recipe or version",
-                where="--out",
-                fix="name another folder, or delete this one",
-            )
-    elif folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise MachineProblem(f"{folder} holds something else", where="--out", fix="name another folder")
-    else:
-        write_whole(build, provenance.to_json().encode())
+    if not is_built(folder, provenance):
+        with writing(folder):
+            write_whole(folder / "build.json", provenance.to_json().encode())
 
 
 def write(
-    folder: Path,
-    parts: Sequence[Part],
-    statistics: Sequence[Statistics],
-    instructions: str,
-    provenance: Provenance,
-    notes: Sequence[str],
+    folder: Path, statistics: Sequence[Statistics], *, instructions: str, provenance: Provenance, notes: Sequence[str]
 ) -> None:
     """Put the parts together.
 
     Args:
         folder: Opened.
-        parts: Written, one per task.
-        statistics: In the same order.
+        statistics: Of each task; its part is written.
         instructions: The head prompt, which becomes the system message.
         provenance: What it was made from.
-        notes: What else the card should say.
+        notes: What a user should know besides, one sentence each.
 
     Raises:
-        MachineProblem: The disk is full, or something else keeps a file from being written.
+        MachineProblem: A file cannot be written, because the disk is full or for another reason.
     """
-    try:
+    with writing(folder):
         (folder / "README.md").unlink(missing_ok=True)
-        partial = folder / f"{TRAJECTORIES}.partial"
-        with open(partial, "wb") as whole:
-            for part in parts:
-                with open(part.trajectories, "rb") as file:
-                    shutil.copyfileobj(file, whole)  # gzip members in a row are a gzip file
-        partial.replace(folder / TRAJECTORIES)
+        members = [Part(folder / PARTS, one.task).trajectories.read_bytes() for one in statistics]
+        write_whole(folder / TRAJECTORIES, b"".join(members))  # gzip members in a row are a gzip file
         _write_dataset(folder, instructions)
-        write_whole(
-            folder / "statistics.json",
-            json.dumps({"notes": list(notes), "tasks": [one.to_dict() for one in statistics]}, indent=2).encode(),
-        )
+        numbers = {"notes": list(notes), "tasks": [one.to_dict() for one in statistics]}
+        write_whole(folder / "statistics.json", json.dumps(numbers, indent=2).encode())
         write_whole(folder / "README.md", card(folder.resolve().name, statistics, provenance, notes).encode())
-    except OSError as error:
-        raise MachineProblem(
-            f"the data set cannot be written: {error}",
-            where=str(folder),
-            fix="free some space and run the same command again; the trajectories are kept",
-        ) from error
 
 
 def _write_dataset(folder: Path, instructions: str) -> None:
@@ -127,25 +102,17 @@ def _rows(file: Path, instructions: str) -> Iterator[dict[str, Any]]:
 
 def messages(trajectory: Trajectory, instructions: str) -> list[dict[str, str]]:
     """A trajectory as a chat: system, user, then assistant and user in turn."""
-    chat = [
+    roles = {SegmentKind.ACTION: "assistant", SegmentKind.CODE_OUTPUT: "user"}
+    return [
         {"role": "system", "content": instructions},
         {"role": "user", "content": trajectory.question.text},
+        *({"role": roles[s.kind], "content": s.text} for s in trajectory.segments if s.kind in roles),
     ]
-    roles = {SegmentKind.ACTION: "assistant", SegmentKind.CODE_OUTPUT: "user"}
-    chat += [{"role": roles[s.kind], "content": s.text} for s in trajectory.segments if s.kind in roles]
-    return chat
 
 
 def card(name: str, statistics: Sequence[Statistics], provenance: Provenance, notes: Sequence[str]) -> str:
-    """The README: front matter for the hub, and what was kept, what was not, and what it took."""
-    import yaml
-
+    """The README: what was kept, what was not, and what it took."""
     total = sum(statistics, Statistics("all tasks"))
-    front = {
-        "pretty_name": name,
-        "tags": ["r1ci", "reasoning", "code-interpreter", "sft", "synthetic"],
-        "configs": [{"config_name": "default", "data_files": [{"split": "train", "path": "data/train-*.parquet"}]}],
-    }
     usage = total.usage
     took = f"{total.seconds:.0f} s, summed over the tasks"
     if usage.requests or usage.cached:
@@ -153,53 +120,39 @@ def card(name: str, statistics: Sequence[Statistics], provenance: Provenance, no
             f"{usage.requests} requests, {usage.prompt_tokens} tokens read, {usage.completion_tokens} written, cost "
             f"{usage.cost:.4f}; {usage.cached} replies were paid for in an earlier run; {took}"
         )
-    lines = [
-        "---",
-        yaml.safe_dump(front, sort_keys=False).rstrip(),
-        "---",
-        "",
-        f"# {name}",
-        "",
-        "Trajectories for supervised fine-tuning, made by r1ci-plugins. Every program in them ran in a sandbox, what",
-        "it printed is what the text shows, and every final answer was judged by its task's checker. Questions are of",
-        "the split `sft`, which shares no question with `rl` and `test`.",
-        "",
-        f"`{TRAJECTORIES}` holds them with token ids and origin (what `train_sft` reads); the data set holds the same",
-        "as `messages`, beside task, question, answer, score, teacher, prompt variant, style and counts.",
-        "",
-        f"{total.kept} trajectories of {sum(one.kept > 0 for one in statistics)} tasks, {total.tokens} tokens; "
-        f"{_percent(total.multi_turn, total.kept)} ran several programs, {_percent(total.code, total.kept)} ran one "
-        f"at least, in {_percent(total.failed_first, total.kept)} the first one failed and was repaired.",
-        f"Tried were {total.orders}. Took {took}.",
-        "",
-        *(f"- {note}" for note in notes),
-        *([""] if notes else []),
-        *_shares("prompt variant", total.variants, total.kept),
-        *_shares("style", total.styles, total.kept),
-        *_shares("rejected as", total.rejections, total.orders),
-        "| task | kept | tried | several programs | variants | styles | rejected |",
-        "|---|---:|---:|---:|---|---|---|",
-        *(
-            f"| {one.task} | {one.kept}{'' if one.complete else ' (budget)'} | {one.orders} | {one.multi_turn} | "
-            f"{_counts(one.variants)} | {_counts(one.styles)} | {_counts(one.rejections)} |"
-            for one in statistics
-        ),
-        "",
-        "Made by",
-        "",
-        f"    {provenance.command}",
-        "",
-        "with",
-        "",
-        *(f"- {line}" for line in provenance.versions),
-        "",
-        "from the recipe",
-        "",
-        "```yaml",
-        provenance.recipe.rstrip(),
-        "```",
-    ]
-    return "\n".join(lines) + "\n"
+    return data_card(
+        name,
+        front={"tags": ["r1ci", "reasoning", "code-interpreter", "sft", "synthetic"]},
+        splits=["train"],
+        summary=[
+            "Trajectories for supervised fine-tuning, made by r1ci-plugins. Every program in them ran in a sandbox,",
+            "the text shows what it really printed, and every final answer was judged by its task's checker.",
+            "The questions are from the split `sft`, which shares no question with `rl` and `test`.",
+            "",
+            f"`{TRAJECTORIES}` holds the trajectories with token ids and origin (what `train_sft` reads).",
+            "The data set holds the same as `messages`, with task, question, answer, score, teacher, prompt variant,",
+            "style and counts.",
+            "",
+            f"{total.kept} trajectories of {sum(one.kept > 0 for one in statistics)} tasks, {total.tokens} tokens; "
+            f"{_percent(total.multi_turn, total.kept)} ran several programs, {_percent(total.code, total.kept)} ran "
+            f"at least one, and in {_percent(total.failed_first, total.kept)} the first one failed and was repaired.",
+            f"{total.attempts} attempts were made. They took {took}.",
+        ],
+        notes=notes,
+        tables=[
+            *_shares("prompt variant", total.variants, total.kept),
+            *_shares("style", total.styles, total.kept),
+            *_shares("rejected as", total.rejections, total.attempts),
+            "| task | kept | attempts | several programs | variants | styles | rejected |",
+            "|---|---:|---:|---:|---|---|---|",
+            *(
+                f"| {one.task} | {one.kept}{'' if one.complete else ' (budget)'} | {one.attempts} | {one.multi_turn} "
+                f"| {_counts(one.variants)} | {_counts(one.styles)} | {_counts(one.rejections)} |"
+                for one in statistics
+            ),
+        ],
+        provenance=provenance,
+    )
 
 
 def _shares(head: str, counts: Counter[str], total: int) -> list[str]:

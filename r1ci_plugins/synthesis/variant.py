@@ -1,6 +1,6 @@
-"""Prompt variants of the paper: how a teacher is asked to divide its work between text and code.
+"""The paper's prompt variants: how a teacher is asked to divide its work between text and code.
 
-Only the teacher reads them. The trajectory's own prompt is the one that the model is trained and evaluated with.
+Only the teacher reads them. A trajectory's own prompt is the one that the model is trained and evaluated with.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Sentences of teacher-free trajectories: short, varied, and true of what happens in them."""
+"""The sentences of trajectories that are made without a model: short, varied, and true of what happens in them."""
 
 from __future__ import annotations
 
@@ -170,21 +170,23 @@ _IN_THE_HEAD = (
 
 @dataclass(frozen=True)
 class Wording:
-    """Chooses sentences; the same generator state gives the same sentences.
+    """Chooses sentences; the same state of the generator gives the same sentences.
 
     Attributes:
         rng: Decides.
-        terse: Whether a first program and a final answer stand alone.
+        terse: Whether a first program and a final answer come without sentences.
     """
 
     rng: random.Random
-    terse: bool = False
+    terse: bool
 
     def opening(self, style: str) -> str:
-        """Before the first program, when nothing is asked of it."""
+        """Before the first program, where the prompt does not say how to begin."""
         if self.terse:
             return ""
-        parts = [self._one(_OPENINGS)] if self.rng.random() < 0.7 else []
+        parts = []
+        if self.rng.random() < 0.7:
+            parts.append(self._one(_OPENINGS))
         if not parts or self.rng.random() < 0.6:
             parts.append(self._one(_METHODS, how=how(style)))
         return " ".join(parts)
@@ -205,7 +207,7 @@ class Wording:
         return self._one(_CHECKS, how=how(style))
 
     def switch(self, style: str) -> str:
-        """Before a second program that is a change of means."""
+        """Before a second program that takes another approach."""
         return self._one(_SWITCHES, how=how(style))
 
     def repair(self, error: str, slip: str) -> str:
@@ -237,13 +239,16 @@ class Wording:
         return "" if self.terse else self._one(_TEXT_ANSWERS)
 
     def in_the_head(self) -> str:
-        """Before a final answer without a program, where one would have been possible."""
+        """Before a final answer without a program, where a program would have been possible."""
         return "" if self.terse else self._one(_IN_THE_HEAD)
 
     def _one(self, sentences: Sequence[str], **values: str) -> str:
         # Not str.format: an error or a slip may hold braces, and values must not be filled into each other.
-        parts = self.rng.choice(sentences).split("{")
-        return parts[0] + "".join(values[name] + rest for name, rest in (part.split("}", 1) for part in parts[1:]))
+        text, *fields = self.rng.choice(sentences).split("{")
+        for field in fields:
+            name, rest = field.split("}", 1)
+            text += values[name] + rest
+        return text
 
 
 def how(style: str) -> str:

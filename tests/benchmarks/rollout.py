@@ -222,7 +222,7 @@ def measure_file(trajectories: list[Trajectory]) -> Table:
     for name in ("records", "ms, median", "ms, p99", "bytes per record", "bytes per token"):
         table.add_column(name, justify="right")
     with tempfile.TemporaryDirectory() as folder:
-        writer = TrajectoryWriter(Path(folder) / "train.jsonl.gz")
+        writer = TrajectoryWriter(Path(folder) / "train.jsonl.gz", max_mb=1024, sample_rate=1.0)
         costs = []
         for trajectory in trajectories:
             started = time.perf_counter()

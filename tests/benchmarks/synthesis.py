@@ -13,25 +13,34 @@ import tempfile
 import time
 from pathlib import Path
 
-from r1ci_plugins.engines.tokenizer import load_template
-from r1ci_plugins.plugins.packs import load_packs
-from r1ci_plugins.protocol.answer_format import NaturalFormat
+from r1ci_plugins.environment import prepare
 from r1ci_plugins.questions.splits import draw
-from r1ci_plugins.rollout.loop import Budget, CodeRunner
-from r1ci_plugins.sandbox.backends.firejail import FirejailSandbox
-from r1ci_plugins.sandbox.contract import Limits
-from r1ci_plugins.synthesis.part import Part
-from r1ci_plugins.synthesis.production import Choice, Maker, produce
+from r1ci_plugins.recipe.schema import Recipe, SynthesisConfig
+from r1ci_plugins.synthesis.part import Statistics
+from r1ci_plugins.synthesis.production import Maker, Questions, produce
 from r1ci_plugins.synthesis.program_teacher import ProgramTeacher
-from r1ci_plugins.workers.checkers import VerifierPool
 
-PACKS = ("bbh", "symbench")
 MODEL = Path(__file__).parents[2] / "models" / "smollm2-135m-instruct"
 
 
+async def make(questions: Questions, maker: Maker, per_task: int, folder: Path) -> list[Statistics]:
+    config = SynthesisConfig(per_task=per_task)
+    return await produce(questions, maker=maker, config=config, folder=folder, progress=lambda *_: None)
+
+
 async def main(per_task: int) -> None:
-    packs = load_packs(PACKS)
-    template = load_template(str(MODEL), NaturalFormat().instructions)
+    recipe = Recipe.model_validate(
+        {
+            "output_dir": "unused",
+            "model": str(MODEL),
+            "tasks": {"train": [{"tasks": ["bbh/*", "symbench/*"], "count": 1}]},
+            "protocol": {"max_total_tokens": 4096},
+            "sandbox": {"limits": {"wall_s": 10.0}},
+            "trainer": {"data.max_len": 4096},
+        }
+    )
+    prepared = prepare(recipe, plugins=["r1ci"], command="train_sft")
+    packs, template = prepared.packs, prepared.template()
     questions = {}
     for pack in packs.values():
         for task in pack.tasks:
@@ -39,31 +48,25 @@ async def main(per_task: int) -> None:
             first = next(draw(pack.name, task, "sft", 1, 1))
             if task.programs(first):
                 questions[name] = (task, list(draw(pack.name, task, "sft", 1, 2 * per_task)))
-    sandbox = FirejailSandbox()
-    verifier = VerifierPool(packs=PACKS)
-    code_runner = CodeRunner(sandbox, Limits(wall_s=10))
-    answer_format, budget = NaturalFormat(), Budget(max_total_tokens=4096)
-    teacher = ProgramTeacher(answer_format, 0.1)
-    maker = Maker(teacher, template, answer_format, code_runner, budget, verifier)
+    environment = prepared.environment()
+    teacher = ProgramTeacher(answer_format=environment.answer_format, text_share=0.1, emphasis=True, explanations=True)
+    maker = Maker(teacher=teacher, template=template, environment=environment)
     with tempfile.TemporaryDirectory() as folder:
-        await sandbox.start()
+        await environment.start()
         try:
             some = dict(list(questions.items())[:2])
-            warm = {name: Part(Path(folder) / "warm", name) for name in some}
-            await produce(some, maker, Choice(per_task=10), warm, lambda *_: None)
+            await make(some, maker, 10, Path(folder) / "warm")
             await asyncio.sleep(2)
-            parts = {name: Part(Path(folder) / "parts", name) for name in questions}
             before, started = time.process_time(), time.monotonic()
-            statistics = await produce(questions, maker, Choice(per_task=per_task), parts, lambda *_: None)
+            statistics = await make(questions, maker, per_task, Path(folder) / "parts")
             wall, used = time.monotonic() - started, time.process_time() - before
         finally:
-            await verifier.close()
-            await sandbox.close()
-    kept, tried = sum(one.kept for one in statistics), sum(one.orders for one in statistics)
+            await environment.close()
+    kept, tried = sum(one.kept for one in statistics), sum(one.attempts for one in statistics)
     print(f"{kept} verified trajectories of {tried} tried, {len(questions)} tasks, {wall:.1f} s: {kept / wall:.1f}/s")
     print(f"CPU of this process per trajectory: {1000 * used / kept:.1f} ms; load average {os.getloadavg()[0]:.1f}")
     for one in sorted(statistics, key=lambda one: -one.seconds)[:8]:
-        print(f"  {one.task}: {one.kept} in {one.seconds:.1f} s, {one.orders} tried, {dict(one.rejections)}")
+        print(f"  {one.task}: {one.kept} in {one.seconds:.1f} s, {one.attempts} tried, {dict(one.rejections)}")
 
 
 if __name__ == "__main__":

@@ -8,7 +8,8 @@ import pytest
 
 from r1ci_plugins.errors import MachineProblem, TaskError
 from r1ci_plugins.questions import dataset
-from r1ci_plugins.questions.dataset import Provenance, is_built, write_dataset
+from r1ci_plugins.questions.card import Provenance
+from r1ci_plugins.questions.dataset import is_built, write_dataset
 from r1ci_plugins.tasks.task import Question
 
 BUILT_FROM = Provenance("model: m\n", "r1ci data build --recipe r.yaml", ["pack demo 1.0"], {"demo": "abc"})

@@ -42,7 +42,7 @@ def test_a_failure_in_the_middle_leaves_the_file_as_it_was(tmp_path):
 
 
 def test_a_question_that_no_file_can_carry_is_named(tmp_path):
-    with pytest.raises(TaskError, match="no valid Unicode") as caught:
+    with pytest.raises(TaskError, match="not valid Unicode") as caught:
         write_prompts(tmp_path / "train.jsonl", [Question("?", "\ud800", task="demo/a", split="rl", index=8)], str)
     assert "demo/a/rl/8/0" in str(caught.value) and not (tmp_path / "train.jsonl").exists()
 

@@ -17,7 +17,7 @@ def test_a_process_finds_its_run_by_the_environment(monkeypatch, tmp_path):
     assert RunFolder.of_this_process() == RunFolder(tmp_path)
     for value in ("", None):
         monkeypatch.setenv(VARIABLE, "") if value == "" else monkeypatch.delenv(VARIABLE)
-        with pytest.raises(MachineProblem, match="belongs to no r1ci run") as caught:
+        with pytest.raises(MachineProblem, match="does not belong to an r1ci run") as caught:
             RunFolder.of_this_process()
         assert VARIABLE in str(caught.value) and "--plugin r1ci" in str(caught.value)
 

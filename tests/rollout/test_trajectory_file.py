@@ -33,7 +33,7 @@ def written(path, *batches):
     """A file with one member per batch, and the offset at which each member ends."""
     ends = []
     for batch in batches:
-        TrajectoryWriter(path).write([make(number) for number in batch])
+        TrajectoryWriter(path, max_mb=64, sample_rate=1.0).write([make(number) for number in batch])
         ends.append(path.stat().st_size)
     return ends
 
@@ -50,7 +50,7 @@ def test_writers_in_sequence_append_and_everything_comes_back(tmp_path):
 
 
 def test_the_size_cap_holds_and_what_it_costs_is_counted_and_said_once(tmp_path, caplog):
-    writer = TrajectoryWriter(tmp_path / "t.jsonl.gz", max_mb=0.002)
+    writer = TrajectoryWriter(tmp_path / "t.jsonl.gz", max_mb=0.002, sample_rate=1.0)
     for number in range(20):
         writer.write([make(number)])
     kept = numbers(writer.path)
@@ -60,11 +60,11 @@ def test_the_size_cap_holds_and_what_it_costs_is_counted_and_said_once(tmp_path,
 
 
 def test_a_sample_is_drawn_and_what_it_leaves_out_is_not_lost(tmp_path):
-    writer = TrajectoryWriter(tmp_path / "t.jsonl.gz", sample_rate=0.3)
+    writer = TrajectoryWriter(tmp_path / "t.jsonl.gz", max_mb=64, sample_rate=0.3)
     for number in range(400):
         writer.write([make(number)])
     assert 70 < len(numbers(writer.path)) < 170 and writer.lost == 0
-    nothing = TrajectoryWriter(tmp_path / "none.jsonl.gz", sample_rate=0.0)
+    nothing = TrajectoryWriter(tmp_path / "none.jsonl.gz", max_mb=64, sample_rate=0.0)
     nothing.write([make(0)])
     assert not nothing.path.exists() and nothing.lost == 0
 
@@ -141,7 +141,7 @@ def test_plain_json_lines_are_read_too(tmp_path):
 
 
 def test_a_write_into_a_device_that_is_full_never_raises(caplog):
-    writer = TrajectoryWriter(Path("/dev/full"))
+    writer = TrajectoryWriter(Path("/dev/full"), max_mb=64, sample_rate=1.0)
     writer.write([make(0), make(1)])
     writer.write([make(2)])
     assert writer.lost == 3
@@ -150,7 +150,7 @@ def test_a_write_into_a_device_that_is_full_never_raises(caplog):
 
 def test_a_folder_that_cannot_be_made_never_raises(tmp_path):
     (tmp_path / "file").touch()
-    writer = TrajectoryWriter(tmp_path / "file" / "t.jsonl.gz")
+    writer = TrajectoryWriter(tmp_path / "file" / "t.jsonl.gz", max_mb=64, sample_rate=1.0)
     writer.write([make(0)])
     assert writer.lost == 1
 
@@ -166,7 +166,7 @@ def test_a_disk_that_fills_up_in_the_middle_of_a_write_leaves_whole_members(tmp_
     from r1ci_plugins.tasks.task import Question
 
     resource.setrlimit(resource.RLIMIT_FSIZE, (5000, 5000))
-    writer = TrajectoryWriter(Path(sys.argv[1]))
+    writer = TrajectoryWriter(Path(sys.argv[1]), max_mb=64, sample_rate=1.0)
     for number in range(20):
         noise = Segment(SegmentKind.ACTION, (), os.urandom(600).hex())
         question = Question("?", "!", index=number)
@@ -192,7 +192,7 @@ def test_a_killed_writer_leaves_what_it_had_written(tmp_path, caplog):
     from r1ci_plugins.rollout.trajectory_file import TrajectoryWriter
     from r1ci_plugins.tasks.task import Question
 
-    writer = TrajectoryWriter(Path(sys.argv[1]))
+    writer = TrajectoryWriter(Path(sys.argv[1]), max_mb=64, sample_rate=1.0)
     number = 0
     while True:
         writer.write([Trajectory(Question("?", "!", index=number), (), (), StopReason.ANSWERED)])

@@ -12,8 +12,10 @@ from pathlib import Path
 
 import pytest
 
-from r1ci_plugins.sandbox.contract import ExecutionResult, ExecutionStatus
-from r1ci_plugins.tasks.task import Program, Question, Task
+from r1ci_plugins.environment import Environment
+from r1ci_plugins.rollout.loop import Budget, CodeRunner
+from r1ci_plugins.sandbox.contract import ExecutionResult, ExecutionStatus, Limits
+from r1ci_plugins.tasks.task import Program, Question, Score, Task
 
 
 def _load():
@@ -114,3 +116,35 @@ def opinion():
 def sandbox():
     """Runs programs in this process."""
     return ExecSandbox()
+
+
+class Checker:
+    """A task's own check in this process; worker processes have tests of their own."""
+
+    def __init__(self, task):
+        self.task = task
+
+    async def verify(self, question, answer):
+        return Score(float(self.task.check(question, answer)))
+
+
+@pytest.fixture
+def environment(sandbox):
+    """Make an environment that judges answers to one task in this process."""
+
+    def make(task, answer_format, **caps):
+        budget = Budget(
+            **{"max_code_calls": 8, "max_turn_tokens": 2048, "max_total_tokens": 4096, "max_output_chars": 4000}
+            | {"deadline_s": 600.0}
+            | caps
+        )
+        return Environment(
+            answer_format=answer_format,
+            instructions="Solve it.",
+            code_runner=CodeRunner(sandbox=sandbox, limits=Limits(), retries=2),
+            verifier=Checker(task),
+            reward_terms={},
+            budget=budget,
+        )
+
+    return make

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import random
+import time
 
 import pytest
 
 from r1ci_plugins.errors import MachineProblem
+from r1ci_plugins.recipe.schema import EndpointConfig
 from r1ci_plugins.synthesis import reply_cache
 from r1ci_plugins.synthesis.endpoint_teacher import GIVE_UP, EndpointTeacher
 from r1ci_plugins.synthesis.reply_cache import ReplyCache
 from r1ci_plugins.synthesis.spending import Ledger, RateLimit
-from r1ci_plugins.synthesis.teacher import BudgetSpent, Order, TeacherFault
+from r1ci_plugins.synthesis.teacher import Attempt, BudgetSpent, TeacherFault
 from r1ci_plugins.synthesis.variant import HINTS, Variant
 from r1ci_plugins.tasks.task import Question, Task
 
@@ -29,22 +31,38 @@ class Doubling(Task):
         return answer == "42"
 
 
-def order(attempt=0, variant=Variant.FREE, text="What is twice 21?"):
-    return Order(Doubling(), Question(text, "42", task="demo/doubling", split="sft", index=0), variant, attempt)
+def attempt(number=0, variant=Variant.FREE, text="What is twice 21?"):
+    return Attempt(Doubling(), Question(text, "42", task="demo/doubling", split="sft", index=0), variant, number)
+
+
+def ledger(prompt_price=0.0, completion_price=0.0, max_cost=None, max_tokens=None):
+    return Ledger(
+        prompt_price=prompt_price, completion_price=completion_price, max_cost=max_cost, max_tokens=max_tokens
+    )
+
+
+def endpoint_teacher(folder, spending=None, **options):
+    return EndpointTeacher(
+        endpoint=EndpointConfig(**{"model": "teacher-1", **options}),
+        instructions="Solve it.",
+        max_tokens=200,
+        cache=ReplyCache(folder),
+        ledger=spending or ledger(),
+        rate=RateLimit(requests=None, tokens=None, clock=time.monotonic),
+    )
 
 
 @pytest.fixture
 def ask(tmp_path):
-    """Ask a server for the first turn of orders, one after the other; the teacher and the replies come back."""
+    """Ask a server for the first turn of attempts, one after the other; the teacher and the replies come back."""
 
-    def run(server, *orders, together=False, **options):
-        options = {"timeout_s": 5.0, "retries": 5, "cache": ReplyCache(tmp_path / "replies"), **options}
-        teacher = EndpointTeacher("teacher-1", "Solve it.", 200, base_url=server.url, **options)
+    def run(server, *attempts, together=False, **options):
+        teacher = endpoint_teacher(tmp_path / "replies", base_url=server.url, **{"timeout_s": 5.0, **options})
 
         async def talk():
             await teacher.start()
             try:
-                wanted = orders or [order()]
+                wanted = attempts or [attempt()]
                 if together:
                     return await asyncio.gather(*(teacher.speaker(one).reply([one.question.text]) for one in wanted))
                 return [await teacher.speaker(one).reply([one.question.text]) for one in wanted]
@@ -58,7 +76,7 @@ def ask(tmp_path):
 
 def test_a_reply_with_its_cost(web, ask):
     with web.serving(web.say("It is <<<42>>>", prompt_tokens=1000, completion_tokens=200)) as server:
-        teacher, [reply] = ask(server, ledger=Ledger(prompt_price=2.0, completion_price=10.0))
+        teacher, [reply] = ask(server, spending=ledger(prompt_price=2.0, completion_price=10.0))
     assert (reply.text, reply.complete) == ("It is <<<42>>>", True)
     assert reply.usage.prompt_tokens == 1000 and reply.usage.completion_tokens == 200
     assert reply.usage.cost == pytest.approx(0.004) == teacher.ledger.spent.cost
@@ -69,7 +87,7 @@ def test_a_reply_with_its_cost(web, ask):
 
 def test_the_variant_is_asked_for(web, ask):
     with web.serving(web.say("<<<42>>>")) as server:
-        ask(server, *(order(variant=variant) for variant in Variant))
+        ask(server, *(attempt(variant=variant) for variant in Variant))
     asked = [request["messages"][0]["content"] for request in server.requests]
     assert asked == ["Solve it.", *(f"Solve it.\n\n{HINTS[variant]}" for variant in list(Variant)[1:])]
 
@@ -104,7 +122,7 @@ def test_what_goes_wrong_once_is_repeated(web, ask, name):
 
 
 @pytest.mark.parametrize("name", FAILURES)
-def test_what_goes_wrong_every_time_costs_one_order(web, ask, name):
+def test_what_goes_wrong_every_time_costs_one_attempt(web, ask, name):
     reason, behaviour = FAILURES[name]
     with web.serving(behaviour(web)) as server, pytest.raises(TeacherFault) as caught:
         ask(server, retries=2)
@@ -147,13 +165,13 @@ def test_a_refusal_stops_the_run_at_once(web, ask, code):
 
 def test_an_endpoint_that_only_fails_is_given_up(web, tmp_path):
     async def talk(url):
-        teacher = EndpointTeacher("m", "", 9, ReplyCache(tmp_path), base_url=url, retries=0)
+        teacher = endpoint_teacher(tmp_path, base_url=url, retries=0)
         await teacher.start()
-        for attempt in range(GIVE_UP - 1):
+        for number in range(GIVE_UP - 1):
             with pytest.raises(TeacherFault):
-                await teacher.speaker(order(attempt)).reply(["q"])
+                await teacher.speaker(attempt(number)).reply(["q"])
         with pytest.raises(MachineProblem, match="in a row"):
-            await teacher.speaker(order(GIVE_UP)).reply(["q"])
+            await teacher.speaker(attempt(GIVE_UP)).reply(["q"])
         await teacher.close()
 
     with web.serving(web.status(500)) as server:
@@ -163,9 +181,9 @@ def test_an_endpoint_that_only_fails_is_given_up(web, tmp_path):
 
 def test_nothing_is_paid_for_twice(web, ask):
     with web.serving(web.say("<<<42>>>")) as server:
-        ask(server, order(0), order(1))
+        ask(server, attempt(0), attempt(1))
         assert len(server.requests) == 2
-        teacher, replies = ask(server, order(0), order(1), order(2))
+        teacher, replies = ask(server, attempt(0), attempt(1), attempt(2))
     assert len(server.requests) == 3
     assert [reply.usage.cached for reply in replies] == [1, 1, 0]
     assert teacher.ledger.spent.requests == 1
@@ -188,20 +206,20 @@ def test_a_reply_that_never_ended_is_told_apart(web, ask):
 
 @pytest.mark.parametrize("together", [False, True])
 def test_the_budget_is_used_up_and_never_exceeded(web, ask, together):
-    orders = [order(attempt=attempt) for attempt in range(30)]
-    ledger = Ledger(completion_price=1e6 / 100, max_cost=10.0)  # 100 tokens cost 1; a request at most 2, really 0.5
+    attempts = [attempt(number) for number in range(30)]
+    spending = ledger(completion_price=1e6 / 100, max_cost=10.0)  # 100 tokens cost 1; a request at most 2, really 0.5
     answering = web.serving(web.say("<<<42>>>", prompt_tokens=0, completion_tokens=50))
     with answering as server, pytest.raises(BudgetSpent, match="the budget is spent"):
-        ask(server, *orders, together=together, ledger=ledger)
-    assert 8.0 < ledger.spent.cost <= 10.0
-    assert len(server.requests) == ledger.spent.requests
+        ask(server, *attempts, together=together, spending=spending)
+    assert 8.0 < spending.spent.cost <= 10.0
+    assert len(server.requests) == spending.spent.requests
 
 
 def test_a_budget_in_tokens_counts_failures_too(web, ask):
-    ledger = Ledger(max_tokens=1000)
+    spending = ledger(max_tokens=1000)
     with web.serving(web.say("")) as server, pytest.raises(BudgetSpent):
-        ask(server, ledger=ledger, retries=50)
-    assert ledger.spent.prompt_tokens + ledger.spent.completion_tokens <= 1000
+        ask(server, spending=spending, retries=50)
+    assert spending.spent.prompt_tokens + spending.spent.completion_tokens <= 1000
 
 
 def test_a_full_disk_stops_before_anything_is_paid_for(web, ask, monkeypatch):
@@ -235,6 +253,5 @@ def test_the_rate_is_kept():
 
 def test_a_key_is_asked_for(monkeypatch, tmp_path):
     monkeypatch.delenv("OPENAI_API_KEY", raising=False)
-    teacher = EndpointTeacher("gpt", "", 9, ReplyCache(tmp_path))
     with pytest.raises(MachineProblem, match="OPENAI_API_KEY is empty"):
-        asyncio.run(teacher.start())
+        asyncio.run(endpoint_teacher(tmp_path).start())

@@ -8,7 +8,7 @@ from r1ci_plugins.engines.scripted import ScriptedEngine
 from r1ci_plugins.protocol.answer_format import NaturalFormat
 from r1ci_plugins.protocol.chat_template import ChatTemplate
 from r1ci_plugins.synthesis.model_teacher import ModelTeacher
-from r1ci_plugins.synthesis.teacher import Order
+from r1ci_plugins.synthesis.teacher import Attempt
 from r1ci_plugins.synthesis.variant import Variant, head_prompt
 from r1ci_plugins.tasks.task import Question
 
@@ -36,11 +36,13 @@ def teach(tokenizers, total):
     def run(texts, conversations, *, variant=Variant.FREE, max_tokens=200):
         templates = {v: ChatTemplate(tokenizers["chatml"], head_prompt("Solve it.", v)) for v in Variant}
         engine = Recording(texts, templates[variant].encode)
-        teacher = ModelTeacher("model", engine, templates, NaturalFormat(), max_tokens)
+        teacher = ModelTeacher(
+            name="model", engine=engine, templates=templates, answer_format=NaturalFormat(), max_tokens=max_tokens
+        )
 
         async def talk():
             await teacher.start()
-            speaker = teacher.speaker(Order(total, Question("Sum?", "3"), variant))
+            speaker = teacher.speaker(Attempt(total, Question("Sum?", "3"), variant, 0))
             return [await speaker.reply(turns) for turns in conversations]
 
         return asyncio.run(talk()), engine, tokenizers["chatml"]

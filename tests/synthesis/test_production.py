@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import json
 import os
 import random
 from dataclasses import dataclass, field, replace
@@ -13,28 +14,27 @@ import pytest
 from r1ci_plugins.errors import MachineProblem
 from r1ci_plugins.protocol.answer_format import NaturalFormat
 from r1ci_plugins.protocol.chat_template import ChatTemplate
-from r1ci_plugins.rollout.loop import Budget, CodeRunner
+from r1ci_plugins.recipe.schema import SynthesisConfig
 from r1ci_plugins.rollout.trajectory_file import read_trajectories
-from r1ci_plugins.synthesis.part import Part, is_multi_turn
-from r1ci_plugins.synthesis.production import Choice, Maker, orders, produce
+from r1ci_plugins.synthesis.part import Part, Statistics, is_multi_turn
+from r1ci_plugins.synthesis.production import Maker, attempts, produce
 from r1ci_plugins.synthesis.teacher import BudgetSpent, Reply, TeacherFault, Usage
 from r1ci_plugins.synthesis.variant import Variant
-from r1ci_plugins.tasks.task import Score
 
 pytestmark = pytest.mark.stack
-BUDGET = Budget(max_code_calls=3, max_turn_tokens=100, max_total_tokens=400, deadline_s=5.0)
+CAPS = {"max_code_calls": 3, "max_turn_tokens": 100, "max_total_tokens": 400, "deadline_s": 5.0}
 
 
-def solve(order, turn):
+def solve(attempt, turn):
     """A program, and its output as the answer; every third question with a check."""
-    steps = 2 if order.question.index % 3 == 0 else 1
+    steps = 2 if attempt.question.index % 3 == 0 else 1
     if turn < steps:
-        return f"Step {turn}: {random.random()}\n```python\nprint(sum({order.question.metadata['numbers']}))\n```"
-    return f"<<<{order.question.answer}>>>"
+        return f"Step {turn}: {random.random()}\n```python\nprint(sum({attempt.question.metadata['numbers']}))\n```"
+    return f"<<<{attempt.question.answer}>>>"
 
 
 class ScriptedTeacher:
-    """Says what a function of order and turn says, after a random pause."""
+    """Says what a function of attempt and turn says, after a random pause."""
 
     name = "scripted"
 
@@ -47,59 +47,57 @@ class ScriptedTeacher:
     async def close(self):
         pass
 
-    def speaker(self, order):
-        return ScriptedSpeaker(self, order)
+    def speaker(self, attempt):
+        return ScriptedSpeaker(self, attempt)
 
 
 @dataclass
 class ScriptedSpeaker:
     teacher: ScriptedTeacher
-    order: object
+    attempt: object
     style: str = "scripted"
     turn: int = field(default=0)
 
     async def reply(self, turns):
-        self.teacher.asked.append(self.order.key)
+        self.teacher.asked.append(self.attempt.key)
         await asyncio.sleep(random.random() * 0.01)
-        said = self.teacher.says(self.order, self.turn)
+        said = self.teacher.says(self.attempt, self.turn)
         self.turn += 1
         return said if isinstance(said, Reply) else Reply(said, True, Usage(1, 10, 5, 0.25))
 
 
-class Checker:
-    """The task's own check in this process; worker processes have tests of their own."""
-
-    async def verify(self, question, answer):
-        return Score(float(answer == question.answer))
-
-
 @pytest.fixture
-def work(tokenizers, sandbox, total, tmp_path):
+def work(tokenizers, environment, total, tmp_path):
     """Produce a task's trajectories; returns its statistics and what is in its file."""
     template = ChatTemplate(tokenizers["chatml"], "Solve it.")
 
-    def run(teacher, questions=20, task=total, budget=BUDGET, **options):
+    def run(teacher, questions=20, task=total, caps=CAPS, **options):
         drawn = [
             replace(task.generate(random.Random(index), None), task="demo/total", split="sft", index=index)
             for index in range(questions)
         ]
-        maker = Maker(teacher, template, NaturalFormat(), CodeRunner(sandbox), budget, Checker())
-        part = Part(tmp_path / "parts", "demo/total")
-        choice = Choice(**{"per_task": 10, "attempts": 1, "near_duplicate": 1.1, **options})
         [statistics] = asyncio.run(
-            produce({"demo/total": (task, drawn)}, maker, choice, {"demo/total": part}, lambda *_: None)
+            produce(
+                {"demo/total": (task, drawn)},
+                maker=Maker(
+                    teacher=teacher, template=template, environment=environment(task, NaturalFormat(), **caps)
+                ),
+                config=SynthesisConfig(**{"per_task": 10, "attempts": 1, "near_duplicate": 1.1, **options}),
+                folder=tmp_path / "parts",
+                progress=lambda *_: None,
+            )
         )
-        return statistics, list(read_trajectories(part.trajectories))
+        return statistics, list(read_trajectories(Part(tmp_path / "parts", "demo/total").trajectories))
 
     return run
 
 
-def test_orders_ask_every_question_in_every_way(total):
+def test_attempts_ask_every_question_in_every_way(total):
     questions = [total.generate(random.Random(i), None) for i in range(4)]
-    made = list(orders(total, questions, Choice(attempts=4)))
-    assert len({(o.question.text, o.variant) for o in made}) == len(made) == 16
-    plain = orders(total, questions, Choice(attempts=2, prompt_diversity=False))
-    assert {o.variant for o in plain} == {Variant.FREE}
+    made = list(attempts(total, questions, SynthesisConfig(attempts=4)))
+    assert len({(one.question.text, one.variant) for one in made}) == len(made) == 16
+    plain = attempts(total, questions, SynthesisConfig(attempts=2, prompt_diversity=False))
+    assert {one.variant for one in plain} == {Variant.FREE}
 
 
 def test_the_same_is_kept_whatever_finishes_first(work, tmp_path):
@@ -116,19 +114,19 @@ def test_the_same_is_kept_whatever_finishes_first(work, tmp_path):
 def test_half_is_multi_turn_if_possible(work):
     statistics, trajectories = work(ScriptedTeacher(), questions=30)
     assert sum(map(is_multi_turn, trajectories)) == statistics.multi_turn == 5
-    assert statistics.orders > 10 and statistics.kept == 10
+    assert statistics.attempts > 10 and statistics.kept == 10
 
 
 def test_single_turns_fill_up_where_there_is_nothing_else(work):
-    def single(order, turn):
-        return solve(order, turn + 1)
+    def single(attempt, turn):
+        return solve(attempt, turn + 1)
 
     statistics, trajectories = work(ScriptedTeacher(single), questions=100)
-    assert len(trajectories) == 10 and statistics.orders == 15
-    assert statistics.rejections["single_turn_surplus"] == statistics.orders - 10
+    assert len(trajectories) == 10 and statistics.attempts == 15
+    assert statistics.rejections["single_turn_surplus"] == statistics.attempts - 10
 
 
-def wrong(order, turn):
+def wrong(attempt, turn):
     return "<<<0>>>"
 
 
@@ -141,13 +139,13 @@ def test_only_correct_ones_are_kept_unless_told_otherwise(work, keep_only_correc
 
 
 MISBEHAVIOUR = {
-    "code_call_cap": lambda order, turn: f"Again {turn}.\n```python\nprint(1)\n```",
-    "token_budget": lambda order, turn: Reply("on and on " * 30, complete=False),
-    "token_budget ": lambda order, turn: "on and on " * 300,
-    "void_turn": lambda order, turn: "I do not know.",
-    "void_turn ": lambda order, turn: "",
-    "context_overflow": lambda order, turn: "```python\nprint('word ' * 500)\n```",
-    "invented_output": lambda order, turn: f"Code Execution Results:\n1\n<<<{order.question.answer}>>>",
+    "code_call_cap": lambda attempt, turn: f"Again {turn}.\n```python\nprint(1)\n```",
+    "token_budget": lambda attempt, turn: Reply("on and on " * 30, complete=False),
+    "token_budget ": lambda attempt, turn: "on and on " * 300,
+    "void_turn": lambda attempt, turn: "I do not know.",
+    "void_turn ": lambda attempt, turn: "",
+    "context_overflow": lambda attempt, turn: "```python\nprint('word ' * 500)\n```",
+    "invented_output": lambda attempt, turn: f"Code Execution Results:\n1\n<<<{attempt.question.answer}>>>",
 }
 
 
@@ -162,15 +160,15 @@ def test_a_teacher_that_never_comes_back_meets_the_deadline(work, monkeypatch):
         await asyncio.sleep(60)
 
     monkeypatch.setattr(ScriptedSpeaker, "reply", never)
-    statistics, _ = work(ScriptedTeacher(), questions=3, budget=replace(BUDGET, deadline_s=0.1))
+    statistics, _ = work(ScriptedTeacher(), questions=3, caps=CAPS | {"deadline_s": 0.1})
     assert statistics.rejections == {"deadline": 3}
 
 
-def test_a_fault_costs_one_order(work):
-    def faulty(order, turn):
-        if order.question.index == 1:
+def test_a_fault_costs_one_attempt(work):
+    def faulty(attempt, turn):
+        if attempt.question.index == 1:
             raise TeacherFault("rate_limited")
-        return solve(order, turn)
+        return solve(attempt, turn)
 
     statistics, trajectories = work(ScriptedTeacher(faulty), questions=6)
     assert statistics.rejections == {"rate_limited": 1} and len(trajectories) == 5
@@ -187,11 +185,11 @@ def test_a_finished_task_is_not_made_again(work):
 def test_a_spent_budget_keeps_what_there_is_and_a_higher_one_goes_on(work):
     asked = []
 
-    def until_spent(order, turn):
-        asked.append(order)
+    def until_spent(attempt, turn):
+        asked.append(attempt)
         if len(asked) > 8:
             raise BudgetSpent("the budget is spent")
-        return solve(order, turn)
+        return solve(attempt, turn)
 
     statistics, trajectories = work(ScriptedTeacher(until_spent), concurrency=2)
     assert not statistics.complete and 0 < len(trajectories) < 10
@@ -200,7 +198,7 @@ def test_a_spent_budget_keeps_what_there_is_and_a_higher_one_goes_on(work):
 
 
 def test_an_unusable_teacher_stops_everything(work):
-    def refuse(order, turn):
+    def refuse(attempt, turn):
         raise MachineProblem("no such model")
 
     with pytest.raises(MachineProblem, match="no such model"):
@@ -220,8 +218,8 @@ def test_a_full_disk_leaves_no_half_file_and_can_be_resumed(work, tmp_path, monk
 
 
 def test_near_duplicates_are_counted(work, total):
-    def same(order, turn):
-        return f"<<<{order.question.answer}>>>"
+    def same(attempt, turn):
+        return f"<<<{attempt.question.answer}>>>"
 
     total.generate = lambda rng, difficulty: type(total).generate(total, random.Random(1), None)
     statistics, trajectories = work(ScriptedTeacher(same), near_duplicate=0.9)
@@ -233,3 +231,12 @@ def test_the_record_says_where_it_comes_from(work):
     assert trajectories[1].origin == {
         "teacher": "scripted", "variant": "code_first", "style": "scripted", "attempt": 0
     }  # fmt: skip
+
+
+def test_statistics_come_back_from_the_disk_also_from_a_part_that_0_1_wrote(tmp_path):
+    part = Part(tmp_path, "demo/total")
+    statistics = Statistics("demo/total", attempts=3, kept=1, usage=Usage(1, 2, 3, 0.5, 4), seconds=1.5)
+    statistics.rejections["incorrect"] += 2
+    part.write([], statistics)
+    assert part.read() == statistics
+    assert json.loads(part.statistics.read_text())["orders"] == 3

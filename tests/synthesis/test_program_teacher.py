@@ -14,12 +14,11 @@ from r1ci_plugins.protocol.answer_format import BoxedFormat, NaturalFormat, Tags
 from r1ci_plugins.protocol.chat_template import ChatTemplate
 from r1ci_plugins.protocol.segments import SegmentKind
 from r1ci_plugins.rollout.conversation import render, turns_of
-from r1ci_plugins.rollout.loop import Budget, CodeRunner
 from r1ci_plugins.rollout.trajectory import StopReason
 from r1ci_plugins.synthesis.acceptance import objection
 from r1ci_plugins.synthesis.dialogue import Dialogue, converse
 from r1ci_plugins.synthesis.program_teacher import ProgramTeacher, same
-from r1ci_plugins.synthesis.teacher import Order
+from r1ci_plugins.synthesis.teacher import Attempt
 from r1ci_plugins.synthesis.variant import Variant
 from r1ci_plugins.tasks.task import Program
 from r1ci_plugins.training.loss_mask import MASKED, check_invariants
@@ -27,27 +26,30 @@ from r1ci_plugins.training.loss_mask import MASKED, check_invariants
 pytestmark = pytest.mark.stack
 
 
+def program_teacher(answer_format, text_share=0.1, emphasis=True, explanations=True):
+    return ProgramTeacher(
+        answer_format=answer_format, text_share=text_share, emphasis=emphasis, explanations=explanations
+    )
+
+
 @pytest.fixture
-def tell(tokenizers, sandbox):
+def tell(tokenizers, environment):
     """Trajectories that the teacher makes of a task, judged."""
     template = ChatTemplate(tokenizers["chatml"], "Solve it.")
 
-    def run(task, count=40, answer_format=NaturalFormat(), variants=tuple(Variant), budget=Budget(), **options):  # noqa: B008
-        teacher = ProgramTeacher(answer_format, **options)
+    def run(task, count=40, answer_format=NaturalFormat(), variants=tuple(Variant), **options):  # noqa: B008
+        teacher = program_teacher(answer_format, **options)
 
         async def make():
             for index in range(count):
                 question = task.generate(random.Random(index), None)
                 question = replace(question, task=f"demo/{task.name}", split="sft", index=index)
-                order = Order(task, question, variants[index % len(variants)])
-                speaker = teacher.speaker(order)
+                attempt = Attempt(task, question, variants[index % len(variants)], 0)
+                speaker = teacher.speaker(attempt)
                 if speaker is None:
                     continue
-                dialogue = Dialogue(order, speaker, template, answer_format, CodeRunner(sandbox), 4000)
-                trajectory = await converse(dialogue, budget)
-                score = float(trajectory.answer is not None and task.check(question, trajectory.answer))
-                origin = {"variant": order.variant.value, "style": speaker.style}
-                yield replace(trajectory, score=score, origin=origin)
+                trajectory = await converse(Dialogue(attempt, speaker, template, environment(task, answer_format)))
+                yield replace(trajectory, origin={"variant": attempt.variant.value, "style": speaker.style})
 
         async def collect():
             return [trajectory async for trajectory in make()]
@@ -141,7 +143,7 @@ def test_tasks_without_programs(tell, opinion, total):
     assert not tell(total)[0]
 
 
-def test_the_same_order_gives_the_same_trajectory(tell, total):
+def test_the_same_attempt_gives_the_same_trajectory(tell, total):
     first, second = (tell(total)[0] for _ in range(2))
     assert [t.segments for t in first] == [t.segments for t in second]
     assert len({tuple(actions(t)) for t in first}) > 35
@@ -183,4 +185,4 @@ def test_a_format_that_cannot_be_written(tell):
             raise NotImplementedError
 
     with pytest.raises(RecipeError, match="not written"):
-        ProgramTeacher(ReadOnly())
+        program_teacher(ReadOnly())
