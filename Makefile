@@ -17,8 +17,9 @@ demo: setup  ## the main job on the CPU: a 135 M model learns to write programs,
 	@echo "== everything goes to runs/demo-seed$(SEED); interrupted, the same command goes on"
 	$(BIN)/r1ci run recipes/cpu-demo.yaml --must-improve --set seed=$(SEED) --set output_dir=runs/demo-seed$(SEED)
 
+# A file's tests run in one process, which starts each heavy thing once; two files run at a time, the slowest first.
 test: setup  ## all tests, the real trainer included
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
 
 smoke: setup  ## two training steps of a tiny random model with the real stack
 	$(BIN)/openrlhf.cli.train_ppo --plugin r1ci --recipe recipes/cpu-smoke.yaml \

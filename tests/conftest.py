@@ -15,6 +15,25 @@ settings.register_profile(
     "long", max_examples=1000
 )  # pytest --hypothesis-profile long tests/trainers/openrlhf/test_parity.py
 
+SLOWEST_FIRST = (
+    "tests/sandbox/test_ordinary_user.py",
+    "tests/test_end_to_end.py",
+    "tests/trainers/openrlhf/test_cpu_backend.py",
+    "tests/test_sft_end_to_end.py",
+    "tests/test_staged_end_to_end.py",
+    "tests/sandbox/test_attacks.py",
+    "tests/trainers/openrlhf/test_launcher.py",
+    "tests/trainers/openrlhf/test_parity.py",
+    "tests/sandbox/test_contract.py",
+)
+"""Files that take a minute and more, so that no process is left with one of them at the end."""
+
+
+def pytest_collection_modifyitems(items):
+    places = {file: place for place, file in enumerate(SLOWEST_FIRST)}
+    items.sort(key=lambda item: places.get(item.nodeid.partition("::")[0], len(places)))
+
+
 TEMPLATES = {
     "chatml": None,  # SmolLM2's own: ChatML with a default system message
     "llama3": (
@@ -73,7 +92,26 @@ def tokenizers(tmp_path_factory):
     return made
 
 
-QWEN_TEMPLATES = {
+QWEN_SLOWEST_FIRST = (
+    "tests/sandbox/test_ordinary_user.py",
+    "tests/test_end_to_end.py",
+    "tests/trainers/openrlhf/test_cpu_backend.py",
+    "tests/test_sft_end_to_end.py",
+    "tests/test_staged_end_to_end.py",
+    "tests/sandbox/test_attacks.py",
+    "tests/trainers/openrlhf/test_launcher.py",
+    "tests/trainers/openrlhf/test_parity.py",
+    "tests/sandbox/test_contract.py",
+)
+"""Files that take a minute and more, so that no process is left with one of them at the end."""
+
+
+def pytest_collection_modifyitems(items):
+    places = {file: place for place, file in enumerate(SLOWEST_FIRST)}
+    items.sort(key=lambda item: places.get(item.nodeid.partition("::")[0], len(places)))
+
+
+TEMPLATES = {
     "qwen2.5": (
         "{% if messages[0]['role'] != 'system' %}"
         "{{ '<|im_start|>system\nYou are Qwen, created by Alibaba Cloud. You are a helpful assistant.<|im_end|>\n' }}"
@@ -115,7 +153,9 @@ def qwen_tokenizers(request):
 
         special = ["<|endoftext|>", "<|im_start|>", "<|im_end|>"]
         converted = TikTokenConverter(str(words), pattern=PAT_STR, extra_special_tokens=special).converted()
-        converted.save(str(kept))
+        partial = kept.with_suffix(f".{os.getpid()}")  # another test process may be building it as well
+        converted.save(str(partial))
+        partial.replace(kept)
     made = {}
     for name, template in QWEN_TEMPLATES.items():
         made[name] = transformers.PreTrainedTokenizerFast(

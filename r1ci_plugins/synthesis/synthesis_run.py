@@ -110,8 +110,9 @@ def open_synthesis(prepared: Prepared, folder: Path) -> SynthesisRun:
         MachineProblem: The folder holds something else or cannot be written, or a package or the tokenizer is missing.
         TemplateError: The chat template cannot carry the protocol.
     """
+    environment = prepared.environment()
     require_datasets()
-    template, environment = prepared.template(), prepared.environment()
+    template = prepared.template()
     provenance = prepared.provenance(deciding_recipe(prepared.recipe, prepared.context))
     trajectory_dataset.open_folder(folder, provenance)
     teacher = _TEACHERS[prepared.recipe.synthesis.teacher](prepared.recipe, environment)
