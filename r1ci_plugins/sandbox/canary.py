@@ -106,6 +106,17 @@ def host_namespaces() -> dict[str, str]:
     return {name: os.readlink(f"/proc/self/ns/{name}") for name in NAMESPACES}
 
 
+def host_devices(folders: Collection[str]) -> set[int]:
+    """Return the device numbers of all file systems of the host that are known; what a jail empties has others.
+
+    Args:
+        folders: Paths that are looked at beside the mounts, whose numbers are not always those of their files.
+    """
+    with open("/proc/self/mountinfo") as mounts:
+        devices = {os.makedev(*map(int, line.split()[2].split(":"))) for line in mounts}
+    return devices | {os.stat(folder).st_dev for folder in folders if os.path.exists(folder)}
+
+
 def judge(output: str, environment: Collection[str]) -> list[Check]:
     """Judge what the canary printed: every check, in a fixed order.
 

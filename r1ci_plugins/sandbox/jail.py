@@ -39,8 +39,8 @@ class Jail:
         own_user: Whether every program can get a user id of its own, which takes a zygote that is root in the jail.
         filtered: Whether the jail itself filters system calls and forbids new privileges, before our own filter.
         capabilities: Mask of the capabilities that the zygote may hold; None: not looked at.
-        host_home_device: Device number that ``home`` must not have, since it is a file system of the jail's own.
-        wiped: Folders beside ``home`` that programs can write to and the zygote empties.
+        wiped: Folders that the zygote empties after each program, ``home`` among them. They must be on file systems of
+            the jail's own, or it refuses. Empty for no jail at all.
         other_processes: Processes of the programs' user that count towards its process limit; None: unknown, so no
             limit.
         checks: The canary's checks that must hold (see ``canary.CHECKS``).
@@ -56,7 +56,6 @@ class Jail:
     own_user: bool
     filtered: bool
     capabilities: int | None
-    host_home_device: int | None
     wiped: Sequence[str]
     other_processes: int | None
     checks: frozenset[str]

@@ -185,11 +185,16 @@ class Slot:
 
     async def close(self) -> None:
         """Hang up, so that the jail ends, kill what does not end in time, and wait until all is gone."""
-        if self._user is not None:
-            self._user.release()
-        if self._process is None or self._closed:
+        if self._closed:
             return
         self._closed = True
+        if self._process is not None:
+            await self._end()
+        if self._user is not None:
+            self._user.release()  # nobody runs under it any more
+
+    async def _end(self) -> None:
+        assert self._process is not None
         self._hang_up()
         try:
             async with asyncio.timeout(STOP_S):
@@ -211,9 +216,17 @@ class Slot:
         if not self._jail.contained:
             self._hang_up()
             return
-        for pid in _children(self._process.pid) or [self._process.pid]:
+        children = _children(self._process.pid)
+        if not children:
+            self._process.kill()
+        for pid in children:
             with contextlib.suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGKILL)
+                pidfd = os.pidfd_open(pid)
+                try:
+                    if pid in _children(self._process.pid):  # and not another process that got its number meanwhile
+                        signal.pidfd_send_signal(pidfd, signal.SIGKILL)
+                finally:
+                    os.close(pidfd)
 
     @property
     def alive(self) -> bool:
@@ -255,7 +268,7 @@ class Slot:
         host = canary.host_namespaces()
         settings = {
             "host_namespaces": {name: host[name] for name in jail.separate},
-            "host_home_device": jail.host_home_device,
+            "host_devices": canary.host_devices(jail.wiped),
             "home": jail.home,
             "filtered": jail.filtered,
             "capabilities": jail.capabilities,

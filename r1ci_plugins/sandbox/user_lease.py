@@ -6,6 +6,8 @@ from its zygote.
 
 from __future__ import annotations
 
+import contextlib
+import os
 import socket
 
 from r1ci_plugins.errors import InfrastructureFault
@@ -14,10 +16,16 @@ JOB_USERS = range(60706, 61184)  # in nobody's use by systemd's list of user ids
 
 
 class UserLease:
-    """A user id that no other sandbox on this machine has; an abstract socket that vanishes with this process."""
+    """A user id that nobody on this machine runs under and no other sandbox has.
+
+    Other sandboxes see it by an abstract socket, which vanishes with this process.
+    """
 
     def __init__(self) -> None:
+        taken = _users_of_processes()
         for uid in JOB_USERS:
+            if uid in taken:
+                continue
             self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
             try:
                 self._socket.bind(f"\0r1ci-sandbox-user-{uid}")
@@ -34,3 +42,11 @@ class UserLease:
     def release(self) -> None:
         """Give the user id back."""
         self._socket.close()
+
+
+def _users_of_processes() -> set[int]:
+    users = set()
+    for name in filter(str.isdigit, os.listdir("/proc")):
+        with contextlib.suppress(OSError):  # it ended meanwhile
+            users.add(os.stat(f"/proc/{name}").st_uid)
+    return users

@@ -87,8 +87,7 @@ class BubblewrapSandbox(SlotPool):
             own_user=as_root,
             filtered=False,
             capabilities=sum(1 << number for number in ZYGOTE_CAPABILITIES.values()) if as_root else 0,
-            host_home_device=None,
-            wiped=("/dev/shm",),
+            wiped=(HOME, "/dev/shm"),
             other_processes=0 if as_root else 1,  # the zygote
             checks=frozenset(canary.CHECKS),
             not_covered=(

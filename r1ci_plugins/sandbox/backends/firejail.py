@@ -139,8 +139,7 @@ class FirejailSandbox(SlotPool):
             own_user=as_root,
             filtered=True,
             capabilities=sum(1 << number for number in ZYGOTE_CAPABILITIES.values()) if as_root else 0,
-            host_home_device=home.stat().st_dev,
-            wiped=("/dev/shm",),
+            wiped=(str(home), "/dev/shm"),
             other_processes=0 if as_root else 2,  # the jail's init and the zygote
             checks=frozenset(canary.CHECKS),
             not_covered=(

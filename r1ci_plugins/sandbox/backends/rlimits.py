@@ -54,7 +54,6 @@ class RlimitsSandbox(SlotPool):
             own_user=as_root,
             filtered=False,
             capabilities=None,
-            host_home_device=None,
             wiped=(),
             other_processes=0 if as_root else None,
             checks=frozenset({"seccomp", "no-new-privileges", "capabilities", "environment", "scratch"}),
