@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from r1ci_plugins.sandbox.interpreter import Interpreter
 
 # All that a program finds in its environment; HOME and TMPDIR become its scratch directory.
-ENVIRONMENT = {
+VARIABLES = {
     "PATH": "/usr/local/bin:/usr/bin:/bin",
     "HOME": "",
     "TMPDIR": "",
@@ -60,7 +60,7 @@ class Jail:
     other_processes: int | None
     checks: frozenset[str]
     not_covered: Sequence[str] = ()
-    environment: Mapping[str, str] = field(default_factory=lambda: ENVIRONMENT)
+    environment: Mapping[str, str] = field(default_factory=lambda: VARIABLES)
 
     @property
     def command(self) -> list[str]:
@@ -74,7 +74,7 @@ class Jail:
 
     @property
     def claims(self) -> frozenset[str]:
-        """What a sandbox with this jail claims, by the names of ``conformance.CLAIMS``."""
+        """What a sandbox with this jail claims, by the names of ``checks.bench.CLAIMS``."""
         counted = {"process-limit"} if self.other_processes is not None else set()
         watched = {"file-budget"} if self.wiped else set()
         return self.checks | counted | watched

@@ -188,7 +188,7 @@ class SlotPool:
 
     @property
     def claims(self) -> frozenset[str]:
-        """What it claims, by the names of ``conformance.CLAIMS``."""
+        """What it claims, by the names of ``checks.bench.CLAIMS``."""
         return self.jail.claims
 
     @property
@@ -264,12 +264,12 @@ class SlotPool:
 
     async def _prove(self, slot: Slot, jail: Jail) -> None:
         with _sentinels() as sentinels:
-            folders = ["/", "/tmp", "/var/tmp", "/etc", "/usr", "/run/lock"]
+            folders = list(canary.NOT_WRITABLE)
             folders += [folder for folder in jail.interpreter.import_path if os.path.isdir(folder)]
             result = await slot.run(canary.program(sentinels, folders), Limits(wall_s=30, processes=16), 0.0)
         if result.status is not ExecutionStatus.OK:
             raise InfrastructureFault(f"the canary ended with {result.status}: {result.stderr[-500:]}")
-        checks = canary.judge(result.stdout, jail.environment)
+        checks = canary.checks_of(result.stdout, jail.environment)
         if failed := [check for check in checks if check.name in jail.checks and not check.holds]:
             raise InfrastructureFault(
                 f"{jail.isolation} does not isolate here: {'; '.join(map(str, failed))}",

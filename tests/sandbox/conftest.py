@@ -10,9 +10,10 @@ from contextlib import contextmanager
 import psutil
 import pytest
 
-from r1ci_plugins.sandbox.checks import promises as conformance
-from r1ci_plugins.sandbox.checks.attacks import Attack
-from r1ci_plugins.sandbox.checks.promises import Outcome, Promise
+from r1ci_plugins.sandbox.checks import bench as checks_bench
+from r1ci_plugins.sandbox.checks.attacks.attack import Attack
+from r1ci_plugins.sandbox.checks.bench import CheckResult
+from r1ci_plugins.sandbox.checks.promises.promise import Promise
 from r1ci_plugins.sandbox.contract import ExecutionResult, Limits, Sandbox
 
 from .holes import BACKENDS
@@ -37,8 +38,8 @@ class Bench:
         self.sandbox, self.make = sandbox, make
         self.loop = asyncio.Runner()
 
-    def examine(self, item: Promise | Attack) -> Outcome:
-        return self.loop.run(item.examine(conformance.Bench(self.make, self.sandbox)))
+    def examine(self, item: Promise | Attack) -> CheckResult:
+        return self.loop.run(item.examine(checks_bench.Bench(self.make, self.sandbox)))
 
     def run(self, code: str, **limits) -> ExecutionResult:
         return self.loop.run(self.sandbox.run(code, Limits(**{"wall_s": 20.0, **limits})))

@@ -13,7 +13,8 @@ from dataclasses import asdict
 from holes import BACKENDS
 
 from r1ci_plugins.sandbox.checks.attacks import ATTACKS
-from r1ci_plugins.sandbox.checks.promises import PROMISES, opened
+from r1ci_plugins.sandbox.checks.bench import opened
+from r1ci_plugins.sandbox.checks.promises import PROMISES
 
 
 async def main(backend: str) -> None:
