@@ -1,7 +1,7 @@
 """The canary: a program run in a real jail that shows whether the jail isolates.
 
-Firejail can run a command without any isolation and still exit with status 0, so what it promises is never believed:
-``PROGRAM`` looks around from the place of an untrusted program and ``checks_of`` says what that means.
+Firejail can run a command without any isolation and still exit with status 0, so nothing that it says is believed.
+``PROGRAM`` looks around where untrusted programs run, and ``checks_of`` says what that means.
 """
 
 from __future__ import annotations
@@ -110,10 +110,10 @@ def host_namespaces() -> dict[str, str]:
 
 
 def host_devices(folders: Collection[str]) -> set[int]:
-    """Return the device numbers of all file systems of the host that are known; what a jail empties has others.
+    """Return the device numbers of the host's file systems; a folder that a jail empties must have none of them.
 
     Args:
-        folders: Paths that are looked at beside the mounts, whose numbers are not always those of their files.
+        folders: Paths to include: the number of a mount is not always that of the files in it.
     """
     with open("/proc/self/mountinfo") as mounts:
         devices = {os.makedev(*map(int, line.split()[2].split(":"))) for line in mounts}
@@ -121,14 +121,14 @@ def host_devices(folders: Collection[str]) -> set[int]:
 
 
 def checks_of(output: str, environment: Collection[str]) -> list[Check]:
-    """Tell from what the canary printed which checks hold: all of them, in a fixed order.
+    """Say which checks hold, by what the canary printed.
 
     Args:
         output: The canary's whole standard output.
         environment: Names of the environment variables that a program may see.
 
     Returns:
-        The checks. Output that cannot be read makes all of them fail.
+        All checks, in a fixed order. If the output cannot be read, all of them fail.
     """
     try:
         return _checks(json.loads(output), host_namespaces(), environment)

@@ -1,7 +1,7 @@
-"""User ids for programs, where the host is root: one per slot.
+"""User ids for programs, one per slot, for sandboxes that root starts.
 
-So the process limit of one program does not count the processes of another, and the kernel itself keeps a program away
-from its zygote.
+So the process limit of a program does not count processes of others, and the kernel keeps the program away from its
+zygote.
 """
 
 from __future__ import annotations
@@ -12,13 +12,13 @@ import socket
 
 from r1ci_plugins.errors import InfrastructureFault
 
-JOB_USERS = range(60706, 61184)  # in nobody's use by systemd's list of user ids
+JOB_USERS = range(60706, 61184)  # unused, according to systemd's list of user ids
 
 
 class UserLease:
-    """A user id that nobody on this machine runs under and no other sandbox has.
+    """A user id that no process on this machine has and no other sandbox has leased.
 
-    Other sandboxes see it by an abstract socket, which vanishes with this process.
+    An abstract socket, which vanishes with this process, shows other sandboxes that it is taken.
     """
 
     def __init__(self) -> None:

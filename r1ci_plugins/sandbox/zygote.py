@@ -4,8 +4,8 @@ The host never imports this file: it sends the text through the jail's fd 0, fol
 no file of this package is visible in the jail. fd 0 is a SEQPACKET socket, the control channel; the host closing it
 ends the zygote and with it the jail. A job is one message with three descriptors: the code in a memfd, and the write
 ends of two pipes. The message is the limits as words: seconds, CPU seconds, MiB of memory, MiB of a file, processes.
-The zygote only peeks at them; a child forked in advance takes message and descriptors itself, so that nothing of a job
-ever is in the zygote's memory. Any further message stops the job.
+The zygote only peeks at them. A child that was forked in advance takes message and descriptors itself, so that nothing
+of a job is ever in the zygote's memory. Any further message stops the job.
 Messages to the host are lines of words, one a packet:
 
 * ``refused CHECK...``: this is not the jail that it should be; nothing was touched or run.
@@ -338,7 +338,7 @@ class OrderedStderr(io.FileIO):
     """stderr that leaves a mark in stdout, so that the host can put the two in order.
 
     Descriptors 1 and 2 are pipes of their own, whose relative order the host cannot see. After each write the number
-    of bytes goes into stdout's pipe behind a token. A program that forges marks confuses nobody but its reader.
+    of bytes goes into stdout's pipe behind a token. A program that forges marks confuses only its reader.
     """
 
     def __init__(self, stdout: io.TextIOWrapper, token: bytes) -> None:
@@ -683,9 +683,9 @@ class Zygote:
         cpu_s, memory_mb, file_mb, processes = map(int, words[1:])
         others = self.settings["other_processes"]
         resource.setrlimit(resource.RLIMIT_FSIZE, (file_mb * MIB, file_mb * MIB))
-        # SIGXCPU first, which wait4 shows; SIGKILL a second later for who ignores it.
+        # SIGXCPU first, which wait4 shows; a second later SIGKILL, for programs that ignore it.
         resource.setrlimit(resource.RLIMIT_CPU, (cpu_s, cpu_s + 1))
-        if others is not None:  # how many processes of the same user count too; None if nobody can tell
+        if others is not None:  # other processes of the same user, which count too; None if unknown
             resource.setrlimit(resource.RLIMIT_NPROC, (processes + others, processes + others))
         os.write(MARK_FD, b"s")
         space = self.address_space + memory_mb * MIB

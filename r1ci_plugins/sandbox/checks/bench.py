@@ -1,4 +1,4 @@
-"""The bench on which a sandbox is examined: a started one, its claims, and what a check of it found."""
+"""The bench on which a sandbox is checked: a started one, what it claims, and what a check found."""
 
 from __future__ import annotations
 
@@ -35,13 +35,13 @@ class Verdict(StrEnum):
 
 @dataclass(frozen=True)
 class CheckResult:
-    """What became of one promise or one attack.
+    """What a check of one promise, or one attack, found.
 
     Attributes:
-        name: Which.
-        meaning: One sentence on it.
-        verdict: How it ended.
-        saw: What was seen, if it did not hold, or why it was skipped.
+        name: Name of the promise or attack.
+        meaning: What it is, in a sentence.
+        verdict: What was found.
+        saw: What was seen if it is broken, or why it was skipped.
     """
 
     name: str
@@ -68,7 +68,7 @@ class Bench:
         return claims
 
     def lacks(self, needs: Collection[str], options: Collection[str] = ()) -> str:
-        """Say why something cannot be asked of this sandbox; empty if it can."""
+        """Say why this sandbox cannot be checked for something; empty if it can."""
         if unclaimed := sorted(set(needs) - set(self.claims)):
             return f"{self.sandbox.isolation} does not claim {', '.join(unclaimed)}"
         known = inspect.signature(self.make).parameters

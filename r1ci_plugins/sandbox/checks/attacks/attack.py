@@ -89,7 +89,7 @@ class Attack:
         held: Whether the result shows that it failed.
         look: A program that runs next, and must find nothing of the first one (``shut``).
         control: Whether ``code`` and ``look`` in one program must reach it: the look would find it.
-        needs: Names of ``bench.CLAIMS`` without which nobody claims to stop it.
+        needs: Names of ``bench.CLAIMS``: a sandbox that does not claim them need not stop it.
         limits: Beside the default ones.
         prepare: What it needs on the host, with a control of its own where there can be one; its values are in
             ``settings``.
@@ -153,7 +153,7 @@ PROBE_SAYS = "['file'] 45 [1] 0.8444218515250481"
 
 
 def register_in(attacks: list[Attack]) -> Callable[..., None]:
-    """Return a function that makes an attack, with claims as one text of words, and lists it."""
+    """Return a function that makes an attack and lists it; its ``needs`` are one string, separated by spaces."""
 
     def attack(name: str, tries: str, enforced_by: str, code: str, needs: str = "", **more: object) -> None:
         attacks.append(Attack(name, tries, code, enforced_by, needs=frozenset(needs.split()), **more))  # type: ignore[arg-type]

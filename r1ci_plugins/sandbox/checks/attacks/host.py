@@ -1,4 +1,4 @@
-"""What attacks are after on the host. Each is made by a context manager, most with a control of their own."""
+"""Targets on the host, one context manager each. Most check that the host itself can reach them."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def host_abstract_socket() -> Iterator[dict[str, object]]:
 
 @contextlib.contextmanager
 def host_files() -> Iterator[dict[str, object]]:
-    """Files of the host that everybody may read there, as the place where they are allows."""
+    """Files of the host that everybody may read there, unless their folder is closed."""
     with contextlib.ExitStack() as stack:
         paths = [str(Path(__file__).resolve())]
         for folder in (tempfile.gettempdir(), "/var/tmp", "/dev/shm", str(Path.home())):
@@ -63,5 +63,5 @@ def host_process() -> Iterator[dict[str, object]]:
 
 @contextlib.contextmanager
 def host_system_v() -> Iterator[dict[str, object]]:
-    """Names of SysV objects; the host needs none of its own, since making them is what is denied."""
+    """A key for SysV objects. The host needs no such objects, since programs may not even make them."""
     yield {"key": secrets.randbelow(1 << 30)}

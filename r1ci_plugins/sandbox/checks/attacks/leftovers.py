@@ -11,7 +11,7 @@ ATTACKS: list[Attack] = []
 attack = register_in(ATTACKS)
 
 
-# The host and others who run the attacks see the same file, and its locks: each run takes another.
+# Attacks that run at the same time share the files of the library, and their locks: each run takes another file.
 LIBRARY_FILE = """
 def library_file():
     folder = os.path.dirname(os.__file__)

@@ -68,7 +68,7 @@ for fd in range(3, 300):
 )
 attack(
     "reopened-pipes",
-    "Open its pipes anew through /proc, to read what the host is to read, or to keep them open.",
+    "Reopen its pipes through /proc, to read what the host should read or to keep them open.",
     "the kernel: the host drains and stops at the program's end",
     """
 for fd in (1, 2):
@@ -128,7 +128,7 @@ def _signals(number: int) -> None:
         yield {"signal": number}
 
     def held(result: ExecutionResult) -> bool:
-        # Whoever signals everybody may meet itself, and in a jail nobody else.
+        # A program that signals everybody may hit itself; in a jail it hits nobody else.
         return (result.status is ERROR and result.exit_code in (5, -number)) and "REACHED" not in result.stdout
 
     attack(

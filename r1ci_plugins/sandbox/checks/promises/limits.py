@@ -137,7 +137,7 @@ async def the_process_limit_stops_a_fork_bomb(bench: Bench) -> None:
 
 @promise()
 async def senseless_limits_are_refused(bench: Bench) -> None:
-    """Limits of zero, below zero and NaN are refused, by name."""
+    """A limit that is zero, negative or NaN is refused by name."""
     for name in ("wall_s", "cpu_s", "memory_mb", "file_mb", "processes", "output_bytes"):
         for value in (0, -1, math.nan):
             try:

@@ -20,7 +20,7 @@ class Promise:
         name: Short name.
         meaning: One sentence.
         check: Raises BrokenPromise if it does not hold.
-        needs: Names of ``CLAIMS`` without which nobody promises this.
+        needs: Names of ``CLAIMS``: a sandbox that does not claim them does not promise this.
         options: Options of the backend that it is about.
     """
 
@@ -31,7 +31,7 @@ class Promise:
     options: frozenset[str] = frozenset()
 
     async def examine(self, bench: Bench) -> CheckResult:
-        """Try it. What the sandbox raises is broken too, since no promise allows that."""
+        """Try it. If the sandbox raises something, the promise is broken too."""
         if reason := bench.lacks(self.needs, self.options):
             return CheckResult(self.name, self.meaning, Verdict.SKIPPED, reason)
         try:

@@ -1,4 +1,4 @@
-"""What a result says of a program."""
+"""What a result says about a program."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ promise = register_in(PROMISES)
 
 @promise()
 async def results_are_complete(bench: Bench) -> None:
-    """A program's output, end and cost are told, and what isolated it."""
+    """A result has a program's output, how it ended, what it cost, and what isolated it."""
     expect(isinstance(bench.sandbox, Sandbox), "it lacks a method or attribute of the Sandbox protocol")
     result = await bench.run("print(6 * 7)")
     expect((result.stdout, result.stderr, result.status, result.exit_code) == ("42\n", "", OK, 0), result)
@@ -101,7 +101,13 @@ def _ends(name: str, code: str, status: ExecutionStatus, exit_code: int) -> None
         result = await bench.run(code)
         expect((result.status, result.exit_code) == (status, exit_code), result)
 
-    PROMISES.append(Promise(f"ends-{name}", f"A program that ends so is {status.value}, {exit_code}.", check))
+    PROMISES.append(
+        Promise(
+            f"ends-{name}",
+            f"A program that ends like this has the status {status.value} and the exit code {exit_code}.",
+            check,
+        )
+    )
 
 
 for _name, _end in ENDS.items():

@@ -77,7 +77,7 @@ else:
 
 @promise("environment")
 async def the_environment_of_the_host_is_hidden(bench: Bench) -> None:
-    """The environment of the host stays outside, also where /proc tells it."""
+    """The host's environment variables are hidden, also in /proc."""
     name, value = "R1CI_CHECK_SECRET", secrets.token_hex(8)
     os.environ[name] = value
     try:
@@ -117,7 +117,7 @@ async def answers_do_not_depend_on_preloading(bench: Bench) -> None:
 
 @promise(options=("show_last_expression",))
 async def the_last_expression_is_shown_on_request(bench: Bench) -> None:
-    """With `show_last_expression` the value of a last expression is printed as a notebook would, without it not."""
+    """Only with `show_last_expression` is the value of a last expression printed, as in a notebook."""
     expect((await bench.run("x = 20\nx + 1")).stdout == "", "it was shown without being asked for")
     async with bench.another(concurrency=1, show_last_expression=True) as other:
         for code, shown in {

@@ -1,4 +1,4 @@
-"""Nothing of a program is left behind, and programs do not meet."""
+"""A program leaves nothing behind, and programs do not see each other."""
 
 from __future__ import annotations
 
@@ -88,7 +88,7 @@ async def daemons_are_gone(bench: Bench) -> None:
 
 @promise()
 async def queueing_is_not_running(bench: Bench) -> None:
-    """Time in the queue is told apart and does not count towards the deadline."""
+    """Time in the queue is reported separately and does not count towards the deadline."""
     results = await bench.run_all(*["import time; time.sleep(0.4)"] * 6, wall_s=2)
     expect([result.status for result in results] == [OK] * 6, results)
     expect(max(result.wall_s for result in results) < 2, results)
