@@ -1,7 +1,7 @@
 """The canary: a program run in a real jail that shows whether the jail isolates.
 
-Firejail can run a command without any isolation and still exit with status 0, so what it promises is never believed:
-``PROGRAM`` looks around from the place of an untrusted program and ``judge`` says what it saw.
+Firejail can run a command without any isolation and still exit with status 0, so nothing that it says is believed.
+``PROGRAM`` looks around where untrusted programs run, and ``checks_of`` says what that means.
 """
 
 from __future__ import annotations
@@ -30,6 +30,9 @@ CHECKS = {
     "scratch": "the scratch directory is empty and writable",
 }
 """What the canary checks, and what each means."""
+
+NOT_WRITABLE = ("/", "/tmp", "/var/tmp", "/etc", "/usr", "/run/lock")
+"""Folders in which no jail lets a program write."""
 
 # Runs as an untrusted program does. Its only input is appended to it: look(sentinels, writable_probes).
 PROGRAM = """\
@@ -106,23 +109,34 @@ def host_namespaces() -> dict[str, str]:
     return {name: os.readlink(f"/proc/self/ns/{name}") for name in NAMESPACES}
 
 
-def judge(output: str, environment: Collection[str]) -> list[Check]:
-    """Judge what the canary printed: every check, in a fixed order.
+def host_devices(folders: Collection[str]) -> set[int]:
+    """Return the device numbers of the host's file systems; a folder that a jail empties must have none of them.
+
+    Args:
+        folders: Paths to include: the number of a mount is not always that of the files in it.
+    """
+    with open("/proc/self/mountinfo") as mounts:
+        devices = {os.makedev(*map(int, line.split()[2].split(":"))) for line in mounts}
+    return devices | {os.stat(folder).st_dev for folder in folders if os.path.exists(folder)}
+
+
+def checks_of(output: str, environment: Collection[str]) -> list[Check]:
+    """Say which checks hold, by what the canary printed.
 
     Args:
         output: The canary's whole standard output.
         environment: Names of the environment variables that a program may see.
 
     Returns:
-        The checks. Output that cannot be read makes all of them fail.
+        All checks, in a fixed order. If the output cannot be read, all of them fail.
     """
     try:
-        return _judge(json.loads(output), host_namespaces(), environment)
+        return _checks(json.loads(output), host_namespaces(), environment)
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         return [Check(name, False, f"unreadable, {error!r}: {output[:200]!r}") for name in CHECKS]
 
 
-def _judge(seen: Mapping[str, Any], host: Mapping[str, str], environment: Collection[str]) -> list[Check]:
+def _checks(seen: Mapping[str, Any], host: Mapping[str, str], environment: Collection[str]) -> list[Check]:
     status = seen["status"]
     shared = [name for name, link in host.items() if seen["namespaces"][name] == link]
     extra = sorted(set(seen["environment"]) - set(environment))

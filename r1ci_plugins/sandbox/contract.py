@@ -1,7 +1,7 @@
 """The sandbox contract: what every backend that runs untrusted code promises.
 
-The program's failure is data (an ExecutionResult); the sandbox's own failure is an exception. One suite,
-``r1ci_plugins.sandbox.checks.promises``, runs against every backend (``r1ci sandbox check``).
+When the program fails, that is data (an ExecutionResult); when the sandbox itself fails, that is an exception. One
+suite, ``r1ci_plugins.sandbox.checks.promises``, runs against every backend (``r1ci sandbox check``).
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ class ExecutionStatus(StrEnum):
     OK = "ok"  # exit status 0
     ERROR = "error"  # uncaught exception, non-zero exit, or death by a signal it caused itself
     TIMEOUT = "timeout"  # wall-clock or CPU limit
-    MEMORY = "memory"  # address-space limit
+    MEMORY = "memory"  # took more than it may, address space or memory of all its processes and files
     OUTPUT = "output"  # wrote more than the hard output cap and was stopped
 
 
@@ -43,7 +43,7 @@ class Limits:
     output_bytes: int = 1 << 20
 
     def check(self) -> None:
-        """Refuse senseless limits.
+        """Refuse limits that make no sense.
 
         Raises:
             ValueError: A limit is zero, negative or not a number.
@@ -64,11 +64,11 @@ class ExecutionResult:
         status: How it ended.
         exit_code: Exit status, or minus the signal number.
         wall_s: Seconds it ran.
-        cpu_s: User plus system CPU seconds of the program and what it waited for.
+        cpu_s: CPU seconds, user and system, of all its processes.
         queue_s: Seconds it waited for a free slot; not part of ``wall_s``.
         truncated: Bytes of output that were dropped.
-        isolation: Name of what isolated it, such as ``firejail``.
-        attempts: How often it was started: more than once when the sandbox, not the program, failed before.
+        isolation: What isolated it, such as ``firejail``.
+        attempts: How often it was started; more than once if the sandbox, not the program, failed before.
     """
 
     stdout: str
@@ -88,8 +88,8 @@ class ExecutionResult:
 class Sandbox(Protocol):
     """Runs untrusted Python programs, each in a fresh state.
 
-    ``start`` is called once before the first ``run``, ``close`` once after the last; both may be awaited again
-    without effect. ``run`` may be called concurrently; the backend bounds how many programs run at a time.
+    Call ``start`` once before the first ``run``, and ``close`` once after the last; calling them again does nothing.
+    ``run`` may be called concurrently; the backend bounds how many programs run at a time.
     """
 
     isolation: str
@@ -110,7 +110,7 @@ class Sandbox(Protocol):
             limits: What it may use.
 
         Raises:
-            InfrastructureFault: The sandbox itself failed; the program's outcome is unknown and may be retried.
+            InfrastructureFault: The sandbox itself failed. The program's outcome is unknown; it may be run again.
         """
         ...
 

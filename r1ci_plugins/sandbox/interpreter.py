@@ -11,7 +11,7 @@ from pathlib import Path
 
 from r1ci_plugins.errors import SandboxUnavailable
 
-# Packages with checkers, generators and solvers of the tasks: a program must not look an answer up there.
+# Packages with checkers, generators and solvers of tasks, in which a program could look up an answer.
 HIDDEN_PACKAGES = ("r1ci_*", "reasoning_gym*")
 
 
@@ -43,7 +43,7 @@ def find_interpreter(python: str) -> Interpreter:
     """Ask an interpreter where it lives.
 
     Args:
-        python: Path or name of a Python interpreter, of a virtual environment for instance. It is run, unjailed.
+        python: Path or name of a Python interpreter, for instance of a virtual environment. It runs without a jail.
 
     Raises:
         SandboxUnavailable: It does not run, or its folders cannot be shown without showing a home directory.
@@ -68,7 +68,7 @@ def find_interpreter(python: str) -> Interpreter:
     for entry in [prefix, *path]:
         folder = Path(os.path.realpath(entry))
         known = any(folder.is_relative_to(seen) for seen in [Path("/usr"), *folders])
-        # Of what .pth files added, only libraries are shown, never a project somebody develops in place.
+        # .pth files may add projects that are developed in place: only libraries are shown.
         if entry == prefix or known or folder.name in ("site-packages", "dist-packages"):
             if not known and folder.exists():
                 folders.append(folder)

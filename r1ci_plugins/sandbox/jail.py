@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 
 from r1ci_plugins.sandbox.interpreter import Interpreter
 
-# All that a program finds in its environment; HOME and TMPDIR become its scratch directory.
-ENVIRONMENT = {
+# The whole environment of a program; HOME and TMPDIR become its scratch directory.
+VARIABLES = {
     "PATH": "/usr/local/bin:/usr/bin:/bin",
     "HOME": "",
     "TMPDIR": "",
@@ -22,30 +22,29 @@ ENVIRONMENT = {
     "PYTHONHASHSEED": "0",
 }
 
-# The zygote's text comes through fd 0 in one packet.
+# The zygote's source comes through fd 0 in one packet.
 BOOTSTRAP = "import os;exec(compile(os.read(0,1<<20),'zygote','exec'))"
 
 
 @dataclass(frozen=True)
 class Jail:
-    """One kind of jail on this machine; every slot starts one.
+    """A kind of jail on this machine. Every slot starts one.
 
     Attributes:
         isolation: Name for results and logs.
         interpreter: The Python in it.
-        wrapper: Command line that ``python ...`` is appended to; empty for no jail at all.
-        home: Folder in the jail under which programs get their scratch directory.
-        separate: Namespaces it must not share with the host, as in /proc/self/ns.
-        own_user: Whether every program can get a user id of its own, which takes a zygote that is root in the jail.
-        filtered: Whether the jail itself filters system calls and forbids new privileges, before our own filter.
-        capabilities: Mask of the capabilities that the zygote may hold; None: not looked at.
-        host_home_device: Device number that ``home`` must not have, since it is a file system of the jail's own.
-        wiped: Folders beside ``home`` that programs can write to and the zygote empties.
-        other_processes: Processes of the programs' user that count towards its process limit; None: unknown, so no
-            limit.
+        wrapper: Command line to which ``python ...`` is appended; empty if there is no jail.
+        home: Folder in the jail in which programs get their scratch directory.
+        separate: Namespaces that it must not share with the host, named as in /proc/self/ns.
+        own_user: Whether programs run under a user id of their own. The zygote must be root in the jail for that.
+        filtered: Whether the jail itself filters system calls and forbids new privileges, before our own filter does.
+        capabilities: Mask of the capabilities that the zygote may hold; None if they are not checked.
+        wiped: Folders that the zygote empties after each program, ``home`` among them. They must be on file systems of
+            the jail's own, or it refuses. Empty if there is no jail.
+        other_processes: How many other processes of the programs' user count towards the process limit; None if that
+            is unknown, so that there is no limit.
         checks: The canary's checks that must hold (see ``canary.CHECKS``).
-        hidden: Paths of the host that the canary must not be able to read, beside its own sentinels.
-        not_covered: What this jail does not protect from, in words, for people.
+        not_covered: What this jail does not protect from, in words.
     """
 
     isolation: str
@@ -56,12 +55,11 @@ class Jail:
     own_user: bool
     filtered: bool
     capabilities: int | None
-    host_home_device: int | None
     wiped: Sequence[str]
     other_processes: int | None
     checks: frozenset[str]
     not_covered: Sequence[str] = ()
-    environment: Mapping[str, str] = field(default_factory=lambda: ENVIRONMENT)
+    environment: Mapping[str, str] = field(default_factory=lambda: VARIABLES)
 
     @property
     def command(self) -> list[str]:
@@ -75,14 +73,14 @@ class Jail:
 
     @property
     def claims(self) -> frozenset[str]:
-        """What a sandbox with this jail claims, by the names of ``conformance.CLAIMS``."""
+        """What a sandbox with this jail claims: names of ``checks.bench.CLAIMS``."""
         counted = {"process-limit"} if self.other_processes is not None else set()
         watched = {"file-budget"} if self.wiped else set()
         return self.checks | counted | watched
 
     @property
     def enforcers(self) -> Mapping[str, str]:
-        """What holds each claim, in words, for people."""
+        """What enforces each claim, in words."""
         jail = f"the jail ({self.isolation})"
         user = "a user id of its own for each slot" if self.own_user else f"{jail}; programs run as this user"
         held = {
@@ -92,7 +90,7 @@ class Jail:
             "unprivileged-user": user,
             **dict.fromkeys(("namespaces", "network", "route-out", "processes", "hidden-files", "read-only"), jail),
             "environment": "an allow-list",
-            "scratch": "the zygote, which makes it anew for each program",
+            "scratch": "the zygote, which makes a new one for each program",
             "process-limit": "the kernel (RLIMIT_NPROC)",
             "file-budget": "the watchdog, 20 ms after the start and then every 50 ms",
         }

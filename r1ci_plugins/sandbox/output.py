@@ -1,4 +1,4 @@
-"""What a program writes: pipes that are always drained, within bounds, and the order of the two streams."""
+"""What a program writes: pipes that are always drained, bounds on what is kept, and the order of the two streams."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ _COUNT = re.compile(rb"[0-9a-f]{8}")  # int() would take signs too, and bytes wo
 
 
 class Capture:
-    """A pipe of which the host keeps the first bytes and counts the rest, so that it never buffers without bound.
+    """A pipe. The host keeps the first bytes and counts the rest, so that its memory is bounded.
 
     Args:
         keep: Bytes to keep.
-        on_flood: Called once, when ``HARD_OUTPUT_FACTOR`` times as much has come.
+        on_flood: Called once, when ``HARD_OUTPUT_FACTOR`` times as many have come.
         token: What announces a mark: ``token`` and eight hexadecimal digits say that so many bytes went to the other
             stream at this place. Marks are neither kept nor counted.
 

@@ -1,9 +1,9 @@
-"""The pool in front of the slots: every sandbox backend of ours is one, with a jail of its own kind.
+"""A pool of slots. Each backend except Ray's is such a pool, with its own kind of jail.
 
-A job waits for one of ``concurrency`` places, then runs in a slot of its preload profile. A slot that breaks down is
-thrown away and the job, which is stateless, tried again on another; so is, in the background, a slot whose zygote had
-to end a program and one that has served ``RECYCLE_AFTER`` jobs. Every new slot proves with the canary that it isolates
-before it gets a job.
+A job waits for one of ``concurrency`` places, then runs in a slot with the libraries that it imports. If the slot
+breaks down, the job, which has no state, runs again in another. A slot is replaced when it has broken down, when its
+zygote had to end a program, and after ``RECYCLE_AFTER`` jobs. Before a new slot gets its first job, the canary must
+have shown that it isolates.
 """
 
 from __future__ import annotations
@@ -31,27 +31,27 @@ from r1ci_plugins.sandbox.user_lease import UserLease
 log = logging.getLogger(__name__)
 
 ATTEMPTS = 5
-RECYCLE_AFTER = 20_000  # jobs; a fork server does not age, but nobody should have to rely on that
+RECYCLE_AFTER = 20_000  # jobs; a fork server should not age, but we do not rely on that
 STARTED_AT_ONCE = ("light", "numeric")
 
 
 class SlotPool:
-    """A sandbox of warm slots. Subclasses say what a slot is started in (``find_jail``).
+    """A sandbox of slots that are started in advance. Subclasses choose the jail (``find_jail``).
 
     A program sees the interpreter and its libraries, its empty scratch directory, which is also its home, and what
     the jail leaves visible. Its limits are those of ``Limits``: CPU seconds (per process, rounded up to whole ones),
-    address space beyond what the preloaded interpreter has, file size, processes. Besides, what all its processes hold
-    together and the files in scratch and /dev/shm, which live in memory, may not exceed ``memory_mb``: checked 20 ms
-    after its start and then every 50 ms, ends the program with ``MEMORY``. More than 16 times ``output_bytes`` on
-    stdout or stderr ends it with ``OUTPUT``.
+    address space beyond that of the preloaded interpreter, file size, processes. In addition, its processes together
+    with its files in scratch and /dev/shm, which live in memory, may not hold more than ``memory_mb``. This is checked
+    20 ms after the start and then every 50 ms, and ends the program with ``MEMORY``. More than 16 times
+    ``output_bytes`` on stdout or stderr ends it with ``OUTPUT``.
 
-    Programs start with the same state: hash seed, time zone and locale are fixed, the global generators of ``random``
-    and numpy are seeded.
+    All programs start in the same state: hash seed, time zone and locale are fixed, and the global generators of
+    ``random`` and numpy are seeded.
 
     Args:
-        concurrency: Programs running at a time; default: the CPU cores available to this process.
-        python: Interpreter of the programs; default: the running one. Of a virtual environment, its site-packages
-            are importable too, except ``HIDDEN_PACKAGES``.
+        concurrency: How many programs run at a time; default: the CPU cores available to this process.
+        python: Interpreter of the programs; default: the running one. If it belongs to a virtual environment, programs
+            can import its site-packages too, except ``HIDDEN_PACKAGES``.
         preload: A profile of ``preload.PROFILES`` for all programs, or ``auto``: by each program's imports.
         show_last_expression: Whether the value of a program's last expression is printed, as a notebook does.
     """
@@ -80,27 +80,29 @@ class SlotPool:
         self.recycle_after = RECYCLE_AFTER
         self._places = asyncio.Semaphore(self.concurrency)
         self._opening = asyncio.Lock()
-        self._starts = asyncio.Semaphore(max(1, len(os.sched_getaffinity(0)) // 2))  # many at once slow each other
-        self._jail: Jail | None = None  # None: not started, or closed; then nothing may run
-        self._idle: dict[str, asyncio.LifoQueue[Slot | None]] = {}  # None: to be started by who takes it
+        self._starts = asyncio.Semaphore(
+            max(1, len(os.sched_getaffinity(0)) // 2)
+        )  # many at once slow each other down
+        self._jail: Jail | None = None  # None before start() and after close(): nothing may run
+        self._idle: dict[str, asyncio.LifoQueue[Slot | None]] = {}  # None: whoever takes it starts a slot
         self._slots: set[Slot] = set()
         self._tasks: set[asyncio.Task[None]] = set()
         self._metrics = PoolMetrics()
 
     def find_jail(self) -> Jail:
-        """Find out how to start a jail on this machine. Called in a thread, once per ``start``.
+        """Find out how to start a jail on this machine. Subclasses say it; ``start`` calls it in a thread.
 
         Raises:
-            SandboxUnavailable: Something that it needs is missing.
+            SandboxUnavailable: Something is missing.
         """
-        raise NotImplementedError  # for subclasses
+        raise NotImplementedError
 
     async def start(self) -> None:
-        """Start the first slot and prove with the canary that it isolates; the others follow in the background.
+        """Start the first slot and check with the canary that it isolates; the others start in the background.
 
         Raises:
-            SandboxUnavailable: The backend is missing, too old or does not isolate, or Python cannot be shown in a
-                jail. The message names the check and the fix. Nothing runs afterwards.
+            SandboxUnavailable: The jail is missing, too old or does not isolate, or Python does not start in it. The
+                message names the failed check and the fix. No program can run then.
         """
         async with self._opening:
             if self._jail is not None:
@@ -122,14 +124,14 @@ class SlotPool:
                         idle.put_nowait(None)
 
     def advice(self) -> str:
-        """What somebody can do when a jail does not start or does not isolate."""
+        """What to do when a jail does not start or does not isolate."""
         return "run `r1ci sandbox check` to see what is wrong"
 
     async def run(self, code: str, limits: Limits) -> ExecutionResult:
         """Run one program.
 
         Args:
-            code: Python source, any text. Lone surrogates and NUL bytes end as Python's own error about them.
+            code: Python source, any text. For lone surrogates and NUL bytes Python reports its own error.
             limits: What it may use.
 
         Raises:
@@ -148,7 +150,7 @@ class SlotPool:
                     slot = await self._take(profile)
                     result = await self._use(slot, profile, code, limits, queued, attempt)
                     if attempt == 1 and result.exit_code == -signal.SIGKILL and result.status is ExecutionStatus.ERROR:
-                        # Its own doing, or that of a machine out of memory: the second time it is its own.
+                        # It killed itself, or the machine was out of memory; the second time it was itself.
                         self._metrics.outcomes["killed"] += 1
                         continue
                     self._metrics.add(result)
@@ -160,7 +162,7 @@ class SlotPool:
         raise fault
 
     async def close(self) -> None:
-        """End every jail and wait until all are gone; programs that were running end as InfrastructureFault."""
+        """End every jail and wait until all are gone; running programs end with an InfrastructureFault."""
         async with self._opening:
             self._jail = None
             for task in list(self._tasks):
@@ -169,10 +171,10 @@ class SlotPool:
             await asyncio.gather(*(self._end(slot) for slot in list(self._slots)))
             for idle in self._idle.values():
                 for _ in range(self.concurrency):
-                    idle.put_nowait(None)  # for who still waits; they see that it is closed
+                    idle.put_nowait(None)  # for jobs that still wait: they see that it is closed
 
     def metrics(self) -> dict[str, float]:
-        """Counts since the start, and quantiles over the last ``REMEMBERED`` programs, in seconds."""
+        """Counts since the start, and quantiles over the last ``REMEMBERED`` programs in seconds."""
         return self._metrics.summary()
 
     @property
@@ -188,12 +190,12 @@ class SlotPool:
 
     @property
     def claims(self) -> frozenset[str]:
-        """What it claims, by the names of ``conformance.CLAIMS``."""
+        """What it claims: names of ``checks.bench.CLAIMS``."""
         return self.jail.claims
 
     @property
     def enforcers(self) -> Mapping[str, str]:
-        """What holds each claim, in words."""
+        """What enforces each claim, in words."""
         return self.jail.enforcers
 
     @property
@@ -264,12 +266,12 @@ class SlotPool:
 
     async def _prove(self, slot: Slot, jail: Jail) -> None:
         with _sentinels() as sentinels:
-            folders = ["/", "/tmp", "/var/tmp", "/etc", "/usr", "/run/lock"]
+            folders = list(canary.NOT_WRITABLE)
             folders += [folder for folder in jail.interpreter.import_path if os.path.isdir(folder)]
             result = await slot.run(canary.program(sentinels, folders), Limits(wall_s=30, processes=16), 0.0)
         if result.status is not ExecutionStatus.OK:
             raise InfrastructureFault(f"the canary ended with {result.status}: {result.stderr[-500:]}")
-        checks = canary.judge(result.stdout, jail.environment)
+        checks = canary.checks_of(result.stdout, jail.environment)
         if failed := [check for check in checks if check.name in jail.checks and not check.holds]:
             raise InfrastructureFault(
                 f"{jail.isolation} does not isolate here: {'; '.join(map(str, failed))}",
@@ -290,7 +292,7 @@ class SlotPool:
 
 @contextlib.contextmanager
 def _sentinels() -> Iterator[list[Path]]:
-    """Files that no program may be able to read."""
+    """Files of the host that no program may be able to read."""
     with contextlib.ExitStack() as stack:
         found = [Path(__file__).resolve()]
         for parent in dict.fromkeys([tempfile.gettempdir(), "/var/tmp", "/dev/shm"]):

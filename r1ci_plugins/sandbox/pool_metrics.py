@@ -1,4 +1,4 @@
-"""Numbers about a pool: what became of its programs, how long they waited and ran, how often slots were replaced."""
+"""Numbers about a pool: how its programs ended, how long they waited and ran, how often slots were replaced."""
 
 from __future__ import annotations
 

@@ -6,9 +6,9 @@ Two filters, because installing one costs time and a job must not pay for it:
 * ``signal_filter`` is installed in each job, only where jobs share the zygote's user id: it protects the zygote and
   the jail's init from signals. Where every job has a user of its own the kernel does that by itself.
 
-Denied is what lets a program out of its limits (memory that no limit sees, kernel objects that outlive it), what only
+They deny what lets a program escape its limits (memory that no limit sees, kernel objects that outlive it), what only
 an administrator needs, and interfaces with a long history of holes. A denied call fails with EPERM, as without
-privileges; the exceptions are noted. Firejail has a filter of its own beneath; this one also serves other backends.
+privileges, except where noted. Firejail adds a filter of its own; other backends have only this one.
 """
 
 from __future__ import annotations
@@ -95,7 +95,7 @@ _CALLS: Mapping[str, tuple[int | None, int | None]] = {
     "migrate_pages": (256, 238),
     "move_pages": (279, 239),
 }
-# Denied when the argument of that number is not 0, which means the caller itself.
+# Denied unless the argument of that number is 0, which means the caller itself.
 _ONLY_SELF: Mapping[str, tuple[int, int, int]] = {
     "prlimit64": (302, 261, 0),
     "sched_setaffinity": (203, 122, 0),

@@ -1,7 +1,7 @@
 """The host's side of one jail: start it, run one job at a time in it, end it.
 
-A slot never repairs itself. Whatever goes wrong with it (its zygote dies, says something odd or nothing) is an
-InfrastructureFault, after which only ``close`` is left to do; the pool then starts another.
+A slot never repairs itself. If its zygote dies, says nothing or something unexpected, that is an InfrastructureFault.
+The slot can only be closed then, and the pool starts another.
 """
 
 from __future__ import annotations
@@ -28,18 +28,18 @@ from r1ci_plugins.sandbox.user_lease import UserLease
 
 ZYGOTE = Path(__file__).with_name("zygote.py").read_bytes()
 
-START_S = 60.0  # a slot starts in 0.3 to 4 s; only a machine that is stuck takes this long
+START_S = 60.0  # a slot starts in 0.3 to 4 s; only a stuck machine takes this long
 GRACE_S = 5.0  # for the zygote's report after the program's deadline
 STOP_S = 5.0  # for a jail to end by itself after the host hangs up
-# A program that ends sooner is read at once at its end, without watching its pipes; one that writes more than a pipe
-# holds waits so long once.
+# The output of a program that ends sooner is read at its end, without watching its pipes. A program that writes more
+# than a pipe holds has to wait this long, once.
 DRAIN_AFTER_S = 0.010
 DIAGNOSTIC_BYTES = 4096
 
 
 @dataclass(frozen=True)
 class Report:
-    """What a zygote says about the end of a job.
+    """What a zygote reports about a job that has ended.
 
     Attributes:
         wall_s: Seconds it ran.
@@ -60,7 +60,7 @@ class Report:
         """Read a ``done`` message.
 
         Raises:
-            InfrastructureFault: It is another message.
+            InfrastructureFault: It is a different message, or empty.
         """
         words = line.split()
         if len(words) != 6 or words[0] != "done":
@@ -69,7 +69,7 @@ class Report:
         return cls(float(wall), float(cpu), os.waitstatus_to_exitcode(int(status)), reason, mark == "m")
 
     def status(self, limits: Limits, flooded: bool) -> ExecutionStatus:
-        """How the program ended, by the contract's words."""
+        """How the program ended, in the terms of the contract."""
         if flooded:
             return ExecutionStatus.OUTPUT
         cpu_spent = self.exit_code == -signal.SIGKILL and self.cpu_s >= cpu_limit(limits)
@@ -81,7 +81,7 @@ class Report:
 
 
 def cpu_limit(limits: Limits) -> int:
-    """CPU seconds as the kernel takes them, whole ones."""
+    """CPU seconds, rounded up, since the kernel takes whole ones."""
     return math.ceil(limits.wall_s if limits.cpu_s is None else limits.cpu_s)
 
 
@@ -91,7 +91,7 @@ class Slot:
     Args:
         jail: What to start.
         libraries: Modules that the zygote imports in advance.
-        user: User id of the programs, given back at the end; None: that of the zygote.
+        user: User id of the programs, released at the end; None if they run as the zygote's user.
         show_last: Whether the value of a program's last expression is printed.
     """
 
@@ -110,12 +110,12 @@ class Slot:
         """Start the jail and wait until its zygote is ready.
 
         Raises:
-            InfrastructureFault: It did not start, or is none. The message holds what the jail said.
+            InfrastructureFault: It did not start or does not isolate. The message holds what the jail wrote.
         """
         self._loop = asyncio.get_running_loop()
         try:
             self._spawn()
-            with contextlib.suppress(BrokenPipeError, ConnectionResetError):  # it ended at once; its words follow
+            with contextlib.suppress(BrokenPipeError, ConnectionResetError):  # it has ended; what it wrote follows
                 self._send(self._text())
             message = await self._next(START_S)
         except OSError as error:
@@ -138,12 +138,12 @@ class Slot:
         Args:
             code: Python source, any text.
             limits: What it may use.
-            queue_s: Seconds that it has waited, for the result.
-            attempts: Slots that it has had so far, this one included, for the result.
+            queue_s: Seconds that it has waited; for the result.
+            attempts: How often it was started, this time included; for the result.
 
         Raises:
-            InfrastructureFault: The slot broke down; it is of no use any more. The same holds when the caller is
-                cancelled meanwhile.
+            InfrastructureFault: The slot broke down and cannot be used any more. Nor can it when this call is
+                cancelled.
         """
         self.jobs += 1
         whole = map(math.ceil, (limits.memory_mb, limits.file_mb, limits.processes))
@@ -184,12 +184,17 @@ class Slot:
         )
 
     async def close(self) -> None:
-        """Hang up, so that the jail ends, kill what does not end in time, and wait until all is gone."""
-        if self._user is not None:
-            self._user.release()
-        if self._process is None or self._closed:
+        """Hang up, which ends the jail, kill what does not end in time, and wait until everything has ended."""
+        if self._closed:
             return
         self._closed = True
+        if self._process is not None:
+            await self._end()
+        if self._user is not None:
+            self._user.release()  # nobody runs under it any more
+
+    async def _end(self) -> None:
+        assert self._process is not None
         self._hang_up()
         try:
             async with asyncio.timeout(STOP_S):
@@ -202,18 +207,26 @@ class Slot:
         self._cleanup.close()
 
     def kill(self) -> None:
-        """Kill the jail now: with its init, the wrapper's only child, the kernel kills all that is in it.
+        """Kill the jail now: its init is the wrapper's only child, and the kernel kills everything in it with it.
 
-        Without a jail the zygote is asked to do it, since what it would leave behind nobody else could find.
+        Without a jail we hang up, and the zygote kills its processes: nobody else could find them.
         """
         if self._process is None or self._exited.is_set():
             return
         if not self._jail.contained:
             self._hang_up()
             return
-        for pid in _children(self._process.pid) or [self._process.pid]:
+        children = _children(self._process.pid)
+        if not children:
+            self._process.kill()
+        for pid in children:
             with contextlib.suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGKILL)
+                pidfd = os.pidfd_open(pid)
+                try:
+                    if pid in _children(self._process.pid):  # and no other process has got its number
+                        signal.pidfd_send_signal(pidfd, signal.SIGKILL)
+                finally:
+                    os.close(pidfd)
 
     @property
     def alive(self) -> bool:
@@ -255,7 +268,7 @@ class Slot:
         host = canary.host_namespaces()
         settings = {
             "host_namespaces": {name: host[name] for name in jail.separate},
-            "host_home_device": jail.host_home_device,
+            "host_devices": canary.host_devices(jail.wiped),
             "home": jail.home,
             "filtered": jail.filtered,
             "capabilities": jail.capabilities,
@@ -279,7 +292,7 @@ class Slot:
         self._control.sendmsg([message], rights)
 
     async def _next(self, timeout_s: float) -> str:
-        """The zygote's next message, empty if it died or says nothing for ``timeout_s``."""
+        """The zygote's next message; empty if it has died or says nothing for ``timeout_s``."""
         if self._hung_up:
             return ""
         self._reply = self._loop.create_future()

@@ -1,23 +1,31 @@
-"""User ids for programs, where the host is root: one per slot.
+"""User ids for programs, one per slot, for sandboxes that root starts.
 
-So the process limit of one program does not count the processes of another, and the kernel itself keeps a program away
-from its zygote.
+So the process limit of a program does not count processes of others, and the kernel keeps the program away from its
+zygote.
 """
 
 from __future__ import annotations
 
+import contextlib
+import os
 import socket
 
 from r1ci_plugins.errors import InfrastructureFault
 
-JOB_USERS = range(60706, 61184)  # in nobody's use by systemd's list of user ids
+JOB_USERS = range(60706, 61184)  # unused, according to systemd's list of user ids
 
 
 class UserLease:
-    """A user id that no other sandbox on this machine has; an abstract socket that vanishes with this process."""
+    """A user id that no process on this machine has and no other sandbox has leased.
+
+    An abstract socket, which vanishes with this process, shows other sandboxes that it is taken.
+    """
 
     def __init__(self) -> None:
+        taken = _users_of_processes()
         for uid in JOB_USERS:
+            if uid in taken:
+                continue
             self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
             try:
                 self._socket.bind(f"\0r1ci-sandbox-user-{uid}")
@@ -34,3 +42,11 @@ class UserLease:
     def release(self) -> None:
         """Give the user id back."""
         self._socket.close()
+
+
+def _users_of_processes() -> set[int]:
+    users = set()
+    for name in filter(str.isdigit, os.listdir("/proc")):
+        with contextlib.suppress(OSError):  # it ended meanwhile
+            users.add(os.stat(f"/proc/{name}").st_uid)
+    return users

@@ -4,11 +4,11 @@ The host never imports this file: it sends the text through the jail's fd 0, fol
 no file of this package is visible in the jail. fd 0 is a SEQPACKET socket, the control channel; the host closing it
 ends the zygote and with it the jail. A job is one message with three descriptors: the code in a memfd, and the write
 ends of two pipes. The message is the limits as words: seconds, CPU seconds, MiB of memory, MiB of a file, processes.
-The zygote only peeks at them; a child forked in advance takes message and descriptors itself, so that nothing of a job
-ever is in the zygote's memory. Any further message stops the job.
+The zygote only peeks at them. A child that was forked in advance takes message and descriptors itself, so that nothing
+of a job is ever in the zygote's memory. Any further message stops the job.
 Messages to the host are lines of words, one a packet:
 
-* ``refused CHECK...``: this is no jail; nothing was touched or run.
+* ``refused CHECK...``: this is not the jail that it should be; nothing was touched or run.
 * ``ready BYTES LIBRARY...``: the libraries are imported, jobs may come. BYTES is the zygote's memory.
 * ``done WALL CPU STATUS REASON MARK``: the job ended, nothing of it is left. ``STATUS`` is that of ``wait4``,
   ``REASON`` why it was ended (``exit``, ``deadline``, ``memory``, ``stopped``), ``MARK`` is ``m`` if an uncaught
@@ -82,6 +82,8 @@ def serve(settings: dict[str, Any]) -> None:
     null = os.open("/dev/null", os.O_RDWR)
     os.dup2(null, 0)
     os.close(null)
+    if settings["contained"]:
+        leave_shell()
     prctl(PR_SET_CHILD_SUBREAPER, 1)
     prctl(PR_SET_PDEATHSIG, KILL)
     prctl(PR_SET_DUMPABLE, 0)  # no process of the same user may look into this one
@@ -105,6 +107,15 @@ def serve(settings: dict[str, Any]) -> None:
     zygote = Zygote(settings, control, scratch)
     zygote.say(" ".join(["ready", str(own_memory()), *libraries]))
     zygote.run()
+
+
+def leave_shell() -> None:
+    """End the shell by which firejail may have started us: it would die with the first job, and we with it."""
+    shell = os.getppid()
+    if shell > 1:
+        os.kill(shell, KILL)
+        while os.getppid() == shell:
+            time.sleep(0.001)
 
 
 def prctl(option: int, value: int) -> None:
@@ -141,9 +152,25 @@ def checks_that_fail(settings: dict[str, Any]) -> list[str]:
     sets = ("CapPrm", "CapBnd") if settings["filtered"] else ("CapPrm",)  # bubblewrap leaves the bounding set alone
     if allowed is not None and any(int(status[name], 16) & ~allowed for name in sets):
         failed.append("capabilities")
-    if os.stat(settings["home"]).st_dev == settings["host_home_device"]:
-        failed.append("private-home")
+    if settings["contained"] and not set(processes()) <= {1, os.getppid(), os.getpid()}:
+        failed.append("private-processes")
+    failed += [
+        f"private-{folder}"
+        for folder in settings["wiped"]
+        if not os.path.isdir(folder) or os.stat(folder).st_dev in settings["host_devices"]
+    ]
     return failed
+
+
+def processes() -> list[int]:
+    """The process ids in /proc."""
+    return [int(name) for name in os.listdir("/proc") if name.isdigit()]
+
+
+def identity(path: str) -> tuple[int, int]:
+    """What tells a folder from one that was put in its place."""
+    status = os.stat(path)
+    return status.st_dev, status.st_ino
 
 
 def prepare_interpreter(settings: dict[str, Any], scratch: str) -> list[str]:
@@ -311,7 +338,7 @@ class OrderedStderr(io.FileIO):
     """stderr that leaves a mark in stdout, so that the host can put the two in order.
 
     Descriptors 1 and 2 are pipes of their own, whose relative order the host cannot see. After each write the number
-    of bytes goes into stdout's pipe behind a token. A program that forges marks confuses nobody but its reader.
+    of bytes goes into stdout's pipe behind a token. A program that forges marks confuses only its reader.
     """
 
     def __init__(self, stdout: io.TextIOWrapper, token: bytes) -> None:
@@ -328,38 +355,52 @@ class OrderedStderr(io.FileIO):
 
 
 class Scratch:
-    """The folder in which jobs run: each gets a new one."""
+    """The folder in which jobs run: each gets a new one.
+
+    Only folders that are proved to be ours are ever changed: those that ``checks_that_fail`` has found to be the
+    jail's own, or, without a jail, one that is made here.
+    """
 
     def __init__(self, settings: dict[str, Any]) -> None:
-        self.home = settings["home"]
-        if not settings["contained"]:  # a folder that other slots see too
-            self.home = tempfile.mkdtemp(prefix="r1ci-scratch-", dir=self.home)
-        self.path = os.path.join(self.home, "scratch")
-        self.uid = settings["uid"]
-        self.folders = settings["wiped"]
-        if self.uid is not None:
-            os.chmod(self.home, 0o711)
-        if settings["contained"]:  # firejail puts a .bashrc there, in which a program could leave something
+        self.home, self.folders, self.uid = settings["home"], settings["wiped"], settings["uid"]
+        if self.home in self.folders:  # firejail puts a .bashrc there, in which a program could leave something
             for name in os.listdir(self.home):
                 with contextlib.suppress(OSError):  # a folder, on the way to the interpreter
                     os.unlink(os.path.join(self.home, name))
+        else:  # a folder of the host
+            self.home = tempfile.mkdtemp(prefix="r1ci-scratch-", dir=self.home)
+        self.ours = {folder: identity(folder) for folder in (self.home, *self.folders)}
+        self.path = os.path.join(self.home, "scratch")
+        if self.uid is not None:
+            os.chmod(self.home, 0o711)
         self.kept = set(os.listdir(self.home))
         self.wipe()
         self.baseline = [bytes_in(path) for path in self.watched()]
 
     def watched(self) -> list[str]:
         """File systems in memory that a job can fill."""
-        return [self.home, *self.folders] if self.folders else []
+        return self.folders
+
+    def check_ours(self) -> None:
+        """See that no folder of ours was replaced.
+
+        Raises:
+            OSError: One was; nothing in it may be touched.
+        """
+        for folder, ours in self.ours.items():
+            if identity(folder) != ours:
+                raise OSError(f"{folder} was replaced")
 
     def wipe(self) -> None:
-        """Remove everything that a job left and make the folder anew.
+        """Remove everything that a job left and make a new folder for the next one.
 
         Raises:
             OSError: Something cannot be removed.
         """
+        self.check_ours()
         with contextlib.suppress(OSError):
             os.rmdir(self.path)  # most programs leave it empty
-        for folder in (self.home, *self.folders):
+        for folder in self.ours:
             kept = self.kept if folder == self.home else ()
             for name in os.listdir(folder):
                 if name not in kept:
@@ -424,7 +465,6 @@ class Zygote:
         os.close(mark_out)
         os.set_blocking(self.mark_in, False)
         self.pid = os.getpid()
-        self.not_jobs = {int(name) for name in os.listdir("/proc") if name.isdigit()} if self.contained else set()
         with open("/proc/self/statm") as file:
             self.address_space = int(file.read().split()[0]) * resource.getpagesize()
         stand_in, self.signal_filter = settings["zygote"], settings["signal_filter"]
@@ -477,7 +517,9 @@ class Zygote:
                 self.control.send(message.encode())
         self.end_jobs()
         if not self.contained:
-            shutil.rmtree(self.scratch.home, ignore_errors=True)
+            with contextlib.suppress(OSError):
+                self.scratch.check_ours()
+                shutil.rmtree(self.scratch.home, ignore_errors=True)
         os._exit(status)
 
     def conduct(self, child: int, limits: bytes) -> str:
@@ -547,26 +589,32 @@ class Zygote:
     def pids_of_jobs(self) -> list[int]:
         """Processes that are neither ours nor the jail's."""
         if self.contained:
-            return [pid for pid in map(int, filter(str.isdigit, os.listdir("/proc"))) if pid not in self.not_jobs]
+            return [pid for pid in processes() if pid not in (1, self.pid)]
         found = [self.pid]
         for pid in found:
-            try:
-                for task in os.listdir(f"/proc/{pid}/task"):
-                    with open(f"/proc/{pid}/task/{task}/children") as file:
-                        found += map(int, file.read().split())
-            except (FileNotFoundError, ProcessLookupError):
-                pass  # it ended meanwhile
+            found += self.children(pid)
         return found[1:]
+
+    def children(self, pid: int) -> list[int]:
+        """Children of a process; none if it has ended meanwhile."""
+        found: list[int] = []
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+            for task in os.listdir(f"/proc/{pid}/task"):
+                with open(f"/proc/{pid}/task/{task}/children") as file:
+                    found += map(int, file.read().split())
+        return found
 
     def end_jobs(self) -> dict[int, tuple[int, resource.struct_rusage]]:
         """Kill and reap everything but us; gives each process's status and usage.
 
-        Where process ids are the jail's own, or the user is, nothing is forked past the kill. Elsewhere it may be; but
-        orphans of a job become our children, so that none is left only when there is none to wait for.
+        In a jail all processes are its own: one kill ends them. Elsewhere only our children are killed, and the groups
+        that they lead, since no other process gets the number of a child that was not waited for. Orphans of a job
+        become our children, so that all of it has ended when there is nothing to wait for.
         """
         ended: dict[int, tuple[int, resource.struct_rusage]] = {}
         while True:
-            for pid in (-1,) if self.contained else self.pids_of_jobs():
+            targets = [-1] if self.contained else [sign * pid for pid in self.children(self.pid) for sign in (-1, 1)]
+            for pid in targets:
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(pid, KILL)
             try:
@@ -635,9 +683,9 @@ class Zygote:
         cpu_s, memory_mb, file_mb, processes = map(int, words[1:])
         others = self.settings["other_processes"]
         resource.setrlimit(resource.RLIMIT_FSIZE, (file_mb * MIB, file_mb * MIB))
-        # SIGXCPU first, which wait4 shows; SIGKILL a second later for who ignores it.
+        # SIGXCPU first, which wait4 shows; a second later SIGKILL, for programs that ignore it.
         resource.setrlimit(resource.RLIMIT_CPU, (cpu_s, cpu_s + 1))
-        if others is not None:  # how many processes of the same user count too; None if nobody can tell
+        if others is not None:  # other processes of the same user, which count too; None if unknown
             resource.setrlimit(resource.RLIMIT_NPROC, (processes + others, processes + others))
         os.write(MARK_FD, b"s")
         space = self.address_space + memory_mb * MIB

@@ -35,7 +35,7 @@ from rich.table import Table
 from r1ci_plugins.sandbox.backends import bwrap
 from r1ci_plugins.sandbox.backends.firejail import FirejailSandbox
 from r1ci_plugins.sandbox.contract import Limits
-from r1ci_plugins.sandbox.jail import ENVIRONMENT
+from r1ci_plugins.sandbox.jail import VARIABLES
 from r1ci_plugins.sandbox.pool import SlotPool
 
 PROGRAMS = {
@@ -131,7 +131,7 @@ def warm(pool: SlotPool) -> Run:
 def cold(command: list[str]) -> Run:
     """A new process for every program, as many at a time as there are cores."""
     places = asyncio.Semaphore(len(os.sched_getaffinity(0)))
-    environment = ENVIRONMENT | {"HOME": str(Path.home()), "TMPDIR": "/tmp"}
+    environment = VARIABLES | {"HOME": str(Path.home()), "TMPDIR": "/tmp"}
 
     def start(code: str) -> str:
         done = subprocess.run([*command, code], capture_output=True, text=True, env=environment, cwd="/", check=True)

@@ -11,8 +11,9 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import glob
+import os
 import random
+import shutil
 import sys
 import tempfile
 import time
@@ -90,7 +91,8 @@ async def soak(
     """
     rng, outcome = random.Random(seed), Outcome()
     before = {process.pid for process in psutil.Process().children(recursive=True)}
-    folders = set(glob.glob(f"{tempfile.gettempdir()}/r1ci-*"))
+    folder = tempfile.mkdtemp()  # of its own, or what others leave in the common one would count
+    previous, tempfile.tempdir = tempfile.tempdir, folder
     pool = FirejailSandbox()
     await pool.start()
     numbers = iter(range(executions))
@@ -120,7 +122,9 @@ async def soak(
     await pool.close()
     alive = [p for p in psutil.Process().children(recursive=True) if p.pid not in before]
     outcome.left = [f"process {p.pid} {p.name()}" for p in psutil.wait_procs(alive, timeout=5)[1]]
-    outcome.left += sorted(set(glob.glob(f"{tempfile.gettempdir()}/r1ci-*")) - folders)
+    tempfile.tempdir = previous
+    outcome.left += sorted(os.listdir(folder))
+    shutil.rmtree(folder)
     return outcome
 
 

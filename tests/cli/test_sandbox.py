@@ -12,8 +12,7 @@ from typer.testing import CliRunner
 
 from r1ci_plugins.cli import sandbox
 from r1ci_plugins.errors import RecipeError, SandboxUnavailable
-from r1ci_plugins.sandbox.checks import attacks
-from r1ci_plugins.sandbox.checks import promises as conformance
+from r1ci_plugins.sandbox.checks import attacks, promises
 
 PLUGIN = '''
 import asyncio, sys
@@ -58,7 +57,7 @@ def bare(tmp_path, monkeypatch):
     (info / "entry_points.txt").write_text("[r1ci.plugins]\nbare = bare_sandbox\n")
     monkeypatch.syspath_prepend(tmp_path)
     short = {"results-are-complete", "memory-limit-ends-scratch-files", "the-last-expression-is-shown-on-request"}
-    monkeypatch.setattr(conformance, "PROMISES", [p for p in conformance.PROMISES if p.name in short])
+    monkeypatch.setattr(promises, "PROMISES", [p for p in promises.PROMISES if p.name in short])
     monkeypatch.setattr(attacks, "ATTACKS", [a for a in attacks.ATTACKS if a.name in ("connect-to-host",)])
     yield ["check", "--plugin", "bare", "--backend", "bare"]
     sys.modules.pop("bare_sandbox", None)
@@ -96,7 +95,7 @@ def test_json_is_one_object_a_line(bare):
     ("arguments", "message"),
     [
         (["--backend", "firejial"], "did you mean 'firejail'"),
-        (["--option", "preload"], "no KEY=VALUE"),
+        (["--option", "preload"], "is not KEY=VALUE"),
         (["--option", "prelaod=light"], "did you mean 'preload'"),
     ],
 )
@@ -115,7 +114,7 @@ def test_a_missing_jail_is_told_with_the_fix(backend, monkeypatch, tmp_path):
 
 @pytest.mark.skipif(shutil.which("firejail") is None, reason="firejail is not installed")
 def test_the_report_on_firejail(monkeypatch):
-    monkeypatch.setattr(conformance, "PROMISES", conformance.PROMISES[:3])
+    monkeypatch.setattr(promises, "PROMISES", promises.PROMISES[:3])
     result = run(["check", "--no-attacks"])
     assert result.exit_code == 0, result.output
     for words in (

@@ -6,29 +6,17 @@ import asyncio
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from functools import partial
 
 import psutil
 import pytest
 
-from r1ci_plugins.sandbox.backends.bwrap import BubblewrapSandbox
-from r1ci_plugins.sandbox.backends.firejail import FirejailSandbox
-from r1ci_plugins.sandbox.backends.rlimits import RlimitsSandbox
-from r1ci_plugins.sandbox.checks import promises as conformance
-from r1ci_plugins.sandbox.checks.attacks import Attack
-from r1ci_plugins.sandbox.checks.promises import Outcome, Promise
+from r1ci_plugins.sandbox.checks import bench as checks_bench
+from r1ci_plugins.sandbox.checks.attacks.attack import Attack
+from r1ci_plugins.sandbox.checks.bench import CheckResult
+from r1ci_plugins.sandbox.checks.promises.promise import Promise
 from r1ci_plugins.sandbox.contract import ExecutionResult, Limits, Sandbox
 
-# A new backend adds itself here, and the whole contract suite runs against it.
-BACKENDS: dict[str, Callable[..., Sandbox]] = {
-    "firejail": FirejailSandbox,
-    "bwrap": BubblewrapSandbox,
-    # Without a jail its programs cannot read a Python that only root may read.
-    "rlimits": partial(RlimitsSandbox, python="/usr/bin/python3"),
-}
-
-
-needs_firejail = pytest.mark.skipif(shutil.which("firejail") is None, reason="firejail is not installed")
+from .holes import BACKENDS
 
 needs_firejail = pytest.mark.skipif(shutil.which("firejail") is None, reason="firejail is not installed")
 
@@ -50,8 +38,8 @@ class Bench:
         self.sandbox, self.make = sandbox, make
         self.loop = asyncio.Runner()
 
-    def examine(self, item: Promise | Attack) -> Outcome:
-        return self.loop.run(item.examine(conformance.Bench(self.make, self.sandbox)))
+    def examine(self, item: Promise | Attack) -> CheckResult:
+        return self.loop.run(item.examine(checks_bench.Bench(self.make, self.sandbox)))
 
     def run(self, code: str, **limits) -> ExecutionResult:
         return self.loop.run(self.sandbox.run(code, Limits(**{"wall_s": 20.0, **limits})))

@@ -9,19 +9,12 @@ import asyncio
 import json
 import sys
 from dataclasses import asdict
-from functools import partial
 
-from r1ci_plugins.sandbox.backends.bwrap import BubblewrapSandbox
-from r1ci_plugins.sandbox.backends.firejail import FirejailSandbox
-from r1ci_plugins.sandbox.backends.rlimits import RlimitsSandbox
+from holes import BACKENDS
+
 from r1ci_plugins.sandbox.checks.attacks import ATTACKS
-from r1ci_plugins.sandbox.checks.promises import PROMISES, opened
-
-BACKENDS = {
-    "firejail": FirejailSandbox,
-    "bwrap": BubblewrapSandbox,
-    "rlimits": partial(RlimitsSandbox, python="/usr/bin/python3"),
-}
+from r1ci_plugins.sandbox.checks.bench import opened
+from r1ci_plugins.sandbox.checks.promises import PROMISES
 
 
 async def main(backend: str) -> None:

@@ -1,4 +1,4 @@
-"""Every attack of r1ci_plugins/sandbox/checks/attacks.py against every backend, as the user who runs the tests."""
+"""Every attack of r1ci_plugins/sandbox/checks/attacks against every backend, as the user who runs the tests."""
 
 from __future__ import annotations
 
@@ -6,8 +6,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from r1ci_plugins.sandbox.checks.attacks import ATTACKS, Attack
-from r1ci_plugins.sandbox.checks.promises import Verdict
+from r1ci_plugins.sandbox.checks.attacks import ATTACKS
+from r1ci_plugins.sandbox.checks.attacks.attack import Attack
+from r1ci_plugins.sandbox.checks.bench import Verdict
 
 from .conftest import BACKENDS, Bench, backend_parameters, opened
 

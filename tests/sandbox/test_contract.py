@@ -1,4 +1,4 @@
-"""What every backend promises (r1ci_plugins/sandbox/checks/promises.py), tried with real programs."""
+"""What every backend promises (r1ci_plugins/sandbox/checks/promises), tried with real programs."""
 
 from __future__ import annotations
 
@@ -8,7 +8,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from r1ci_plugins.sandbox.checks.promises import PROMISES, Bench, Outcome, Promise, Verdict, expect
+from r1ci_plugins.sandbox.checks.bench import Bench, CheckResult, Verdict
+from r1ci_plugins.sandbox.checks.promises import PROMISES
+from r1ci_plugins.sandbox.checks.promises.promise import Promise, expect
 from r1ci_plugins.sandbox.contract import ExecutionStatus
 
 from .conftest import BACKENDS
@@ -52,7 +54,7 @@ def test_what_is_not_claimed_is_skipped_and_what_fails_is_broken(needs, options,
     examined = promise.examine(Bench(Claimless, Claimless()))
     with pytest.raises(StopIteration) as end:
         examined.send(None)
-    assert end.value.value == Outcome("p", "A promise.", verdict, saw)
+    assert end.value.value == CheckResult("p", "A promise.", verdict, saw)
 
 
 @settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])

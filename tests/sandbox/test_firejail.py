@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-import pwd
+import re
 import shutil
 import subprocess
 import sys
@@ -20,7 +20,8 @@ from r1ci_plugins.errors import InfrastructureFault, SandboxUnavailable
 from r1ci_plugins.sandbox.backends.firejail import FirejailSandbox, firejail_version
 from r1ci_plugins.sandbox.contract import ExecutionStatus, Limits
 
-from .conftest import opened
+from .conftest import backend_parameters, opened
+from .holes import HOLES, RUN_IT, VERSION, fake, fall_into, sentinels, use
 
 FIREJAIL = shutil.which("firejail")
 pytestmark = [
@@ -61,74 +62,34 @@ def test_nothing_survives_a_killed_host(tmp_path):
 # Fail closed: whatever is wrong, start() refuses and names the check and the fix.
 
 
-def fake_firejail(folder: Path, script: str) -> Path:
-    fake = folder / "firejail"
-    fake.write_text(f"#!/bin/bash\nREAL={FIREJAIL}\n{textwrap.dedent(script)}")
-    fake.chmod(0o755)
-    return fake
+@pytest.mark.parametrize("hole", HOLES, ids=lambda hole: hole.name)
+def test_refuses_a_jail_that_does_not_isolate_and_touches_nothing(hole):
+    if shutil.which(hole.binary) is None:
+        pytest.skip(f"{hole.binary} is not installed")
+    said, harmed = fall_into(hole)
+    assert harmed == []
+    assert re.search(hole.named, said), said
 
 
-VERSION = '[ "$1" = --version ] && { echo "firejail version 0.9.72"; exit 0; }\n'
-RUN_IT = VERSION + 'while [ "$1" != -- ]; do shift; done; shift; exec "$@"\n'
+@pytest.mark.parametrize("backend", backend_parameters())
+def test_a_sandbox_that_works_touches_nothing_of_the_host(backend):
+    with sentinels() as survivors:
+        asyncio.run(use(backend))
+    assert survivors.harmed == []
 
 
-def without(*options: str) -> str:
-    patterns = "|".join(options)
-    loop = f'args=(); for a in "$@"; do case "$a" in {patterns}) ;; *) args+=("$a");; esac; done\n'
-    return VERSION + loop + 'exec "$REAL" "${args[@]}"\n'
-
-
-@pytest.mark.parametrize(
-    ("script", "named"),
-    [
-        (RUN_IT, "does not isolate: mnt-namespace pid-namespace net-namespace.*seccomp"),
-        (VERSION + "exit 0\n", "did not start Python: it ended with status 0"),
-        (VERSION + "echo started; echo started >&0; exit 0\n", "."),
-        (VERSION + "echo 'no permission' >&2; exit 1\n", "(?s)status 1.*no permission"),
-        ('echo "firejail version 0.9.66"\n', "0.9.66 is too old"),
-        ("echo hello\n", "does not tell a version"),
-        ("exit 1\n", "does not tell a version"),
-        (without("--net=none"), "net-namespace"),
-        (without("--seccomp*", "--restrict-namespaces"), "seccomp"),
-        (without("--caps*"), "capabilities"),
-        # Where Python itself is below /tmp, its place is shown and nothing else of the host's.
-        (
-            without("--private-tmp", "--read-only=/tmp"),
-            r"hidden-files.*r1ci-canary|read-only \(can write to \['/tmp'\]",
-        ),
-        (without("--read-only=/var/tmp"), "read-only.*/var/tmp"),
-        (without("--private-dev"), "hidden-files.*/dev/shm"),
-    ],
-    ids=[
-        *("runs-unsandboxed", "does-nothing", "pretends-to-start", "fails", "too-old", "no-version", "no-output"),
-        *("same-network", "no-seccomp", "keeps-capabilities", "host-tmp", "writable-tmp", "host-shm"),
-    ],
-)
-def test_refuses_a_firejail_that_does_not_isolate(tmp_path, monkeypatch, script, named):
-    fake_firejail(tmp_path, script)
-    monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
-    with pytest.raises(SandboxUnavailable, match=named) as caught:
-        start()
-    assert caught.value.fix
-
-
-def test_an_unsandboxed_supervisor_touches_nothing(tmp_path, monkeypatch):
-    fake_firejail(tmp_path, RUN_IT)
-    monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
-    home = Path(pwd.getpwuid(os.getuid()).pw_dir)
-    before = (home.stat(), sorted(os.listdir(home)))
-    with pytest.raises(SandboxUnavailable):
-        start()
-    assert (home.stat().st_mode, home.stat().st_uid, sorted(os.listdir(home))) == (
-        before[0].st_mode,
-        before[0].st_uid,
-        before[1],
-    )
+def test_the_sentinels_see_what_is_harmed():
+    with sentinels() as survivors:
+        for path in survivors.paths:
+            os.chmod(path, 0o755)
+        survivors.process.kill()
+        survivors.process.wait()
+    assert len(survivors.harmed) == len(survivors.paths) + 1
 
 
 def test_a_firejail_that_stops_isolating_later_is_a_fault_not_a_result(tmp_path, monkeypatch):
     switch = tmp_path / "broken"
-    fake_firejail(tmp_path, VERSION + f'[ -e {switch} ] || exec "$REAL" "$@"\n' + RUN_IT)
+    fake(tmp_path, VERSION + f'[ -e {switch} ] || exec "$REAL" "$@"\n' + RUN_IT)
     monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
     with opened(FirejailSandbox(concurrency=1)) as bench:
         assert bench.run("print(1)").stdout == "1\n"

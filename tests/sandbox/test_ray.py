@@ -19,7 +19,8 @@ import pytest
 from r1ci_plugins.errors import InfrastructureFault, RecipeError, SandboxUnavailable
 from r1ci_plugins.plugins.registry import load_plugins
 from r1ci_plugins.sandbox.backends.firejail import FirejailSandbox
-from r1ci_plugins.sandbox.checks import promises as conformance
+from r1ci_plugins.sandbox.checks import bench as checks_bench
+from r1ci_plugins.sandbox.checks.promises import PROMISES
 from r1ci_plugins.sandbox.contract import ExecutionStatus, Limits
 
 if importlib.util.find_spec("ray") is None:
@@ -175,11 +176,11 @@ def test_the_contract_holds_on_nodes(cluster):
         return sandbox(local=False, resource={1: "alone", 2: LABEL}[concurrency])  # one place on each node
 
     async def scenario():
-        async with conformance.opened(make, concurrency=2) as bench:
-            chosen = [promise for promise in conformance.PROMISES if promise.name.replace("-", " ") in OVER_RAY]
+        async with checks_bench.opened(make, concurrency=2) as bench:
+            chosen = [promise for promise in PROMISES if promise.name.replace("-", " ") in OVER_RAY]
             assert len(chosen) == len(OVER_RAY)
             seen = [await promise.examine(bench) for promise in chosen]
-        assert [outcome for outcome in seen if outcome.verdict is not conformance.Verdict.HELD] == []
+        assert [outcome for outcome in seen if outcome.verdict is not checks_bench.Verdict.HELD] == []
 
     asyncio.run(scenario())
 

@@ -1,6 +1,6 @@
-"""The bubblewrap backend: the same warm slots in jails made by ``bwrap``. By explicit choice only.
+"""The bubblewrap backend, for machines without firejail. Used only if a recipe asks for it.
 
-For machines without firejail. Namespaces and mounts are bubblewrap's; system calls are filtered by our filter alone.
+Bubblewrap provides namespaces and mounts. Only our own filter filters system calls.
 """
 
 from __future__ import annotations
@@ -23,12 +23,12 @@ def jail_options(interpreter: Interpreter, as_root: bool) -> list[str]:
     """Return bubblewrap's options that make the jail.
 
     Args:
-        interpreter: Whose folders are shown, read-only.
-        as_root: Whether the user is root, who needs no user namespace and keeps the zygote's capabilities.
+        interpreter: Its folders are shown, read-only.
+        as_root: Whether the user is root: then there is no user namespace, and the zygote keeps its capabilities.
     """
     options = ["--die-with-parent", "--unshare-ipc", "--unshare-pid", "--unshare-net", "--unshare-uts"]
     options += ["--unshare-cgroup-try", "--hostname", "sandbox", "--cap-drop", "ALL"]
-    # Else bwrap stays as init, which the same user could look into and steer, past our filter.
+    # Otherwise bwrap itself is init, and programs of the same user could inspect and control it despite our filter.
     options.append("--as-pid-1")
     if as_root:
         for name in ZYGOTE_CAPABILITIES:
@@ -48,7 +48,7 @@ def jail_options(interpreter: Interpreter, as_root: bool) -> list[str]:
     options += ["--proc", "/proc", "--dev", "/dev", "--perms", "1777", "--tmpfs", "/dev/shm"]
     options += ["--tmpfs", "/tmp", "--tmpfs", HOME]
     for folder in interpreter.folders:
-        for parent in reversed(folder.parents):  # which bwrap would close to others if the folder is so on the host
+        for parent in reversed(folder.parents):  # bwrap would close them to others where the host does
             options += ["--perms", "0755", "--dir", str(parent)] if str(parent) not in ("/", "/tmp") else []
         options += ["--ro-bind", str(folder), str(folder)]
     for hidden in interpreter.hidden_packages():
@@ -60,7 +60,7 @@ def jail_options(interpreter: Interpreter, as_root: bool) -> list[str]:
 
 
 class BubblewrapSandbox(SlotPool):
-    """Warm slots in bubblewrap jails (see ``SlotPool``), for root and for who may use user namespaces."""
+    """A pool of bubblewrap jails (see ``SlotPool``), for root and for users who may use user namespaces."""
 
     isolation = "bwrap"
 
@@ -87,8 +87,7 @@ class BubblewrapSandbox(SlotPool):
             own_user=as_root,
             filtered=False,
             capabilities=sum(1 << number for number in ZYGOTE_CAPABILITIES.values()) if as_root else 0,
-            host_home_device=None,
-            wiped=("/dev/shm",),
+            wiped=(HOME, "/dev/shm"),
             other_processes=0 if as_root else 1,  # the zygote
             checks=frozenset(canary.CHECKS),
             not_covered=(

@@ -1,4 +1,4 @@
-"""The firejail backend: warm slots in firejail jails. The default, and the one meant for a model's programs."""
+"""The firejail backend, the default and the one meant for a model's programs."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from r1ci_plugins.sandbox.interpreter import Interpreter, find_interpreter
 from r1ci_plugins.sandbox.jail import Jail
 from r1ci_plugins.sandbox.pool import SlotPool
 
-OLDEST_FIREJAIL = (0, 9, 72)  # the first with --restrict-namespaces, and the one this was tested with
+OLDEST_FIREJAIL = (0, 9, 72)  # the first with --restrict-namespaces; this module was tested with it
 INSTALL = (
     "as root: apt-get install firejail (Debian, Ubuntu) or your distribution's package; without root, ask an "
     "administrator: firejail must be installed setuid root"
@@ -23,7 +23,7 @@ INSTALL = (
 SHOWN_OF_ETC = ("/etc/passwd", "/etc/group", "/etc/localtime", "/etc/ld.so.cache", "/etc/alternatives")
 LONGEST_ARGUMENT = 4096  # firejail 0.9.72 refuses 4,128 bytes and more
 
-# What a zygote that is root keeps, and why; programs never have any. By number, from linux/capability.h.
+# What a zygote that is root keeps, and why; programs have none. Numbers from linux/capability.h.
 ZYGOTE_CAPABILITIES = {
     "chown": 0,  # give scratch to the program's user
     "dac_override": 1,  # wipe what that user made unreadable
@@ -39,7 +39,7 @@ def firejail_version(binary: str) -> tuple[int, ...]:
     """Return firejail's version.
 
     Raises:
-        SandboxUnavailable: It does not tell, or is older than what this module was built for.
+        SandboxUnavailable: It does not say, or is too old.
     """
     try:
         text = subprocess.run([binary, "--version"], capture_output=True, timeout=30, env={}, text=True).stdout
@@ -64,7 +64,7 @@ def jail_options(interpreter: Interpreter, home: Path, as_root: bool) -> list[st
     """Return firejail's options that make the jail; nothing in them depends on the program.
 
     Args:
-        interpreter: Whose folders are shown, read-only.
+        interpreter: Its folders are shown, read-only.
         home: Home directory of the user who runs firejail; replaced by an empty file system in memory.
         as_root: Whether that user is root. The zygote then keeps the few capabilities it needs to give programs
             another user; they never have any.
@@ -83,14 +83,14 @@ def jail_options(interpreter: Interpreter, home: Path, as_root: bool) -> list[st
     options += [f"--caps.keep={','.join(ZYGOTE_CAPABILITIES)}"] if as_root else ["--caps.drop=all", "--noroot"]
     shown = interpreter.folders
     if not any(folder.is_relative_to(home) for folder in shown):
-        options.append("--private")  # together with a whitelist below the home directory it would hide that silently
+        options.append("--private")  # with a whitelist below the home directory it would silently hide that
     for folder in shown:
         if len(folder.parts) > 2:
             options.append(f"--whitelist={folder}")
         options.append(f"--read-only={folder}")
-        if folder.is_relative_to(home):  # the folders on the way to it, which firejail makes for this user to write to
+        if folder.is_relative_to(home):  # firejail lets this user write to the folders that lead to it
             options.append(f"--read-only={home / folder.relative_to(home).parts[0]}")
-    # Firejail keeps everything below / visible that is not named.
+    # Firejail shows everything below / that is not named.
     visible = {"bin", "sbin", "usr", "etc", "dev", "proc", "tmp", "var", "run", "root", "home"}
     visible |= {folder.parts[1] for folder in shown}
     hidden = [f"/{name}" for name in sorted(os.listdir("/")) if name not in visible and not name.startswith("lib")]
@@ -103,11 +103,11 @@ def jail_options(interpreter: Interpreter, home: Path, as_root: bool) -> list[st
 
 
 class FirejailSandbox(SlotPool):
-    """Warm slots in firejail jails (see ``SlotPool``), for root and for ordinary users.
+    """A pool of firejail jails (see ``SlotPool``), for root and for ordinary users.
 
     A program sees the interpreter and its libraries, /usr, a few files of /etc, its scratch directory, /dev/shm, and
-    loopback as the only network. Started by root, every slot gives its programs an unprivileged user id of their own;
-    started by an ordinary user they share that user's id with their zygote, which a system-call filter protects.
+    loopback as the only network. If root starts it, the programs of each slot have an unprivileged user id of their
+    own. If an ordinary user starts it, they run as that user, like their zygote, which a system-call filter protects.
     """
 
     isolation = "firejail"
@@ -139,8 +139,7 @@ class FirejailSandbox(SlotPool):
             own_user=as_root,
             filtered=True,
             capabilities=sum(1 << number for number in ZYGOTE_CAPABILITIES.values()) if as_root else 0,
-            host_home_device=home.stat().st_dev,
-            wiped=("/dev/shm",),
+            wiped=(str(home), "/dev/shm"),
             other_processes=0 if as_root else 2,  # the jail's init and the zygote
             checks=frozenset(canary.CHECKS),
             not_covered=(

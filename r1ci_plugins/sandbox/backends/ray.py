@@ -1,9 +1,9 @@
 """The Ray backend: the local pool, and one pool on each Ray node that offers a resource label.
 
-A program takes a free place of the local pool first, else one on the node with the most free places, else it waits.
-Nodes announce themselves by the label (``ray start --resources='{"r1ci_sandbox": 1}'``); which they are is looked up
-while programs wait, so that added and revived nodes are used and dead ones are not. What was running on a node that
-is lost is run again elsewhere: programs are stateless. A node whose jail does not isolate is logged and not used.
+A program takes a free place in the local pool. If there is none, it takes one on the node with the most free places,
+or waits. Nodes announce themselves by the label (``ray start --resources='{"r1ci_sandbox": 1}'``). While programs
+wait, the list of nodes is refreshed, so that new nodes are used and dead ones are not. If a node is lost, its programs
+run again elsewhere, since they have no state. A node whose jail does not isolate is logged and not used.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ REFUSED_S = 300.0  # until a node that did not isolate may try again to prove th
 LEAVING_S = 10.0
 CALLS_AT_ONCE = 10_000  # the pool bounds what runs; what waits must not keep greetings out
 
-# Actors by job and name. Kept, since an actor ends with its first handle: it shall not end with one of the sandboxes.
+# Actors by job and name. An actor ends with its first handle, so that handle must outlive the sandboxes that use it.
 _actors: dict[tuple[str, str], Any] = {}
 _finding = threading.Lock()
 
@@ -62,7 +62,7 @@ class Answer(NamedTuple):
 
 
 class SandboxNode:
-    """The Ray actor that holds one node's pool, shared by all clients of a run. Raises nothing."""
+    """The Ray actor with the pool of one node, which all clients of a run share. It raises nothing."""
 
     def __init__(self, make: Callable[[], Sandbox], places: int | None) -> None:
         self._pool, self._places = make(), _places(places)
@@ -79,7 +79,7 @@ class SandboxNode:
             return self._answer(_typed(error))
 
     async def run(self, client: str, code: str, limits: Limits) -> Answer:
-        """Run one program. The pool is new if Ray has restarted the actor meanwhile."""
+        """Run one program. If Ray has restarted the actor, the pool is new."""
         self._load += 1
         try:
             self._clients.add(client)
@@ -197,7 +197,7 @@ class RaySandbox:
     """A sandbox that spills over to other machines.
 
     Within a Ray job the actors are shared by all sandboxes of the same settings. They belong to the process that asked
-    for them first and end with it, so none outlives the job; the others then start them anew. Their jails end when
+    for them first and end with it, so none outlives the job; the others then start new ones. Their jails end when
     the last sandbox closes.
 
     Args:
@@ -335,7 +335,7 @@ class RaySandbox:
             raise
 
     def _hand_out(self) -> None:
-        """Give free places to who waits, in order."""
+        """Give free places to those that wait, in order."""
         while self._waiting and (free := [site for site in self._sites() if site.free > 0]):
             place, avoid = self._waiting.popleft()
             if not place.done():
@@ -438,9 +438,11 @@ class RaySandbox:
         remote = self._remotes.pop(node, None)
         if isinstance(error, SandboxUnavailable):
             self._refused[node] = time.monotonic()
-            log.error("no program runs on %s, its sandbox does not isolate: %s", remote and remote.name or name, error)
+            log.error(
+                "no program runs on %s, since its sandbox does not isolate: %s", remote and remote.name or name, error
+            )
         elif remote is not None:
-            log.warning("%s is lost, its programs run elsewhere: %s", remote.name, _first_line(error))
+            log.warning("%s is lost; its programs run elsewhere: %s", remote.name, _first_line(error))
             remote.expire()
         else:
             log.debug("%s does not answer: %s", name, _first_line(error))

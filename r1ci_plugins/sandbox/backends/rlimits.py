@@ -1,7 +1,7 @@
-"""The backend without a jail: resource limits and a system-call filter only. By explicit choice only.
+"""The backend without a jail: only resource limits and a system-call filter. Used only if a recipe asks for it.
 
-For machines where no jail can be started and for programs that are trusted. Files and the network of the host are
-open to programs; the results say ``rlimits``.
+It is for machines where no jail can be started, and for programs that are trusted: files and the network of the host
+are open to them. The results say ``rlimits``.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ def unreachable(interpreter: Interpreter) -> Path | None:
 
 
 class RlimitsSandbox(SlotPool):
-    """Warm slots without a jail (see ``SlotPool``): limits hold, nothing is hidden. Never chosen by itself."""
+    """A pool without jails (see ``SlotPool``): programs have limits, but the host is not hidden from them."""
 
     isolation = "rlimits"
 
@@ -35,7 +35,7 @@ class RlimitsSandbox(SlotPool):
         """Find Python.
 
         Raises:
-            SandboxUnavailable: It is missing, or, started by root, not for other users to read.
+            SandboxUnavailable: It is missing, or this is root and other users may not read it.
         """
         as_root = os.geteuid() == 0
         interpreter = find_interpreter(self.python)
@@ -54,14 +54,13 @@ class RlimitsSandbox(SlotPool):
             own_user=as_root,
             filtered=False,
             capabilities=None,
-            host_home_device=None,
             wiped=(),
             other_processes=0 if as_root else None,
             checks=frozenset({"seccomp", "no-new-privileges", "capabilities", "environment", "scratch"}),
             not_covered=(
-                "files of the host that everybody, or without root this user, can read or write",
+                f"files of the host that {'everybody' if as_root else 'this user'} can read or write",
                 "the network",
-                "processes of the host, without root those of this user",
+                "processes of the host" if as_root else "processes of this user",
                 "how much all files together hold",
                 *([] if as_root else ["the number of processes"]),
                 "programs that run at the same time",

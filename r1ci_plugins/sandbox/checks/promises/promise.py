@@ -1,0 +1,63 @@
+"""A promise that a sandbox makes, and how the files beside this one list theirs."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Collection
+from dataclasses import dataclass
+
+from r1ci_plugins.sandbox.checks.bench import Bench, CheckResult, Verdict
+
+
+class BrokenPromise(AssertionError):
+    """A sandbox did not do what it promises; the message says what was seen."""
+
+
+@dataclass(frozen=True)
+class Promise:
+    """One promise of the contract.
+
+    Attributes:
+        name: Short name.
+        meaning: One sentence.
+        check: Raises BrokenPromise if it does not hold.
+        needs: Names of ``CLAIMS``: a sandbox that does not claim them does not promise this.
+        options: Options of the backend that it is about.
+    """
+
+    name: str
+    meaning: str
+    check: Callable[[Bench], Awaitable[None]]
+    needs: frozenset[str] = frozenset()
+    options: frozenset[str] = frozenset()
+
+    async def examine(self, bench: Bench) -> CheckResult:
+        """Try it. If the sandbox raises something, the promise is broken too."""
+        if reason := bench.lacks(self.needs, self.options):
+            return CheckResult(self.name, self.meaning, Verdict.SKIPPED, reason)
+        try:
+            await self.check(bench)
+        except BrokenPromise as broken:
+            return CheckResult(self.name, self.meaning, Verdict.BROKEN, str(broken))
+        except Exception as error:
+            return CheckResult(self.name, self.meaning, Verdict.BROKEN, f"{type(error).__name__}: {error}")
+        return CheckResult(self.name, self.meaning, Verdict.HELD)
+
+
+def register_in(promises: list[Promise]) -> Callable[..., Callable]:
+    """Return a decorator for checks: it lists them under their function's name; the docstring is what they mean."""
+
+    def promise(*needs: str, options: Collection[str] = ()) -> Callable:
+        def register(check: Callable[[Bench], Awaitable[None]]) -> Callable[[Bench], Awaitable[None]]:
+            name = check.__name__.replace("_", "-")
+            promises.append(Promise(name, check.__doc__ or "", check, frozenset(needs), frozenset(options)))
+            return check
+
+        return register
+
+    return promise
+
+
+def expect(holds: bool, saw: object) -> None:
+    """Break the promise with what was seen unless something holds."""
+    if not holds:
+        raise BrokenPromise(str(saw)[:2000])
