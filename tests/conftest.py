@@ -5,15 +5,18 @@ from __future__ import annotations
 import copy
 import importlib.util
 import os
+import signal
 from pathlib import Path
 
 import pytest
 from hypothesis import settings
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
-settings.register_profile(
-    "long", max_examples=1000
-)  # pytest --hypothesis-profile long tests/trainers/openrlhf/test_parity.py
+# A script starts background jobs with Ctrl-C ignored, and every child would inherit that. The handler that stands here
+# becomes the default action in children, so that tests can interrupt the commands they start.
+signal.signal(signal.SIGINT, signal.default_int_handler)
+# pytest --hypothesis-profile long tests/trainers/openrlhf/test_parity.py
+settings.register_profile("long", max_examples=1000)
 
 SLOWEST_FIRST = (
     "tests/sandbox/test_ordinary_user.py",

@@ -161,7 +161,7 @@ def load(sft, tmp_path, monkeypatch, tokenizers):
     """What the launcher does before it starts anything, in this process."""
     monkeypatch.setenv("R1CI_CPU_BACKEND", "1")
     from r1ci_plugins.trainers.openrlhf.plan import make_plan
-    from r1ci_plugins.trainers.openrlhf.sft_dataset import load_examples
+    from r1ci_plugins.trainers.openrlhf.sft_examples import load_examples
 
     def load(*flags, file=sft.file, **overrides):
         given = {"output_dir": tmp_path / "run", "sft.trajectories": file} | overrides

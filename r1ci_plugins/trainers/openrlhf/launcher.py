@@ -97,7 +97,7 @@ def _run(command: Command, argv: Sequence[str]) -> int:
         return 0
 
     from r1ci_plugins.trainers.openrlhf.plan import make_plan
-    from r1ci_plugins.trainers.openrlhf.sft_dataset import load_examples
+    from r1ci_plugins.trainers.openrlhf.sft_examples import load_examples
 
     plan = make_plan(command, own.plugin, own.recipe, own.overrides, rest)
     if own.dry_run:
@@ -240,12 +240,12 @@ def _write_prompts(plan: Plan, template: ChatTemplate, purpose: Purpose) -> None
 
 
 def _fine_tune(plan: Plan, examples: Mapping[str, Sequence[Example]]) -> int:
+    from r1ci_plugins.trainers.openrlhf import seams
     from r1ci_plugins.trainers.openrlhf.plan import rank
-    from r1ci_plugins.trainers.openrlhf.seams import sft
 
     if not rank():
         _write_folder(plan, None)
-    sft.install(examples)
+    seams.install_sft(examples)
     _become_upstream("train_sft", plan.argv)
     if not rank():
         print(f"r1ci: model in {plan.folder.model}, everything else in {plan.folder.path}", flush=True)

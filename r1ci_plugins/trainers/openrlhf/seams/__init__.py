@@ -3,96 +3,113 @@
 A seam replaces a name right after its module has executed, in whatever process imports it (``import_hooks``). Each has
 a test that fails when upstream moves it. Only one more place knows OpenRLHF from inside: ``agent_executor.py``, which
 upstream loads by ``--train.agent_func_path``.
+
+The functions are module-level: Ray pickles upstream's actor classes by value, and a module-level function travels by
+name.
 """
 
 from __future__ import annotations
 
-from r1ci_plugins.trainers.import_hooks import install as install_hooks
-from r1ci_plugins.trainers.openrlhf.seams import devices, experience, losses, samples, trainer, weights
+from collections.abc import Mapping, Sequence
 
-SEAMS = {
-    "openrlhf.trainer.ppo_utils.samples_generator": {
-        "SamplesGenerator._process_response_into_experience": "record the trajectory; leave its summary in the label",
-        "SamplesGenerator.generate_samples": "the samples that follow are training rollouts of the current step",
-        "SamplesGenerator.generate_eval_samples": "the samples that follow are an evaluation",
-    },
-    "openrlhf.trainer.ppo_trainer": {
-        "PPOTrainer._compute_rollout_stats": "metrics per task and per reward term, in TensorBoard and wandb",
-        "PPOTrainer.restore_best_checkpoint_state": "an evaluation before the first step",
-        "PPOTrainer.save_logs_and_checkpoints": "`metrics.jsonl`; an evaluation after the last step",
-        "compute_eval_metrics": "accuracy (upstream averages the reward), metrics per task, `evaluations.jsonl`",
-    },
-    "openrlhf.trainer.ppo_trainer_async": {
-        "TrainingActor._compute_rollout_stats": "as in PPOTrainer",
-        "TrainingActor.restore_best_checkpoint_state": "as in PPOTrainer",
-        "TrainingActor.save_logs_and_checkpoints": "as in PPOTrainer",
-    },
-    "openrlhf.trainer.ppo_utils.experience_maker": {
-        "RemoteExperienceMaker.make_experience_batch": "`advantages.jsonl`; batches of nothing but faults end the run",
-        "apply_length_penalties": "infrastructure faults stay out of their group's baseline",
-    },
-    "openrlhf.models.utils": {"masked_mean": "an empty loss mask means 0, not NaN"},
-    "openrlhf.utils.loss_utils": {
-        "_optimizer_step_loss_norm": "an empty loss mask means 0, not NaN",
-        "get_loss_batch_info": "an empty loss mask means 0, not NaN",
-    },
-}
-"""What is replaced on every machine: module -> name -> what we add."""
+from r1ci_plugins.trainers.import_hooks import Seam
+from r1ci_plugins.trainers.import_hooks import install as install_seams
+from r1ci_plugins.trainers.openrlhf.seams import devices, experience, losses, samples, sft, trainer, weights
+from r1ci_plugins.training.supervised import Example
 
-SFT_SEAMS = {
-    "openrlhf.datasets.utils": {"blending_datasets": "the examples that the launcher has made from a trajectory file"},
-    "openrlhf.datasets": {"SFTDataset": "their ids and masks as tensors, nothing is tokenised again"},
-    "openrlhf.trainer.sft_trainer": {
-        "SFTLoss": "upstream's, and a count of the tokens it was given to train",
-        "SFTTrainer.save_logs_and_checkpoints": "a line of `metrics.jsonl` after each step",
-    },
-}
-"""What ``train_sft`` replaces besides, in the launcher's process (``seams/sft.py``)."""
+_UTILS = "openrlhf.trainer.ppo_utils"
+_SAMPLES = f"{_UTILS}.samples_generator"
+_EXPERIENCE = f"{_UTILS}.experience_maker"
+_TRAINER, _ASYNC = "openrlhf.trainer.ppo_trainer", "openrlhf.trainer.ppo_trainer_async"
+_LOSSES = "openrlhf.utils.loss_utils"
+_SFT = "openrlhf.trainer.sft_trainer"
+_DEEPSPEED = "openrlhf.utils.deepspeed.deepspeed"
+_VLLM_WORKER = "openrlhf.trainer.ray.vllm_worker_wrap"
 
-CPU_SEAMS = {
-    "openrlhf.utils.utils": {"convert_to_torch_dtype": "float32 where the CPU is slow in bfloat16"},
-    "openrlhf.utils.deepspeed.deepspeed": {
-        "init_device_mesh": "a CPU mesh",
-        "DeepspeedStrategy.get_ds_train_config": "`torch.optim.AdamW`; float32 where the CPU is slow in bfloat16",
-        "DeepspeedStrategy.get_ds_eval_config": "float32 where the CPU is slow in bfloat16",
-    },
-    "openrlhf.trainer.ppo_utils.replay_buffer": {"NaiveReplayBuffer.__init__": "a device that is there"},
-    "openrlhf.utils.distributed_util": {"stateless_init_process_group": "Gloo carries new weights to vLLM"},
-    "openrlhf.trainer.ray.vllm_worker_wrap": {
-        "WorkerWrap.update_weight": "new weights arrive on vLLM's device",
-        "WorkerWrap.init_process_group": "models whose weights cannot change on a CPU are refused",
-    },
-}
-"""What is replaced without CUDA. ``openrlhf.models.ring_attn_utils`` also imports a stand-in for flash-attn."""
+# fmt: off
+SEAMS = (
+    # upstream module, its name, what stands there, what we add
+    Seam(_SAMPLES, "SamplesGenerator._process_response_into_experience", samples.process_response_into_experience,
+         "record the trajectory; leave its summary in the label"),
+    Seam(_SAMPLES, "SamplesGenerator.generate_samples", samples.generate_samples,
+         "the samples that follow are training rollouts of the current step"),
+    Seam(_SAMPLES, "SamplesGenerator.generate_eval_samples", samples.generate_eval_samples,
+         "the samples that follow are an evaluation"),
+    Seam(_TRAINER, "PPOTrainer._compute_rollout_stats", trainer.compute_rollout_stats,
+         "metrics per task and per reward term, in TensorBoard and wandb"),
+    Seam(_TRAINER, "PPOTrainer.restore_best_checkpoint_state", trainer.restore_best_checkpoint_state,
+         "an evaluation before the first step"),
+    Seam(_TRAINER, "PPOTrainer.save_logs_and_checkpoints", trainer.save_logs_and_checkpoints,
+         "`metrics.jsonl`; an evaluation after the last step"),
+    Seam(_TRAINER, "compute_eval_metrics", trainer.compute_eval_metrics,
+         "accuracy (upstream averages the reward), metrics per task, `evaluations.jsonl`"),
+    Seam(_ASYNC, "TrainingActor._compute_rollout_stats", trainer.compute_rollout_stats, "as in PPOTrainer"),
+    Seam(_ASYNC, "TrainingActor.restore_best_checkpoint_state", trainer.restore_best_checkpoint_state,
+         "as in PPOTrainer"),
+    Seam(_ASYNC, "TrainingActor.save_logs_and_checkpoints", trainer.save_logs_and_checkpoints, "as in PPOTrainer"),
+    Seam(_EXPERIENCE, "RemoteExperienceMaker.make_experience_batch", experience.make_experience_batch,
+         "`advantages.jsonl`; batches of nothing but faults end the run"),
+    Seam(_EXPERIENCE, "apply_length_penalties", experience.apply_length_penalties,
+         "infrastructure faults stay out of their group's baseline"),
+    Seam("openrlhf.models.utils", "masked_mean", losses.masked_mean, "an empty loss mask means 0, not NaN"),
+    Seam(_LOSSES, "_optimizer_step_loss_norm", losses.optimizer_step_loss_norm, "an empty loss mask means 0, not NaN"),
+    Seam(_LOSSES, "get_loss_batch_info", losses.get_loss_batch_info, "an empty loss mask means 0, not NaN"),
+)
+"""What is replaced on every machine."""
+
+SFT_SEAMS = (
+    Seam("openrlhf.datasets.utils", "blending_datasets", sft.blending_datasets,
+         "the examples that the launcher has made from a trajectory file"),
+    Seam("openrlhf.datasets", "SFTDataset", sft.TrajectoryDataset,
+         "their ids and masks as tensors, nothing is tokenised again"),
+    Seam(_SFT, "SFTLoss", sft.CountingLoss, "a count of the tokens it was given to train"),
+    Seam(_SFT, "SFTTrainer.save_logs_and_checkpoints", sft.save_logs_and_checkpoints,
+         "a line of `metrics.jsonl` after each step"),
+)
+"""What ``train_sft`` replaces besides, in the launcher's process."""
+
+CPU_SEAMS = (
+    Seam("openrlhf.utils.utils", "convert_to_torch_dtype", devices.convert_to_torch_dtype,
+         "float32 where the CPU is slow in bfloat16"),
+    Seam(_DEEPSPEED, "init_device_mesh", devices.init_device_mesh, "a CPU mesh"),
+    Seam(_DEEPSPEED, "DeepspeedStrategy.get_ds_train_config", devices.get_ds_train_config,
+         "`torch.optim.AdamW`; float32 where the CPU is slow in bfloat16"),
+    Seam(_DEEPSPEED, "DeepspeedStrategy.get_ds_eval_config", devices.get_ds_eval_config,
+         "float32 where the CPU is slow in bfloat16"),
+    Seam(f"{_UTILS}.replay_buffer", "NaiveReplayBuffer.__init__", devices.init_replay_buffer,
+         "a device that is there"),
+    Seam("openrlhf.utils.distributed_util", "stateless_init_process_group", weights.stateless_init_process_group,
+         "Gloo carries new weights to vLLM; without NCCL nothing would, silently"),
+    Seam(_VLLM_WORKER, "WorkerWrap.update_weight", weights.update_weight, "new weights arrive on vLLM's device"),
+    Seam(_VLLM_WORKER, "WorkerWrap.init_process_group", weights.init_process_group,
+         "models whose weights cannot change on a CPU are refused"),
+)
+"""What is replaced without CUDA."""
+# fmt: on
+
+CPU_IMPORTS = {"openrlhf.models.ring_attn_utils": devices.flash_attn_stand_in}
+"""Modules that need something to be imported without CUDA."""
 
 
 def install() -> None:
-    """Register the seams of ``SEAMS``. Cheap: nothing heavy is imported.
+    """Register ``SEAMS``. Cheap: nothing heavy is imported; so do the other two.
 
     Raises:
         MachineProblem: Upstream has moved one of the names.
     """
-    install_hooks(
-        {
-            "openrlhf.trainer.ppo_utils.samples_generator": samples.samples_generator,
-            "openrlhf.trainer.ppo_utils.experience_maker": experience.experience_maker,
-            "openrlhf.trainer.ppo_trainer": trainer.ppo_trainer,
-            "openrlhf.trainer.ppo_trainer_async": trainer.ppo_trainer_async,
-            "openrlhf.models.utils": losses.models_utils,
-            "openrlhf.utils.loss_utils": losses.loss_utils,
-        }
-    )
+    install_seams(SEAMS)
 
 
 def install_without_cuda() -> None:
-    """Register the seams of ``CPU_SEAMS``; raises as ``install``."""
-    install_hooks(
-        {
-            "openrlhf.utils.utils": devices.openrlhf_utils,
-            "openrlhf.utils.deepspeed.deepspeed": devices.deepspeed_strategy,
-            "openrlhf.trainer.ppo_utils.replay_buffer": devices.replay_buffer,
-            "openrlhf.utils.distributed_util": weights.distributed_util,
-            "openrlhf.trainer.ray.vllm_worker_wrap": weights.vllm_worker_wrap,
-        },
-        around={"openrlhf.models.ring_attn_utils": devices.flash_attn_stand_in},
-    )
+    """Register ``CPU_SEAMS``."""
+    install_seams(CPU_SEAMS, around=CPU_IMPORTS)
+
+
+def install_sft(examples: Mapping[str, Sequence[Example]]) -> None:
+    """Register ``SFT_SEAMS``.
+
+    Args:
+        examples: By the file's path, as in ``--data.dataset`` and ``--eval.dataset``.
+    """
+    sft.examples.update(examples)
+    install_seams(SFT_SEAMS)

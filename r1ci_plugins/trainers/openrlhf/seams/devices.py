@@ -11,7 +11,7 @@ from typing import Any
 
 from r1ci_plugins.errors import MachineProblem
 from r1ci_plugins.recipe import cpu_flags
-from r1ci_plugins.trainers.import_hooks import replace
+from r1ci_plugins.trainers.import_hooks import upstream
 
 # Four functions, each with a body of its own: TorchDynamo keeps rules by name and refuses one object under two names.
 
@@ -70,57 +70,46 @@ def _needs_flash_attn(name: str) -> Callable[..., None]:
     return fail
 
 
-def deepspeed_strategy(module: ModuleType) -> None:
-    """Adapt ``openrlhf.utils.deepspeed.deepspeed``."""
+def init_device_mesh(device_type: str, *args: Any, **kwargs: Any) -> Any:
+    """Upstream's, on the CPU."""
+    return upstream[init_device_mesh]("cpu", *args, **kwargs)
 
-    def init_device_mesh(device_type: str, *args: Any, **kwargs: Any) -> Any:
-        return upstream_mesh("cpu", *args, **kwargs)
 
-    def get_ds_train_config(self: Any, *args: Any, **kwargs: Any) -> dict[str, Any]:
-        config = upstream_config(self, *args, **kwargs)
-        optimizer = config.get("optimizer")  # absent while a model is only loaded
-        if optimizer and optimizer["type"] == "AdamW":
-            optimizer["params"]["torch_adam"] = True  # DeepSpeed's own is C++ and would be compiled first
-        return _in_float32(config)
+def get_ds_train_config(self: Any, *args: Any, **kwargs: Any) -> dict[str, Any]:
+    """Upstream's configuration with torch's Adam: DeepSpeed's own is C++ and would be compiled first."""
+    config = upstream[get_ds_train_config](self, *args, **kwargs)
+    optimizer = config.get("optimizer")  # absent while a model is only loaded
+    if optimizer and optimizer["type"] == "AdamW":
+        optimizer["params"]["torch_adam"] = True
+    return _in_float32(config)
 
-    def get_ds_eval_config(self: Any, *args: Any, **kwargs: Any) -> dict[str, Any]:
-        return _in_float32(upstream_eval_config(self, *args, **kwargs))
 
-    upstream_mesh = replace(module, "init_device_mesh", init_device_mesh)
-    upstream_config = replace(module.DeepspeedStrategy, "get_ds_train_config", get_ds_train_config)
-    upstream_eval_config = replace(module.DeepspeedStrategy, "get_ds_eval_config", get_ds_eval_config)
+def get_ds_eval_config(self: Any, *args: Any, **kwargs: Any) -> dict[str, Any]:
+    """Upstream's configuration, in float32 where the CPU is slow in bfloat16."""
+    return _in_float32(upstream[get_ds_eval_config](self, *args, **kwargs))
 
 
 def _in_float32(config: dict[str, Any]) -> dict[str, Any]:
-    """A DeepSpeed configuration without bfloat16, where the CPU is slow in it."""
     if not cpu_flags.fast_bfloat16():
         config["bf16"] = {"enabled": False}
     return config
 
 
-def openrlhf_utils(module: ModuleType) -> None:
-    """Adapt ``openrlhf.utils.utils``."""
+def convert_to_torch_dtype(param_dtype: str) -> Any:
+    """Upstream's torch type of that name, and float32 for bfloat16 where the CPU is slow in it."""
+    import torch
 
-    def convert_to_torch_dtype(param_dtype: str) -> Any:
-        import torch
-
-        dtype = upstream(param_dtype)
-        return torch.float32 if dtype is torch.bfloat16 and not cpu_flags.fast_bfloat16() else dtype
-
-    upstream = replace(module, "convert_to_torch_dtype", convert_to_torch_dtype)
+    dtype = upstream[convert_to_torch_dtype](param_dtype)
+    return torch.float32 if dtype is torch.bfloat16 and not cpu_flags.fast_bfloat16() else dtype
 
 
-def replay_buffer(module: ModuleType) -> None:
-    """Adapt ``openrlhf.trainer.ppo_utils.replay_buffer``."""
+def init_replay_buffer(self: Any, *args: Any, **kwargs: Any) -> None:
+    """Upstream's, which makes a device of ``f"cuda:{current_device()}"``; then its device is the CPU."""
+    import torch
 
-    def __init__(self: Any, *args: Any, **kwargs: Any) -> None:
-        import torch
-
-        torch.cuda.current_device = lambda: 0  # upstream makes a device of f"cuda:{current_device()}"
-        try:
-            upstream(self, *args, **kwargs)
-        finally:
-            torch.cuda.current_device = current_device
-        self.target_device = torch.device("cpu")
-
-    upstream = replace(module.NaiveReplayBuffer, "__init__", __init__)
+    torch.cuda.current_device = lambda: 0
+    try:
+        upstream[init_replay_buffer](self, *args, **kwargs)
+    finally:
+        torch.cuda.current_device = current_device
+    self.target_device = torch.device("cpu")

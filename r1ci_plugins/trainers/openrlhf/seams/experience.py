@@ -3,27 +3,17 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
-from types import ModuleType
+from collections.abc import Sequence
 from typing import Any
 
 from r1ci_plugins.errors import InfrastructureFault
-from r1ci_plugins.trainers.import_hooks import replace
+from r1ci_plugins.trainers.import_hooks import upstream
 from r1ci_plugins.trainers.openrlhf.seams.recorder import recorder
 from r1ci_plugins.trainers.openrlhf.seams.samples import outcomes_of
 
 log = logging.getLogger("r1ci")
 
-_upstream: dict[str, Callable[..., Any]] = {}
 _DEAD_BATCHES = 3
-
-
-def experience_maker(module: ModuleType) -> None:
-    """Adapt ``openrlhf.trainer.ppo_utils.experience_maker``."""
-    maker = module.RemoteExperienceMaker
-    _upstream["make_experience_batch"] = replace(maker, "make_experience_batch", make_experience_batch)
-    # Imported there by name, and the last thing that touches rewards before baselines are computed.
-    _upstream["apply_length_penalties"] = replace(module, "apply_length_penalties", apply_length_penalties)
 
 
 def make_experience_batch(self: Any, rollout_samples: Sequence[Any]) -> Any:
@@ -46,7 +36,7 @@ def make_experience_batch(self: Any, rollout_samples: Sequence[Any]) -> Any:
             )
     else:
         here.dead_batches = 0
-    experiences = _upstream["make_experience_batch"](self, rollout_samples)
+    experiences = upstream[make_experience_batch](self, rollout_samples)
     _record_advantages(experiences)
     return experiences
 
@@ -69,10 +59,11 @@ def _record_advantages(experiences: Sequence[Any]) -> None:
 def apply_length_penalties(experiences: Sequence[Any], args: Any) -> None:
     """Upstream's penalties; then each excluded sample gets the mean reward of the rest of its baseline's group.
 
-    So it does not move the baseline; its own loss mask is empty. The group's standard deviation (``group_norm``)
-    still counts it, as a value at the mean; with one of five excluded it comes out 13 % smaller.
+    This is the last call that touches rewards before baselines are computed, so an excluded sample does not move its
+    baseline; its own loss mask is empty. The group's standard deviation (``group_norm``) still counts it, as a value
+    at the mean; with one of five excluded it comes out 13 % smaller.
     """
-    _upstream["apply_length_penalties"](experiences, args)
+    upstream[apply_length_penalties](experiences, args)
     rows = [(experience, row) for experience in experiences for row in range(len(experience.index))]
     samples = sorted(
         zip([experience.index[row] for experience, row in rows], rows, outcomes_of(experiences), strict=True),

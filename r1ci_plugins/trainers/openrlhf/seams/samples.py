@@ -7,35 +7,26 @@ and a module-level function travels by name.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
-from types import ModuleType
+from collections.abc import Sequence
 from typing import Any
 
 from r1ci_plugins.errors import TrajectoryFileError
 from r1ci_plugins.rollout.metrics import OutcomeSummary
-from r1ci_plugins.trainers.import_hooks import replace
+from r1ci_plugins.trainers.import_hooks import upstream
 from r1ci_plugins.trainers.openrlhf.seams.recorder import recorder
 
-_upstream: dict[str, Callable[..., Any]] = {}
 
-
-def samples_generator(module: ModuleType) -> None:
-    """Adapt ``openrlhf.trainer.ppo_utils.samples_generator``."""
-    generator = module.SamplesGenerator
-    for name in ("_process_response_into_experience", "generate_samples", "generate_eval_samples"):
-        _upstream[name] = replace(generator, name, globals()[name])
-
-
-def _process_response_into_experience(self: Any, response: dict[str, Any], **options: Any) -> Any:
+def process_response_into_experience(self: Any, response: dict[str, Any], **options: Any) -> Any:
+    """Upstream's sample of a rollout worker's response; its label becomes the outcome, the trajectory is recorded."""
     outcome = recorder().record(response["label"])
     label = json.dumps(outcome.to_dict())
-    return _upstream["_process_response_into_experience"](self, {**response, "label": label}, **options)
+    return upstream[process_response_into_experience](self, {**response, "label": label}, **options)
 
 
 def generate_samples(self: Any, **options: Any) -> Any:
     """Mark what is generated as training rollouts of the current step."""
     recorder().phase = "train"
-    produced = _upstream["generate_samples"](self, **options)
+    produced = upstream[generate_samples](self, **options)
     if produced[0]:
         recorder().step += 1
     return produced
@@ -44,7 +35,7 @@ def generate_samples(self: Any, **options: Any) -> Any:
 def generate_eval_samples(self: Any, **options: Any) -> Any:
     """Mark what is generated as evaluation."""
     recorder().phase = "eval"
-    return _upstream["generate_eval_samples"](self, **options)
+    return upstream[generate_eval_samples](self, **options)
 
 
 def outcomes_of(samples: Sequence[Any]) -> list[OutcomeSummary]:

@@ -1,79 +1,118 @@
-"""OpenRLHF's SFT trainer: its data set is a trajectory file, and each step leaves a line of ``metrics.jsonl``."""
+"""OpenRLHF's SFT: trajectories are its data set, and each step leaves a line of ``metrics.jsonl``."""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
-from types import ModuleType
-from typing import Any
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 from r1ci_plugins.rollout.run_folder import RunFolder, append_line
-from r1ci_plugins.trainers.import_hooks import install as install_hooks
-from r1ci_plugins.trainers.import_hooks import replace
-from r1ci_plugins.trainers.openrlhf.sft_dataset import ExampleTable, TrajectoryDataset
+from r1ci_plugins.trainers.import_hooks import upstream
 from r1ci_plugins.training.supervised import Example
+
+if TYPE_CHECKING:
+    import torch
 
 log = logging.getLogger("r1ci")
 
+examples: dict[str, Sequence[Example]] = {}
+"""What this process trains and evaluates on, by the file's path, as in ``--data.dataset`` and ``--eval.dataset``."""
 
-def install(examples: Mapping[str, Sequence[Example]]) -> None:
-    """Replace upstream's data set, and count what it trains, as its modules are imported in this process.
+
+@dataclass(frozen=True)
+class ExampleTable:
+    """Examples with as much of ``datasets.Dataset`` as upstream's SFT command uses."""
+
+    examples: Sequence[Example]
+
+    def __len__(self) -> int:
+        return len(self.examples)
+
+    def select(self, indices: Iterable[int]) -> ExampleTable:
+        """Some of them (``--data.max_samples``)."""
+        return ExampleTable([self.examples[index] for index in indices])
+
+
+class TrajectoryDataset:
+    """Stands for ``SFTDataset``. All lengths T include the prompt.
 
     Args:
-        examples: By the file's path, as in ``--data.dataset`` and ``--eval.dataset``.
+        dataset: The examples; they fit ``--data.max_len`` already.
+        tokenizer: The model's; only its padding token is used.
+        max_length: Not used.
+        strategy: Not used.
+        options: Upstream's further options, which the launcher refuses where they would change anything.
     """
 
-    def blending_datasets(datasets: str, *arguments: Any, **options: Any) -> ExampleTable:
-        return ExampleTable(examples[datasets])
-
-    def utils(module: ModuleType) -> None:
-        replace(module, "blending_datasets", blending_datasets)
-
-    install_hooks(
-        {
-            "openrlhf.datasets.utils": utils,
-            "openrlhf.datasets": datasets_package,
-            "openrlhf.trainer.sft_trainer": sft_trainer,
-        }
-    )
-
-
-def datasets_package(module: ModuleType) -> None:
-    """Adapt ``openrlhf.datasets``."""
-    replace(module, "SFTDataset", TrajectoryDataset)
-
-
-def sft_trainer(module: ModuleType) -> None:
-    """Adapt ``openrlhf.trainer.sft_trainer``."""
-
-    class CountingLoss:
-        """Upstream's loss; adds up the trained tokens of this process until ``take`` is called."""
-
-        def __init__(self) -> None:
-            self._loss = upstream_loss()
-            self._trained: float = 0.0
-
-        def __call__(self, per_token_log_probs: Any, loss_mask: Any, **options: Any) -> Any:
-            if per_token_log_probs.requires_grad:  # not while evaluating
-                self._trained += loss_mask.sum().item()
-            return self._loss(per_token_log_probs, loss_mask, **options)
-
-        def take(self) -> float:
-            trained, self._trained = self._trained, 0.0
-            return trained
-
-    def save_logs_and_checkpoints(
-        self: Any, args: Any, global_step: int, step_bar: Any, logs_dict: Any = None, client_states: Any = None
+    def __init__(
+        self, dataset: ExampleTable, tokenizer: Any, max_length: int, strategy: Any = None, **options: Any
     ) -> None:
-        trained = self.strategy.all_reduce({"tokens": self.loss_fn.take()}, op="sum")["tokens"]
-        if self.strategy.is_rank_0():
-            numbers = {name: value for name, value in (logs_dict or {}).items() if isinstance(value, int | float)}
-            line = {"step": global_step, "trained_tokens": int(trained), **numbers}
-            try:
-                append_line(RunFolder.of_this_process().metrics, line)
-            except OSError as error:
-                log.warning("cannot write metrics: %s. Training goes on.", error)
-        upstream_save(self, args, global_step, step_bar, logs_dict, client_states)
+        self._examples = dataset.examples
+        self._padding: int = tokenizer.pad_token_id
 
-    upstream_loss = replace(module, "SFTLoss", CountingLoss)
-    upstream_save = replace(module.SFTTrainer, "save_logs_and_checkpoints", save_logs_and_checkpoints)
+    def __len__(self) -> int:
+        return len(self._examples)
+
+    def __getitem__(self, index: int) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        """Ids, attention mask and loss mask, shape (1, T) each; the loss mask at t is that of token t + 1."""
+        import torch
+
+        example = self._examples[index]
+        token_ids = torch.tensor([example.token_ids], dtype=torch.long)
+        loss_mask = torch.zeros_like(token_ids, dtype=torch.float32)
+        for start, end in example.ranges:
+            loss_mask[0, start - 1 : end - 1] = 1
+        return token_ids, torch.ones_like(token_ids), loss_mask
+
+    def collate_fn(
+        self, items: Sequence[tuple[torch.Tensor, torch.Tensor, torch.Tensor]]
+    ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        """Padded on the right to the longest: shape (B, T) each. With packing, upstream's model drops the padding."""
+        from openrlhf.utils.utils import zero_pad_sequences
+
+        token_ids, attention_masks, loss_masks = (list(column) for column in zip(*items, strict=True))
+        return (
+            zero_pad_sequences(token_ids, "right", self._padding),
+            zero_pad_sequences(attention_masks, "right"),
+            zero_pad_sequences(loss_masks, "right"),
+        )
+
+
+def blending_datasets(datasets: str, *arguments: Any, **options: Any) -> ExampleTable:
+    """The examples of a trajectory file; upstream would read and mix data sets."""
+    return ExampleTable(examples[datasets])
+
+
+class CountingLoss:
+    """Upstream's ``SFTLoss``; adds up the trained tokens of this process until ``take`` is called."""
+
+    def __init__(self) -> None:
+        self._loss = upstream[CountingLoss]()
+        self._trained: float = 0.0
+
+    def __call__(self, per_token_log_probs: Any, loss_mask: Any, **options: Any) -> Any:
+        """Upstream's loss of a batch."""
+        if per_token_log_probs.requires_grad:  # not while evaluating
+            self._trained += loss_mask.sum().item()
+        return self._loss(per_token_log_probs, loss_mask, **options)
+
+    def take(self) -> float:
+        """The tokens trained since the last call."""
+        trained, self._trained = self._trained, 0.0
+        return trained
+
+
+def save_logs_and_checkpoints(
+    self: Any, args: Any, global_step: int, step_bar: Any, logs_dict: Any = None, client_states: Any = None
+) -> None:
+    """After each step: a line of ``metrics.jsonl``, then upstream's logs and checkpoints."""
+    trained = self.strategy.all_reduce({"tokens": self.loss_fn.take()}, op="sum")["tokens"]
+    if self.strategy.is_rank_0():
+        numbers = {name: value for name, value in (logs_dict or {}).items() if isinstance(value, int | float)}
+        line = {"step": global_step, "trained_tokens": int(trained), **numbers}
+        try:
+            append_line(RunFolder.of_this_process().metrics, line)
+        except OSError as error:
+            log.warning("cannot write metrics: %s. Training goes on.", error)
+    upstream[save_logs_and_checkpoints](self, args, global_step, step_bar, logs_dict, client_states)

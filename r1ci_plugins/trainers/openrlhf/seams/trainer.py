@@ -4,39 +4,19 @@ from __future__ import annotations
 
 import dataclasses
 import time
-from collections.abc import Callable, Sequence
-from types import ModuleType
+from collections.abc import Sequence
 from typing import Any
 
 from r1ci_plugins.evaluation.record import Evaluation
 from r1ci_plugins.rollout.metrics import batch_metrics
-from r1ci_plugins.trainers.import_hooks import replace
+from r1ci_plugins.trainers.import_hooks import upstream
 from r1ci_plugins.trainers.openrlhf.seams.recorder import recorder
 from r1ci_plugins.trainers.openrlhf.seams.samples import outcomes_of
 
-_upstream: dict[str, Callable[..., Any]] = {}
 
-
-def ppo_trainer(module: ModuleType) -> None:
-    """Adapt ``openrlhf.trainer.ppo_trainer``."""
-    _trainer(module.PPOTrainer)
-    _upstream["compute_eval_metrics"] = replace(module, "compute_eval_metrics", compute_eval_metrics)
-
-
-def ppo_trainer_async(module: ModuleType) -> None:
-    """Adapt ``openrlhf.trainer.ppo_trainer_async``."""
-    _trainer(module.TrainingActor)
-
-
-def _trainer(actor: Any) -> None:
-    # ray.remote has copied the methods of BasePPOTrainer into a class of its own: that is the one that runs.
-    remote_class = actor.__ray_metadata__.modified_class
-    for name in ("_compute_rollout_stats", "restore_best_checkpoint_state", "save_logs_and_checkpoints"):
-        _upstream[name] = replace(remote_class, name, globals()[name])
-
-
-def _compute_rollout_stats(self: Any, experiences: Sequence[Any]) -> dict[str, float]:
-    stats = _upstream["_compute_rollout_stats"](self, experiences)
+def compute_rollout_stats(self: Any, experiences: Sequence[Any]) -> dict[str, float]:
+    """Upstream's statistics of a batch, and ours."""
+    stats = upstream[compute_rollout_stats](self, experiences)
     return stats | {f"rollout/{name}": value for name, value in batch_metrics(outcomes_of(experiences)).items()}
 
 
@@ -54,7 +34,7 @@ def compute_eval_metrics(eval_dataloader: Any, samples: Sequence[Any], n_samples
         for i in group if known else ():
             score = sum(known) / len(known) if outcomes[i].excluded else float(outcomes[i].correct)
             judged.append(dataclasses.replace(samples[i], rewards=samples[i].scores.new_full((1,), score)))
-    logs = _upstream["compute_eval_metrics"](eval_dataloader, judged, n_samples_per_prompt)
+    logs = upstream[compute_eval_metrics](eval_dataloader, judged, n_samples_per_prompt)
     own, here = batch_metrics(outcomes), recorder()
     evaluation = Evaluation(f"after step {here.step}", outcomes)
     here.append(here.folder.evaluations, evaluation.to_line(here.step))
@@ -65,7 +45,7 @@ def compute_eval_metrics(eval_dataloader: Any, samples: Sequence[Any], n_samples
 
 def restore_best_checkpoint_state(self: Any, checkpoint_states: dict[str, Any]) -> None:
     """At the start of training: take up the step of a resumed run, or evaluate a fresh one before its first step."""
-    _upstream["restore_best_checkpoint_state"](self, checkpoint_states)
+    upstream[restore_best_checkpoint_state](self, checkpoint_states)
     recorder().step = checkpoint_states["global_step"]
     if not checkpoint_states["global_step"]:
         _evaluate(self, 0)
@@ -76,7 +56,7 @@ def save_logs_and_checkpoints(
     self: Any, global_step: int, logs_dict: dict[str, Any] | None = None, client_states: dict[str, Any] | None = None
 ) -> None:
     """After each step: a line of ``metrics.jsonl`` and of the terminal; after the last one an evaluation."""
-    _upstream["save_logs_and_checkpoints"](self, global_step, logs_dict, client_states)
+    upstream[save_logs_and_checkpoints](self, global_step, logs_dict, client_states)
     here, logs = recorder(), logs_dict or {}
     seconds, here.step_started = time.monotonic() - here.step_started, time.monotonic()
     numbers = {name: value for name, value in logs.items() if isinstance(value, (int, float))}

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from types import ModuleType
 from typing import Any
 
 from r1ci_plugins.errors import MachineProblem
-from r1ci_plugins.trainers.import_hooks import replace
+from r1ci_plugins.trainers.import_hooks import upstream
 from r1ci_plugins.trainers.openrlhf.packed_linear import PackedLinear
 
 
@@ -45,20 +44,10 @@ def stateless_init_process_group(
     return GlooBroadcast(master_address, master_port, rank, world_size)
 
 
-def distributed_util(module: ModuleType) -> None:
-    """Adapt ``openrlhf.utils.distributed_util``."""
-    replace(module, "stateless_init_process_group", stateless_init_process_group)
-
-
-def vllm_worker_wrap(module: ModuleType) -> None:
-    """Adapt ``openrlhf.trainer.ray.vllm_worker_wrap``."""
-
-    def init_process_group(self: Any, *args: Any, **kwargs: Any) -> None:
-        _check_weights_can_change(self.model_runner.model)
-        upstream(self, *args, **kwargs)
-
-    replace(module.WorkerWrap, "update_weight", update_weight)
-    upstream = replace(module.WorkerWrap, "init_process_group", init_process_group)
+def init_process_group(self: Any, *args: Any, **kwargs: Any) -> None:
+    """Upstream's, for models whose weights can change."""
+    _check_weights_can_change(self.model_runner.model)
+    upstream[init_process_group](self, *args, **kwargs)
 
 
 def update_weight(self: Any, name: str, dtype: Any, shape: Any, empty_cache: bool = False) -> None:

@@ -1,12 +1,10 @@
-"""Recorded trajectories as the data set of OpenRLHF's SFT trainer (``seams/sft.py`` puts it there)."""
+"""From trajectory files to the examples that ``train_sft`` trains on (``seams/sft.py`` gives them to OpenRLHF)."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 from r1ci_plugins.errors import RecipeError, TrajectoryFileError
 from r1ci_plugins.protocol.chat_template import ChatTemplate
@@ -14,68 +12,6 @@ from r1ci_plugins.rollout.trajectory_file import read_trajectories
 from r1ci_plugins.trainers.openrlhf.plan import Plan, rank
 from r1ci_plugins.training.loss_mask import LossMask
 from r1ci_plugins.training.supervised import Example, Examples, make_examples
-
-if TYPE_CHECKING:
-    import torch
-
-
-@dataclass(frozen=True)
-class ExampleTable:
-    """Examples with as much of ``datasets.Dataset`` as upstream's SFT command uses."""
-
-    examples: Sequence[Example]
-
-    def __len__(self) -> int:
-        return len(self.examples)
-
-    def select(self, indices: Iterable[int]) -> ExampleTable:
-        """Some of them (``--data.max_samples``)."""
-        return ExampleTable([self.examples[index] for index in indices])
-
-
-class TrajectoryDataset:
-    """Stands for ``SFTDataset``. All lengths T include the prompt.
-
-    Args:
-        dataset: The examples; they fit ``--data.max_len`` already.
-        tokenizer: The model's; only its padding token is used.
-        max_length: Not used.
-        strategy: Not used.
-        options: Upstream's further options, which the launcher refuses where they would change anything.
-    """
-
-    def __init__(
-        self, dataset: ExampleTable, tokenizer: Any, max_length: int, strategy: Any = None, **options: Any
-    ) -> None:
-        self._examples = dataset.examples
-        self._padding: int = tokenizer.pad_token_id
-
-    def __len__(self) -> int:
-        return len(self._examples)
-
-    def __getitem__(self, index: int) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-        """Ids, attention mask and loss mask, shape (1, T) each; the loss mask at t is that of token t + 1."""
-        import torch
-
-        example = self._examples[index]
-        token_ids = torch.tensor([example.token_ids], dtype=torch.long)
-        loss_mask = torch.zeros_like(token_ids, dtype=torch.float32)
-        for start, end in example.ranges:
-            loss_mask[0, start - 1 : end - 1] = 1
-        return token_ids, torch.ones_like(token_ids), loss_mask
-
-    def collate_fn(
-        self, items: Sequence[tuple[torch.Tensor, torch.Tensor, torch.Tensor]]
-    ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-        """Padded on the right to the longest: shape (B, T) each. With packing, upstream's model drops the padding."""
-        from openrlhf.utils.utils import zero_pad_sequences
-
-        token_ids, attention_masks, loss_masks = (list(column) for column in zip(*items, strict=True))
-        return (
-            zero_pad_sequences(token_ids, "right", self._padding),
-            zero_pad_sequences(attention_masks, "right"),
-            zero_pad_sequences(loss_masks, "right"),
-        )
 
 
 def load_examples(plan: Plan, template: ChatTemplate, loss_mask: LossMask) -> dict[str, Sequence[Example]]:

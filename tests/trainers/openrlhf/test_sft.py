@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import importlib.util
 from types import ModuleType, SimpleNamespace
 
@@ -9,9 +10,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from r1ci_plugins.trainers.import_hooks import upstream
 from r1ci_plugins.trainers.openrlhf import cpu_backend
-from r1ci_plugins.trainers.openrlhf.seams import sft
-from r1ci_plugins.trainers.openrlhf.sft_dataset import ExampleTable, TrajectoryDataset
+from r1ci_plugins.trainers.openrlhf.seams import SFT_SEAMS, sft
+from r1ci_plugins.trainers.openrlhf.seams.sft import ExampleTable, TrajectoryDataset
 from r1ci_plugins.training.supervised import Example
 
 pytestmark = [
@@ -85,19 +87,34 @@ def test_a_packed_batch_trains_the_same_tokens(lengths, data):
     assert trained == [e.token_ids[i] for e in examples for start, end in e.ranges for i in range(start, end)]
 
 
-def test_the_seams_are_where_upstream_has_them():
-    import openrlhf.datasets
-    import openrlhf.datasets.utils
-    import openrlhf.trainer.sft_trainer as trainer
+def test_what_train_sft_replaces_is_where_upstream_has_it():
+    """On copies: other tests want the originals."""
+    for seam in SFT_SEAMS:
+        module = importlib.import_module(seam.module)
+        copy = ModuleType(module.__name__)
+        vars(copy).update(vars(module))
+        owner, _, name = seam.name.rpartition(".")
+        if owner:
+            setattr(copy, owner, type(owner, (), dict(vars(getattr(module, owner)))))
+        seam.apply(copy)
+        assert vars(getattr(copy, owner) if owner else copy)[name] is seam.new
+        assert upstream[seam.new] is vars(getattr(module, owner) if owner else module)[name]
 
-    modules = {}
-    for module in (openrlhf.datasets, openrlhf.datasets.utils, trainer):  # copies: other tests want the originals
-        modules[module.__name__] = ModuleType(module.__name__)
-        vars(modules[module.__name__]).update(vars(module))
-    sft.datasets_package(modules["openrlhf.datasets"])
-    assert modules["openrlhf.datasets"].SFTDataset is TrajectoryDataset
-    assert hasattr(trainer.SFTTrainer, "save_logs_and_checkpoints") and hasattr(trainer, "SFTLoss")
-    assert hasattr(openrlhf.datasets.utils, "blending_datasets")
+
+def test_a_file_is_read_by_its_path(monkeypatch):
+    monkeypatch.setattr(sft, "examples", {"a.jsonl": EXAMPLES})
+    assert sft.blending_datasets("a.jsonl", None, "strategy", seed=1) == ExampleTable(EXAMPLES)
+
+
+def test_trained_tokens_are_counted_and_evaluated_ones_are_not(monkeypatch):
+    import torch
+
+    monkeypatch.setitem(upstream, sft.CountingLoss, lambda: lambda values, mask, **options: (values * mask).sum())
+    loss, values = sft.CountingLoss(), torch.ones(2, 3, requires_grad=True)
+    mask = torch.tensor([[1, 1, 0], [0, 0, 1]])
+    assert loss(values, mask).item() == 3 and loss(values, mask).item() == 3
+    assert loss(values.detach(), mask).item() == 3
+    assert (loss.take(), loss.take()) == (6, 0)
 
 
 def test_max_samples_takes_the_first():
