@@ -95,26 +95,7 @@ def tokenizers(tmp_path_factory):
     return made
 
 
-QWEN_SLOWEST_FIRST = (
-    "tests/sandbox/test_ordinary_user.py",
-    "tests/test_end_to_end.py",
-    "tests/trainers/openrlhf/test_cpu_backend.py",
-    "tests/test_sft_end_to_end.py",
-    "tests/test_staged_end_to_end.py",
-    "tests/sandbox/test_attacks.py",
-    "tests/trainers/openrlhf/test_launcher.py",
-    "tests/trainers/openrlhf/test_parity.py",
-    "tests/sandbox/test_contract.py",
-)
-"""Files that take a minute and more, so that no process is left with one of them at the end."""
-
-
-def pytest_collection_modifyitems(items):
-    places = {file: place for place, file in enumerate(SLOWEST_FIRST)}
-    items.sort(key=lambda item: places.get(item.nodeid.partition("::")[0], len(places)))
-
-
-TEMPLATES = {
+QWEN_TEMPLATES = {
     "qwen2.5": (
         "{% if messages[0]['role'] != 'system' %}"
         "{{ '<|im_start|>system\nYou are Qwen, created by Alibaba Cloud. You are a helpful assistant.<|im_end|>\n' }}"
