@@ -27,7 +27,9 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from r1ci_plugins.errors import InfrastructureFault, MissingData, PluginError, R1CIError, SandboxUnavailable, suggest
-from r1ci_plugins.pack_checks.conformance import FIX_DETERMINISM, RULES, Examination, Failure, excerpt
+from r1ci_plugins.pack_checks.examination import Examination, Failure, excerpt
+from r1ci_plugins.pack_checks.rules import RULES
+from r1ci_plugins.pack_checks.rules.task import FIX_DETERMINISM
 from r1ci_plugins.questions.splits import candidate
 from r1ci_plugins.tasks.task import Question, TaskPack
 
