@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import os
+import sysconfig
 from collections.abc import Iterable
 from difflib import get_close_matches
+from traceback import walk_tb
+from typing import TypeVar
 
 
 class R1CIError(Exception):
@@ -72,6 +76,53 @@ class TrajectoryFileError(R1CIError):
 class MachineProblem(R1CIError):
     """The machine lacks something a run needs: a package, a model folder, disk space, shared memory."""
 
+
+_Kind = TypeVar("_Kind", bound=R1CIError)
+
+
+def plugin_error(
+    kind: type[_Kind], doing: str, error: BaseException, *, where: str | None = None, fix: str | None = None
+) -> _Kind:
+    """Turn an exception that a plugin's code raised into an error of ours that points at the plugin's line.
+
+    Args:
+        kind: Type of the new error.
+        doing: What raised, as the beginning of a sentence: ``the reward term length raised``.
+        error: What was raised. If it is an error of ours, its own place and remedy are kept.
+        where: What the plugin was working on, or where it comes from.
+        fix: What the reader can do about it.
+    """
+    what, places = "", [where, plugin_line(error)]
+    if isinstance(error, R1CIError):
+        what, places, fix = error.what, [where, error.where, plugin_line(error)], error.fix or fix
+    else:
+        try:
+            what = str(error)
+        except Exception:
+            what = "its message cannot be read"
+    return kind(
+        f"{doing} {type(error).__name__}" + (f": {what}" if what else ""),
+        where=", ".join(place for place in places if place) or None,
+        fix=fix,
+    )
+
+
+def plugin_line(error: BaseException) -> str | None:
+    """``FILE:LINE`` of the innermost frame outside this package and the standard library; None if there is none."""
+    if isinstance(error, SyntaxError) and error.filename:
+        return f"{error.filename}:{error.lineno}"
+    found = None
+    for frame, line in walk_tb(error.__traceback__):
+        file = frame.f_code.co_filename
+        installed = file.startswith(_INSTALLED)
+        if not file.startswith("<") and not file.startswith(_OURS) and (installed or not file.startswith(_PYTHON)):
+            found = f"{file}:{line}"
+    return found
+
+
+_OURS = os.path.dirname(os.path.abspath(__file__)) + os.sep
+_PYTHON = sysconfig.get_path("stdlib") + os.sep
+_INSTALLED = (sysconfig.get_path("purelib") + os.sep, sysconfig.get_path("platlib") + os.sep)  # may be within _PYTHON
 
 _SHOWN = 12
 

@@ -38,7 +38,7 @@ def validate(
     """Examine a task pack: the conformance rules, on questions of every task. Exits with 1 if a rule is broken.
 
     No randomness but the seed, references and harmless variation right, everything else wrong, checkers that are
-    bounded, never raise and never evaluate, and more: see r1ci_plugins/pack_checks/conformance.py.
+    bounded, never raise and never evaluate, and more: see r1ci_plugins/pack_checks/rules.
     """
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn

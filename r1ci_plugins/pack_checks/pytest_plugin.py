@@ -114,7 +114,8 @@ _EXAMINED = pytest.StashKey[dict[str, _Examined]]()
 
 
 def _cases(pack: str) -> list[tuple[str, str]]:
-    from r1ci_plugins.pack_checks.conformance import PROMISES, RULES
+    from r1ci_plugins.pack_checks.examination import PROMISES
+    from r1ci_plugins.pack_checks.rules import RULES
     from r1ci_plugins.plugins.packs import load_pack
 
     return [(task.name, rule) for task in load_pack(pack).tasks for rule in (*RULES, *PROMISES)]

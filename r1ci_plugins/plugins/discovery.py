@@ -14,7 +14,7 @@ from typing import Any
 import pluggy
 
 from r1ci_plugins import hookspecs
-from r1ci_plugins.errors import PluginError, suggest
+from r1ci_plugins.errors import PluginError, plugin_error, suggest
 
 PLUGINS = "r1ci.plugins"
 PACKS = "r1ci.task_packs"
@@ -90,8 +90,10 @@ def load_hooks(announced: Announced) -> Hooks:
     try:
         plugin = announced.entry_point.load()
     except (Exception, SystemExit) as error:
-        raise PluginError(
-            f"the {origin.kind} {origin.name!r} does not load: {type(error).__name__}: {error}",
+        raise plugin_error(
+            PluginError,
+            f"the {origin.kind} {origin.name!r} does not load:",
+            error,
             where=f"{origin.distribution} {origin.version}, {target}",
             fix=f"reinstall or update {origin.distribution}, or do not use it",
         ) from error
@@ -144,8 +146,10 @@ def call_hook(origin: Origin, hook: str, function: Callable[..., Any], arguments
     try:
         return function(**arguments)
     except Exception as error:
-        raise PluginError(
-            f"{hook} of the {origin.kind} {origin.name!r} raised {type(error).__name__}: {error}",
+        raise plugin_error(
+            PluginError,
+            f"{hook} of the {origin.kind} {origin.name!r} raised",
+            error,
             where=f"{origin.distribution} {origin.version}",
             fix=f"update {origin.distribution}, or do not use it",
         ) from error

@@ -13,7 +13,7 @@ import unicodedata
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
-from r1ci_plugins.errors import MissingData, TaskError
+from r1ci_plugins.errors import MissingData, TaskError, plugin_error
 from r1ci_plugins.tasks.task import Question, Task
 
 SHARES = {"sft": 25, "rl": 50, "test": 25}
@@ -67,11 +67,9 @@ def candidate(pack: str, task: Task, split: str, index: int, seed: int, difficul
     except MissingData:
         raise
     except Exception as error:
-        raise TaskError(
-            f"the task raised while generating a question: {type(error).__name__}: {error}",
-            where=where,
-            fix="report it to the pack's author, or leave the task out of the recipe",
-        ) from error
+        fix = "report it to the pack's author, or leave the task out of the recipe"
+        doing = "the task raised while generating a question:"
+        raise plugin_error(TaskError, doing, error, where=where, fix=fix) from error
     if not isinstance(question, Question) or not question.text.strip() or not isinstance(question.answer, str):
         raise TaskError(f"the task returned {question!r}, not a Question with text and answer", where=where)
     return replace(question, task=name, split=split, index=index, seed=seed, difficulty=difficulty)

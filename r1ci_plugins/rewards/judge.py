@@ -1,4 +1,4 @@
-"""From a finished episode to a judged one: verify the answer, then evaluate every reward term."""
+"""Judging a finished episode: verify its answer, then evaluate every reward term."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ import math
 from collections.abc import Mapping
 from dataclasses import replace
 
-from r1ci_plugins.errors import InfrastructureFault
+from r1ci_plugins.errors import InfrastructureFault, plugin_error
 from r1ci_plugins.rewards.terms import RewardTerm
+from r1ci_plugins.rewards.verifier import AnswerVerifier
 from r1ci_plugins.rollout.trajectory import Trajectory
-from r1ci_plugins.workers.checkers import VerifierPool
 
 
-async def judge(trajectory: Trajectory, verifier: VerifierPool, terms: Mapping[str, RewardTerm]) -> Trajectory:
+async def judge(trajectory: Trajectory, verifier: AnswerVerifier, terms: Mapping[str, RewardTerm]) -> Trajectory:
     """Add score and reward terms. A failing checker or term becomes ``Trajectory.fault``, never a wrong number."""
     if trajectory.excluded:
         return trajectory
@@ -21,15 +21,16 @@ async def judge(trajectory: Trajectory, verifier: VerifierPool, terms: Mapping[s
     else:
         try:
             score = await verifier.verify(trajectory.question, trajectory.answer)
-        except InfrastructureFault as fault:
-            return replace(trajectory, fault=str(fault))
+        except InfrastructureFault as failed:
+            return replace(trajectory, fault=str(failed))
         judged = replace(trajectory, score=score.value, score_detail=score.detail)
     values: dict[str, float] = {}
     for name, term in terms.items():
         try:
             values[name] = float(term(judged))
         except Exception as error:  # a plugin's term may raise anything; one bad trajectory must not end a run
-            return replace(judged, fault=f"the reward term {name} raised {type(error).__name__}: {error}")
+            fault = plugin_error(InfrastructureFault, f"the reward term {name} raised", error)
+            return replace(judged, fault=str(fault))
         if not math.isfinite(values[name]):
             return replace(judged, fault=f"the reward term {name} returned {values[name]}")
     return replace(judged, reward_terms=values)

@@ -1,20 +1,33 @@
-"""Verifiers: a task, a question and an answer to a Score. They run in processes that can be killed (``workers``)."""
+"""Verifiers: from a task, a question and an answer to a Score. They run in processes that can be killed."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Protocol
 
 from r1ci_plugins.tasks.task import Question, Score, Task, Unreadable
 
 Verifier = Callable[[Task, Question, str], Score]
-"""Runs inside a worker."""
+"""Called inside a worker process."""
+
+
+class AnswerVerifier(Protocol):
+    """Checks answers for the trainer's process, as ``workers.checkers.VerifierPool`` does."""
+
+    async def verify(self, question: Question, answer: str) -> Score:
+        """Check one answer.
+
+        Raises:
+            InfrastructureFault: The checker failed; the answer is neither right nor wrong.
+        """
+        ...
 
 
 def ask_task(task: Task, question: Question, answer: str) -> Score:
     """The built-in verifier ``task``: the verdict of the task's own checker; an answer it cannot read is wrong.
 
     Raises:
-        TypeError: The checker returned something that is no number (a text that spells one included).
+        TypeError: The checker returned something other than a number, such as a text that spells one.
         ValueError: The number is not finite or not in [0, 1].
     """
     try:

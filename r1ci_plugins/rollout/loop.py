@@ -18,7 +18,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import chain
 
-from r1ci_plugins.errors import InfrastructureFault
+from r1ci_plugins.errors import InfrastructureFault, plugin_error
 from r1ci_plugins.protocol import feedback
 from r1ci_plugins.protocol.answer_format import Action, ActionKind, AnswerFormat
 from r1ci_plugins.protocol.chat_template import ChatTemplate
@@ -196,7 +196,7 @@ async def _turn(
         try:
             action = answer_format.parse(text)
         except Exception as error:  # a plugin's format may raise anything; none of it may kill the run
-            raise InfrastructureFault(f"the answer format raised {type(error).__name__}: {error}") from error
+            raise plugin_error(InfrastructureFault, "the answer format raised", error) from error
         ended = generation.ended
         if action.kind is ActionKind.CODE:
             keep = _tokens_past(template, tokens, action.end)

@@ -174,6 +174,10 @@ class Task(ABC):
         killable worker with a deadline, so a fault here costs one answer, never the run.
         """
 
+    def level(self, rng: random.Random, difficulty: int | None) -> int:
+        """The level asked for; for the default, None, one drawn from all levels. For use in ``generate``."""
+        return rng.randrange(self.levels) if difficulty is None else difficulty
+
     def solve(self, question: Question) -> str | None:
         """Solve a question from its text and metadata, by another way than ``generate`` took; None if there is none.
 

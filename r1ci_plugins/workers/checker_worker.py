@@ -1,29 +1,20 @@
-"""The process that checkers run in: JSON lines in, JSON lines out. Started by ``VerifierPool``; not for people."""
+"""The process that checkers run in; ``VerifierPool`` starts it."""
 
 from __future__ import annotations
 
-import ctypes
-import json
-import os
 import resource
-import signal
 from typing import Any
+
+from r1ci_plugins.errors import InfrastructureFault, plugin_error
+from r1ci_plugins.workers.json_lines import Channel, die_with_parent
 
 
 def main() -> None:
-    """Load what the first line names, then answer one question per line until stdin closes."""
+    """Load what the first request names, then check one answer per request until standard input ends."""
     die_with_parent()
-    requests = os.fdopen(os.dup(0), encoding="utf-8", errors="surrogatepass")
-    replies = os.fdopen(os.dup(1), "w", encoding="utf-8")
-    os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
-    os.dup2(2, 1)  # what a checker prints must not be taken for a reply
-
-    def reply(number: int, **values: Any) -> None:
-        replies.write(json.dumps({"number": number, **values}) + "\n")
-        replies.flush()
-
-    order = json.loads(requests.readline())
-    number = order["number"]
+    channel = Channel()
+    requests = iter(channel)
+    order = next(requests)
     try:
         from r1ci_plugins.plugins.packs import load_packs
         from r1ci_plugins.plugins.registry import load_plugins
@@ -33,30 +24,28 @@ def main() -> None:
         packs = load_packs(order["packs"], own=plugins.packs)
         verifier = plugins.make("verifiers", order["verifier"], order["options"])
     except Exception as error:
-        reply(number, error=str(error))
+        channel.reply(error=str(error))
         return
     limit, hard = order["memory_mb"] << 20, resource.getrlimit(resource.RLIMIT_AS)[1]
     limit = limit if hard == resource.RLIM_INFINITY else min(limit, hard)
     resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
-    reply(number, ready=True)
-    for line in requests:
+    channel.reply(ready=True)
+    for request in requests:
+        question = Question.from_json(request["question"])
         try:
-            request = json.loads(line)
-            number = request["number"]
-            question = Question.from_json(request["question"])
             pack, name = question.task.split("/", 1)
             score = verifier(packs[pack][name], question, request["answer"])
             if not isinstance(score, Score):
                 raise TypeError(f"the verifier returned {score!r}, not a Score")
-            reply(number, value=float(score.value), detail=score.detail[:1000])
+            channel.reply(value=float(score.value), detail=score.detail[:1000])
         except Exception as error:  # MemoryError and RecursionError included: they are the checker's, not ours
-            reply(number, error=f"{type(error).__name__}: {error}"[:1000])
+            channel.reply(fault=_fault(error, question.key))
 
 
-def die_with_parent() -> None:
-    """Ask Linux to kill this process when the one that started it dies, so that no worker is ever orphaned."""
-    pr_set_pdeathsig = 1
-    ctypes.CDLL(None).prctl(pr_set_pdeathsig, signal.SIGKILL, 0, 0, 0)
+def _fault(error: Exception, question: str) -> dict[str, Any]:
+    fix = "report it to the pack's author; the answer is counted as neither right nor wrong"
+    fault = plugin_error(InfrastructureFault, "the checker failed:", error, where=question, fix=fix)
+    return {"what": fault.what[:1000], "where": fault.where, "fix": fault.fix}
 
 
 if __name__ == "__main__":

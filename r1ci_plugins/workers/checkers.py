@@ -1,23 +1,21 @@
 """Answers checked in worker processes that can be killed.
 
-Checkers are other people's code on a model's text: they may loop, leak, print or crash. Each runs in a worker process
-with a deadline and a memory limit; a worker that misses its deadline is killed and replaced.
+Checkers are other people's code that reads a model's text: they may loop, leak, print or crash. Each runs in a worker
+process with a deadline and a memory limit; a worker that misses its deadline is killed and replaced.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import json
-import os
-import signal
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from r1ci_plugins.errors import InfrastructureFault, PluginError
 from r1ci_plugins.tasks.task import Question, Score
+from r1ci_plugins.workers.json_lines import WorkerFault, kill_group, read_reply, request_line, start_options
 
 MAX_ANSWER_CHARS = 100_000
 """A longer answer is wrong: no task asks for one, and checkers need not be fast on it."""
@@ -26,27 +24,27 @@ _START_S = 120.0
 """Seconds a worker may take to load its packs."""
 
 
-@dataclass
+@dataclass(kw_only=True)
 class VerifierPool:
     """Worker processes that check answers.
 
     Attributes:
-        name: Verifier to use, as announced by a plugin.
-        options: Keyword options for it.
-        plugins: Names of the plugins to load in a worker.
-        packs: Names of the task packs to load in a worker.
+        name: The verifier, as a plugin registers it.
+        options: Its keyword options.
+        plugins: Names of the plugins that a worker loads.
+        packs: Names of the task packs that a worker loads.
         workers: Number of processes.
         deadline_s: Wall-clock seconds per answer.
         memory_mb: Address space per worker, MiB.
     """
 
-    name: str = "task"
-    options: Mapping[str, Any] = field(default_factory=dict)
-    plugins: Sequence[str] = ("r1ci",)
-    packs: Sequence[str] = ()
-    workers: int = 1
-    deadline_s: float = 10.0
-    memory_mb: int = 4096
+    name: str
+    options: Mapping[str, Any]
+    plugins: Sequence[str]
+    packs: Sequence[str]
+    workers: int
+    deadline_s: float
+    memory_mb: int
 
     def __post_init__(self) -> None:
         self._idle: asyncio.Queue[asyncio.subprocess.Process | None] = asyncio.Queue()
@@ -79,12 +77,8 @@ class VerifierPool:
             raise
         finally:
             self._idle.put_nowait(worker)
-        if "error" in reply:
-            raise InfrastructureFault(
-                f"the checker failed: {reply['error']}",
-                where=question.key,
-                fix="report it to the pack's author; the answer is counted as neither right nor wrong",
-            )
+        if "fault" in reply:
+            raise InfrastructureFault(**reply["fault"])
         return Score(reply["value"], reply["detail"])
 
     async def close(self) -> None:
@@ -107,11 +101,8 @@ class VerifierPool:
                 sys.executable,
                 "-m",
                 "r1ci_plugins.workers.checker_worker",
-                stdin=asyncio.subprocess.PIPE,
-                stdout=asyncio.subprocess.PIPE,
                 limit=1 << 24,
-                env={**os.environ, "PYTHONHASHSEED": "0"},
-                start_new_session=True,  # so that what a checker starts can be killed with it
+                **start_options(hash_seed=0),
             )
         except OSError as error:
             raise InfrastructureFault(
@@ -144,22 +135,15 @@ class VerifierPool:
         number = self._asked
         try:
             async with asyncio.timeout(deadline_s):
-                worker.stdin.write(json.dumps({"number": number, **message}).encode() + b"\n")
+                worker.stdin.write(request_line(number, message))
                 await worker.stdin.drain()
-                line = await worker.stdout.readline()
+                return read_reply(await worker.stdout.readline(), number)
         except TimeoutError:
             raise InfrastructureFault(f"the checker took more than {deadline_s:g} s", where=where) from None
         except (ConnectionError, ValueError) as error:
             raise InfrastructureFault(f"the checker's worker broke off: {error}", where=where) from error
-        if not line:
-            raise InfrastructureFault("the checker's worker died", where=where)
-        try:
-            reply: dict[str, Any] = json.loads(line)
-        except ValueError:  # it died in the middle of the line
-            reply = {}
-        if reply.get("number") != number:  # such as the second reply of a checker that forked
-            raise InfrastructureFault("the checker's worker replied out of turn", where=where)
-        return reply
+        except WorkerFault as fault:
+            raise InfrastructureFault(f"the checker's worker {fault}", where=where) from None
 
     def _refuse_if_closed(self) -> None:
         if self._closed:
@@ -167,5 +151,4 @@ class VerifierPool:
 
     def _kill(self, worker: asyncio.subprocess.Process | None) -> None:
         if worker is not None and worker.returncode is None:
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(worker.pid, signal.SIGKILL)
+            kill_group(worker.pid)

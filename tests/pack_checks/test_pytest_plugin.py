@@ -64,7 +64,7 @@ def test_nothing():
     loaded = set(re.search(r"MODULES (.*)", output)[1].split())
     assert "r1ci_plugins.pack_checks.pytest_plugin" in loaded
     assert not loaded & {
-        "r1ci_plugins.pack_checks.conformance",
+        "r1ci_plugins.pack_checks.rules",
         "r1ci_plugins.plugins.registry",
         "pydantic",
         "typer",

@@ -41,7 +41,7 @@ def test_every_task_gets_a_report_whatever_the_others_do(odd_pack, monkeypatch):
     assert found["empty"].missing.startswith("the questions are not here")
     said = {task: str(found[task].failures[0]) for task in ("dies", "hangs", "fails", "solves", "unordered")}
     assert "died while odd text scores 0: checking 'nan' for odd/dies/rl/0/0" in said["dies"]
-    assert "nothing happened for 3 s" in said["hangs"] and "'<b>" in said["hangs"]
+    assert "was silent for 3 s" in said["hangs"] and "'<b>" in said["hangs"]
     assert "no question today" in said["fails"] and "no such method" in said["solves"]
     assert "odd/unordered" in said["unordered"] and "sort what comes out of a set" in said["unordered"]
     assert not workers()

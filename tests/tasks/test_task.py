@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import math
+import random
 
 import pytest
 from hypothesis import given
@@ -93,3 +94,11 @@ def test_a_pack_finds_its_tasks_by_name():
 def test_a_pack_with_ambiguous_names_is_refused(pack, tasks):
     with pytest.raises(PluginError, match="unique in their pack"):
         TaskPack(pack, [Named(name) for name in tasks])
+
+
+@given(st.integers(1, 9), st.integers())
+def test_the_default_level_is_drawn_from_all_and_a_level_asked_for_uses_no_randomness(levels, seed):
+    task, rng = Named("a"), random.Random(seed)
+    task.levels = levels
+    assert [task.level(rng, level) for level in range(levels)] == list(range(levels))
+    assert task.level(rng, None) == random.Random(seed).randrange(levels)

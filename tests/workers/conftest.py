@@ -121,13 +121,24 @@ def install(tmp_path, monkeypatch):
 
 
 @pytest.fixture
-def pool(install):
+def make_pool():
+    """A pool with the values of the recipe's schema, but for those given."""
+
+    def make(**values):
+        usual = {"name": "task", "options": {}, "plugins": ["r1ci"], "packs": [], "workers": 1}
+        return VerifierPool(**{**usual, "deadline_s": 10.0, "memory_mb": 4096, **values})
+
+    return make
+
+
+@pytest.fixture
+def pool(install, make_pool):
     """Run a coroutine function with a pool that has the pack; the pool is closed afterwards."""
     install("misbehaving", PACK)
 
     def run(use, runner=asyncio.run, **options):
         async def with_pool():
-            made = VerifierPool(packs=["misbehaving"], **options)
+            made = make_pool(packs=["misbehaving"], **options)
             try:
                 return await use(made)
             finally:

@@ -14,9 +14,12 @@ import psutil
 import pytest
 
 from r1ci_plugins.errors import InfrastructureFault, PluginError
+from r1ci_plugins.rewards.judge import judge
+from r1ci_plugins.rewards.terms import Correctness
 from r1ci_plugins.rewards.verifier import ask_task
+from r1ci_plugins.rollout.trajectory import StopReason, Trajectory
 from r1ci_plugins.tasks.task import Question, Score, Task
-from r1ci_plugins.workers.checkers import MAX_ANSWER_CHARS, VerifierPool
+from r1ci_plugins.workers.checkers import MAX_ANSWER_CHARS
 
 DEADLINE = 5.0  # long enough for a worker on a busy machine; the checkers that hang get less
 
@@ -38,7 +41,7 @@ def workers():
     ("text", "expected"),
     [
         ("raise", "ZeroDivisionError: division by zero"),
-        ("raise unprintable", "worker died"),
+        ("raise unprintable", "Unprintable: its message cannot be read"),
         ("hang", "took more than 0.5 s"),
         ("ignore SIGTERM", "took more than 0.5 s"),
         ("nan", "finite number in \\[0, 1\\], not nan"),
@@ -69,6 +72,8 @@ def test_a_failing_checker_is_a_fault_that_names_the_question_and_the_pool_goes_
         with pytest.raises(InfrastructureFault, match=expected) as caught:
             await pool.verify(question, "go")
         assert question.key in str(caught.value)
+        if text == "raise":
+            assert "misbehaving.py:" in caught.value.where  # the line of the pack that raised
         pool.deadline_s = DEADLINE
         assert await pool.verify(question, "ok") == Score(1.0)
         assert len(workers()) == 1
@@ -152,9 +157,9 @@ def test_any_text_reaches_the_checker_as_it_is(pool, answer):
 
 
 @pytest.mark.parametrize("length", [MAX_ANSWER_CHARS + 1, 1 << 20])
-def test_an_endless_answer_is_wrong_at_once(length):
+def test_an_endless_answer_is_wrong_at_once(make_pool, length):
     async def use():
-        return await VerifierPool(packs=["not installed"]).verify(ask("What?"), "9" * length)
+        return await make_pool(packs=["not installed"]).verify(ask("What?"), "9" * length)
 
     score = asyncio.run(use())  # no worker was started: its pack does not exist
     assert score.value == 0.0 and str(length) in score.detail
@@ -271,11 +276,11 @@ def test_checkers_run_with_a_fixed_hash_seed(pool):
         ("", ["no_such_pack"], "no_such_pack"),
     ],
 )
-def test_a_worker_that_cannot_load_its_packs_says_why(install, source, packs, expected):
+def test_a_worker_that_cannot_load_its_packs_says_why(install, make_pool, source, packs, expected):
     install("broken", source)
 
     async def use():
-        pool = VerifierPool(packs=packs)
+        pool = make_pool(packs=packs)
         try:
             for _ in range(2):  # the slot is free again after the first failure
                 with pytest.raises(PluginError, match="a checker worker cannot start") as caught:
@@ -287,7 +292,7 @@ def test_a_worker_that_cannot_load_its_packs_says_why(install, source, packs, ex
     asyncio.run(use())
 
 
-def test_a_verifier_of_a_plugin_gets_its_options_and_must_return_a_score(install):
+def test_a_verifier_of_a_plugin_gets_its_options_and_must_return_a_score(install, make_pool):
     install(
         "strange",
         """
@@ -303,7 +308,7 @@ def test_a_verifier_of_a_plugin_gets_its_options_and_must_return_a_score(install
     install("demo", PACK_OF_ONE)
 
     async def use():
-        pool = VerifierPool("constant", {"value": 0.75}, ["r1ci", "strange"], ["demo"])
+        pool = make_pool(name="constant", options={"value": 0.75}, plugins=["r1ci", "strange"], packs=["demo"])
         try:
             assert await pool.verify(ask("?", task="demo/one"), "score") == Score(0.75)
             with pytest.raises(InfrastructureFault, match="returned 0.75, not a Score"):
@@ -335,7 +340,9 @@ def test_workers_die_with_a_parent_that_is_killed(install):
     from r1ci_plugins.tasks.task import Question
 
     async def main():
-        pool = VerifierPool(packs=["demo"])
+        pool = VerifierPool(
+            name="task", options={}, plugins=["r1ci"], packs=["demo"], workers=1, deadline_s=60.0, memory_mb=4096
+        )
         assert (await pool.verify(Question("1?", "1", task="demo/one"), "1")).correct
         print(*(worker.pid for worker in pool._alive), flush=True)
         await asyncio.sleep(600)
@@ -354,6 +361,25 @@ def test_workers_die_with_a_parent_that_is_killed(install):
             return
         time.sleep(0.02)
     raise AssertionError("the worker outlived its parent")
+
+
+def episode(text, answer, task="misbehaving/misbehave"):
+    return Trajectory(ask(text, task=task, answer="yes"), (), (), StopReason.ANSWERED, answer=answer)
+
+
+@pytest.mark.parametrize("text", ["raise", "nan", "_exit"])
+def test_a_failing_checker_excludes_the_trajectory(pool, text):
+    result = pool(lambda verifier: judge(episode(text, "go"), verifier, {"correctness": Correctness()}))
+    assert result.excluded and result.question.key in result.fault
+    assert result.score is None and result.reward == 0.0 and not result.reward_terms and not result.correct
+
+
+def test_many_judgements_share_a_pool(pool):
+    async def use(verifier):
+        episodes = [episode("What?", "yes" if number % 2 else "no", "misbehaving/echo") for number in range(20)]
+        return await asyncio.gather(*(judge(one, verifier, {"correctness": Correctness()}) for one in episodes))
+
+    assert [one.reward for one in pool(use, workers=2)] == [0.0, 1.0] * 10
 
 
 class Returns(Task):

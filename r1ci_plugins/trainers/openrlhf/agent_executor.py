@@ -33,6 +33,7 @@ from openrlhf.utils.agent import AgentExecutorBase
 
 from r1ci_plugins.engines.vllm import generation_of
 from r1ci_plugins.environment import prepare
+from r1ci_plugins.errors import InfrastructureFault, plugin_error
 from r1ci_plugins.protocol.chat_template import ChatTemplate
 from r1ci_plugins.protocol.segments import SegmentKind
 from r1ci_plugins.rollout.engine import Generation
@@ -122,7 +123,8 @@ class AgentExecutor(AgentExecutorBase):
             try:
                 ranges = self._loss_mask.ranges(trajectory)
             except Exception as error:  # a plugin's mask may raise anything; a wrong mask, below, must stop the run
-                trajectory = replace(trajectory, fault=f"the loss mask raised {type(error).__name__}: {error}")
+                fault = plugin_error(InfrastructureFault, "the loss mask raised", error)
+                trajectory = replace(trajectory, fault=str(fault))
         await asyncio.to_thread(self._plugins.notify, trajectory)
         check_invariants(trajectory, ranges, sampled_only=self._loss_mask.sampled_only)
         return response(prompt, trajectory, ranges, log_probs=sampling_params.logprobs is not None)

@@ -43,7 +43,7 @@ class BbhTask(Task):
         source = os.environ.get(published.VARIABLE, "")
         if source:
             return self.ask(rng.choice(published.load(source, self.name, self.form)), source)
-        level = rng.randrange(self.levels) if difficulty is None else difficulty
+        level = self.level(rng, difficulty)
         return self.ask(self.make(rng, level), self.origin)
 
     @property

@@ -34,8 +34,8 @@ class ReasoningGymTask(Task):
         The library seeds item i with ``seed + i``, so that neighbouring seeds share their questions; only item 0 of
         a seed is used.
         """
-        if difficulty is None and self._dataset.mixed:
-            difficulty = rng.randrange(self.levels)
+        if self._dataset.mixed:
+            difficulty = self.level(rng, difficulty)
         level = self._dataset.levels[difficulty] if difficulty is not None and self._dataset.levels else None
         entry = generator().ask(self.name, level, rng.getrandbits(64), self._dataset.keys)
         return Question(

@@ -1,14 +1,13 @@
-"""The child process that makes questions: reads requests, writes replies, one JSON object a line.
+"""The worker process that makes questions; ``generator.py`` starts it as a script.
 
-It exists because some of the library's questions depend on the process's hash seed, which only a new process can fix,
-and because the library takes seconds to import. ``generator.py`` starts it as a script and is its only user.
+Some of the library's questions depend on the hash seed, which only a new process can fix, and the library takes
+seconds to import.
 """
 
 from __future__ import annotations
 
 import datetime
 import decimal
-import json
 import os
 import random
 import re
@@ -21,6 +20,7 @@ from functools import cache
 from typing import Any
 
 from r1ci_plugins.tasks.expressions import evaluate
+from r1ci_plugins.workers.json_lines import Channel
 from r1ci_tasks_reasoning_gym.catalog import DATASETS
 
 ATTEMPTS = 200
@@ -188,7 +188,10 @@ def plain(value: Any) -> Any:
 
 
 def exit_with_parent(parent: int) -> None:
-    """End this process within a second of its parent's end, even in the middle of a question."""
+    """End this process within a second of its parent's end, even in the middle of a question.
+
+    ``json_lines.die_with_parent`` would end it with the thread that started it, but all threads share it.
+    """
     while os.getppid() == parent:
         time.sleep(0.5)
     os._exit(0)
@@ -197,22 +200,17 @@ def exit_with_parent(parent: int) -> None:
 def main() -> None:
     """Answer requests until standard input ends."""
     threading.Thread(target=exit_with_parent, args=(int(sys.argv[1]),), daemon=True).start()
-    replies = os.fdopen(os.dup(1), "w", encoding="utf-8")
-    os.dup2(2, 1)  # the library prints; its prints must not reach the replies
-    sys.stdout = open(os.devnull, "w")  # noqa: SIM115
+    channel = Channel(default=plain)
+    sys.stdout = open(os.devnull, "w")  # noqa: SIM115  # the library prints
     import reasoning_gym  # noqa: F401
 
-    for line in sys.stdin:
-        request = json.loads(line)
+    for request in channel:
         try:
             entry = make(request["name"], request["level"], request["seed"])
             metadata = {key: entry["metadata"][key] for key in request["keys"] if key in entry["metadata"]}
-            reply = {"question": entry["question"], "answer": entry["answer"], "metadata": metadata}
-            text = json.dumps(reply, default=plain)
+            channel.reply(question=entry["question"], answer=entry["answer"], metadata=metadata)
         except Exception as error:
-            text = json.dumps({"error": f"{type(error).__name__}: {error}"})
-        replies.write(text + "\n")
-        replies.flush()
+            channel.reply(error=f"{type(error).__name__}: {error}")
 
 
 if __name__ == "__main__":

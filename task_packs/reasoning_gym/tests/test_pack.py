@@ -230,8 +230,8 @@ for name, data_set in DATASETS.items():
 
 def test_a_dead_child_is_replaced(pack):
     before = candidate("p", pack["gcd"], "rl", 0, 1, None)
-    generator()._child.kill()
-    generator()._child.wait()
+    generator()._worker._process.kill()
+    generator()._worker._process.wait()
     assert candidate("p", pack["gcd"], "rl", 0, 1, None) == before
 
 
@@ -250,7 +250,7 @@ import os, signal, sys
 from r1ci_plugins.tasks.expressions import evaluate
 from r1ci_tasks_reasoning_gym.generator import generator
 generator().ask("gcd", None, 1, ())
-print(generator()._child.pid, flush=True)
+print(generator()._worker._process.pid, flush=True)
 os.kill(os.getpid(), signal.SIGKILL)
 """
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)

@@ -109,7 +109,7 @@ class Boxlift(Task):
     unique = False
 
     def generate(self, rng: random.Random, difficulty: int | None) -> Question:
-        box_counts, lifter_counts = _LEVELS[rng.randrange(self.levels) if difficulty is None else difficulty]
+        box_counts, lifter_counts = _LEVELS[self.level(rng, difficulty)]
         count = rng.randint(*lifter_counts)
         lifters = [rng.randint(40, 30 * count) for _ in range(count)]
         heaviest = sum(lifters) * 2 // 3

@@ -102,7 +102,7 @@ class BoxnetV2(Task):
     unique = False
 
     def generate(self, rng: random.Random, difficulty: int | None) -> Question:
-        rows, columns, box_counts = _LEVELS[rng.randrange(self.levels) if difficulty is None else difficulty]
+        rows, columns, box_counts = _LEVELS[self.level(rng, difficulty)]
         grid = [(row, column) for row in range(1, rows + 1) for column in range(1, columns + 1)]
         count = rng.randint(*box_counts)
         start, goal = rng.sample(grid, count), rng.sample(grid, count)

@@ -43,7 +43,7 @@ class CombinatorialCalculation(Task):
     unique = False
 
     def generate(self, rng: random.Random, difficulty: int | None) -> Question:
-        level = rng.randrange(self.levels) if difficulty is None else difficulty
+        level = self.level(rng, difficulty)
         target = rng.choice(TARGETS[level])
         found = None
         while found is None:

@@ -109,7 +109,7 @@ class ConstrainedLinearArrangement(Task):
     unique = False
 
     def generate(self, rng: random.Random, difficulty: int | None) -> Question:
-        level = rng.randrange(self.levels) if difficulty is None else difficulty
+        level = self.level(rng, difficulty)
         rounds = level + 3
         name = rng.choice([name for name, game in GAMES.items() if len(game.cards) >= rounds])
         game = GAMES[name]

@@ -58,7 +58,7 @@ class Cryptanalysis(Task):
     capability = "reasoning"
 
     def generate(self, rng: random.Random, difficulty: int | None) -> Question:
-        level = rng.randrange(self.levels) if difficulty is None else difficulty
+        level = self.level(rng, difficulty)
         while True:
             password = "".join(rng.sample(digits, 2) + rng.sample(ascii_uppercase, 2))
             guesses = _guesses(rng, password, *LEVELS[level])

@@ -42,7 +42,7 @@ class EightQueens(Task):
     unique = False
 
     def generate(self, rng: random.Random, difficulty: int | None) -> Question:
-        level = rng.randrange(self.levels) if difficulty is None else difficulty
+        level = self.level(rng, difficulty)
         columns = next(_placements(rng.sample(range(SIZE), SIZE), {}, set()))
         queens = list(enumerate(columns))
         free = [(r, c) for r in range(SIZE) for c in range(SIZE) if columns[r] != c]

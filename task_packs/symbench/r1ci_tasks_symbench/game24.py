@@ -98,7 +98,7 @@ class Game24(Task):
     unique = False
 
     def generate(self, rng: random.Random, difficulty: int | None) -> Question:
-        largest = _LARGEST[rng.randrange(self.levels) if difficulty is None else difficulty]
+        largest = _LARGEST[self.level(rng, difficulty)]
         while True:
             numbers = sorted(rng.randint(1, largest) for _ in range(4))
             if (answer := _search([(number, 1, str(number)) for number in numbers])) is not None:

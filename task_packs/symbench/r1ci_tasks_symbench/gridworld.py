@@ -111,7 +111,7 @@ class Gridworld(Task):
     unique = False
 
     def generate(self, rng: random.Random, difficulty: int | None) -> Question:
-        level = rng.randrange(self.levels) if difficulty is None else difficulty
+        level = self.level(rng, difficulty)
         rows, columns, goal_counts, obstacle_counts = _LEVELS[level]
         cells = [(row, column) for row in range(1, rows + 1) for column in range(1, columns + 1)]
         while True:

@@ -137,7 +137,7 @@ class GsmHard(Task):
         """Make a question of our own, or choose a published one, which has no level."""
         if found := external_data.questions(VARIABLE, self.name, published):
             return rng.choice(found)
-        shortest, longest = _DIGITS[rng.randrange(self.levels) if difficulty is None else difficulty]
+        shortest, longest = _DIGITS[self.level(rng, difficulty)]
         story = rng.choice(_STORIES)
         numbers: dict[str, int] = {}
         for name in _names(story):

@@ -49,7 +49,7 @@ class LetterLogicDiagram(Task):
     unique = False
 
     def generate(self, rng: random.Random, difficulty: int | None) -> Question:
-        level = rng.randrange(self.levels) if difficulty is None else difficulty
+        level = self.level(rng, difficulty)
         letters = rng.sample(LETTERS, SIZE)
         order = rng.sample(range(SIZE), SIZE)
         # The cyclic square has its anti-diagonal where i + j = 6; moving row i with column 6 - i keeps it there.

@@ -60,7 +60,7 @@ class Letters(Task):
     capability = "execution"
 
     def generate(self, rng: random.Random, difficulty: int | None) -> Question:
-        length = rng.randint(*_LENGTHS[rng.randrange(self.levels) if difficulty is None else difficulty])
+        length = rng.randint(*_LENGTHS[self.level(rng, difficulty)])
         letter = rng.choice(string.ascii_lowercase)
         consonants = [c for c in string.ascii_lowercase if c not in _VOWELS and c != letter]
         vowels = [c for c in _VOWELS if c != letter]

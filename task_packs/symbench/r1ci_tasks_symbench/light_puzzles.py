@@ -41,7 +41,7 @@ class LightPuzzles(Task):
     capability = "execution"
 
     def generate(self, rng: random.Random, difficulty: int | None) -> Question:
-        size = 2 + (rng.randrange(self.levels) if difficulty is None else difficulty)
+        size = 2 + self.level(rng, difficulty)
         board = [[rng.randrange(2) for _ in range(size)] for _ in range(size)]
         cells = [(r, c) for r in range(1, size + 1) for c in range(1, size + 1)]
         buttons = {

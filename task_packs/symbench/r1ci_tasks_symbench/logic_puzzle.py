@@ -55,7 +55,7 @@ class LogicPuzzle(Task):
     unique = False
 
     def generate(self, rng: random.Random, difficulty: int | None) -> Question:
-        size = 2 + (rng.randrange(self.levels) if difficulty is None else difficulty)
+        size = 2 + self.level(rng, difficulty)
         if size == 2 or rng.random() < 0.4:
             highest = COUNTS[size] + size // 2
             values = list(range(1, highest + 1))

@@ -48,7 +48,7 @@ class LogicalEquation(Task):
     unique = False
 
     def generate(self, rng: random.Random, difficulty: int | None) -> Question:
-        count = LETTERS[rng.randrange(self.levels) if difficulty is None else difficulty]
+        count = LETTERS[self.level(rng, difficulty)]
         values = dict(zip(ascii_uppercase, rng.sample(range(1, 121), count), strict=False))
         pairs = [(x, y) for x in values for y in values if x != y]
         rng.shuffle(pairs)

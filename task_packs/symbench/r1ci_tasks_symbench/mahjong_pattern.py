@@ -49,7 +49,7 @@ class MahjongPattern(Task):
     capability = "execution"
 
     def generate(self, rng: random.Random, difficulty: int | None) -> Question:
-        rounds = 1 + (rng.randrange(self.levels) if difficulty is None else difficulty)
+        rounds = 1 + self.level(rng, difficulty)
         wanted = rng.choice((PASS, PENG, CHI))
         while True:
             start = "".join(rng.choices(ascii_uppercase, k=HAND))

@@ -45,7 +45,7 @@ class MathProblems(Task):
                     fix="leave the difficulty out, or name other data",
                 )
             return rng.choice(chosen)
-        level = rng.randrange(self.levels) if difficulty is None else difficulty
+        level = self.level(rng, difficulty)
         text, answer = rng.choice(self.templates[level])(rng)
         return _question(text, answer, level)
 

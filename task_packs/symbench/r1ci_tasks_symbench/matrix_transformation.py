@@ -42,7 +42,7 @@ class MatrixTransformation(Task):
     capability = "execution"
 
     def generate(self, rng: random.Random, difficulty: int | None) -> Question:
-        level = rng.randrange(self.levels) if difficulty is None else difficulty
+        level = self.level(rng, difficulty)
         height, width = rng.choice(SHAPES[level])
         alphabet = rng.choice(ALPHABETS)
         matrix = [rng.choices(alphabet, k=width) for _ in range(height)]

@@ -63,7 +63,7 @@ class NewOperator(Task):
     capability = "execution"
 
     def generate(self, rng: random.Random, difficulty: int | None) -> Question:
-        level = rng.randrange(self.levels) if difficulty is None else difficulty
+        level = self.level(rng, difficulty)
         operators, operands = SHAPES[level]
         while True:
             symbols = rng.sample(_SYMBOLS, operators)

@@ -63,7 +63,7 @@ class NumberMultiply(Task):
     capability = "execution"
 
     def generate(self, rng: random.Random, difficulty: int | None) -> Question:
-        (fewest, most), (shortest, longest) = _LEVELS[rng.randrange(self.levels) if difficulty is None else difficulty]
+        (fewest, most), (shortest, longest) = _LEVELS[self.level(rng, difficulty)]
         factors = []
         for _ in range(rng.randint(fewest, most)):
             digits = rng.randint(shortest, longest)

@@ -40,7 +40,7 @@ class PatternRecognition(Task):
     capability = "reasoning"
 
     def generate(self, rng: random.Random, difficulty: int | None) -> Question:
-        level = rng.randrange(self.levels) if difficulty is None else difficulty
+        level = self.level(rng, difficulty)
         while True:
             height, width = rng.randint(*GRIDS[level]), rng.randint(*GRIDS[level])
             side = rng.randint(_SMALLEST, min(height, width) // 2)

@@ -60,7 +60,7 @@ class PermutationsAndCombinations(Task):
     unique = False
 
     def generate(self, rng: random.Random, difficulty: int | None) -> Question:
-        number = BOOKS[rng.randrange(self.levels) if difficulty is None else difficulty]
+        number = BOOKS[self.level(rng, difficulty)]
         books = list(ascii_uppercase[:number])
         order = rng.sample(books, number)
         true = [c for c in _all_constraints(books) if _holds(c, order)]

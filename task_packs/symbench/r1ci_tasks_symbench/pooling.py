@@ -49,7 +49,7 @@ class Pooling(Task):
     capability = "execution"
 
     def generate(self, rng: random.Random, difficulty: int | None) -> Question:
-        side, window = SIZES[rng.randrange(self.levels) if difficulty is None else difficulty]
+        side, window = SIZES[self.level(rng, difficulty)]
         while True:
             matrix = [[rng.randint(*_VALUES) for _ in range(side)] for _ in range(side)]
             kind = rng.choice(["max", "average"])

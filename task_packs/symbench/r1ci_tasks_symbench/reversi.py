@@ -49,7 +49,7 @@ class Reversi(Task):
     capability = "execution"
 
     def generate(self, rng: random.Random, difficulty: int | None) -> Question:
-        side, number = LEVELS[rng.randrange(self.levels) if difficulty is None else difficulty]
+        side, number = LEVELS[self.level(rng, difficulty)]
         while True:
             board, player = _start(side), "0"
             for _ in range(rng.randint(0, side * side // 2 - 4)):

@@ -39,7 +39,7 @@ class StandardSudoku(Task):
     unique = False
 
     def generate(self, rng: random.Random, difficulty: int | None) -> Question:
-        level = rng.randrange(self.levels) if difficulty is None else difficulty
+        level = self.level(rng, difficulty)
         solution = _solution(rng)
         puzzle = [list(row) for row in solution]
         for cell in rng.sample(range(81), rng.randint(*REMOVED[level])):

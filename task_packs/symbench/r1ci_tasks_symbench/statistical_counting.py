@@ -43,7 +43,7 @@ class StatisticalCounting(Task):
     capability = "execution"
 
     def generate(self, rng: random.Random, difficulty: int | None) -> Question:
-        lengths, kinds = LEVELS[rng.randrange(self.levels) if difficulty is None else difficulty]
+        lengths, kinds = LEVELS[self.level(rng, difficulty)]
         letters = ascii_uppercase[: rng.randint(*kinds)]
         length = rng.randint(*lengths)
         sequence = ""

@@ -76,7 +76,7 @@ class StringDeletionAndModification(Task):
     capability = "execution"
 
     def generate(self, rng: random.Random, difficulty: int | None) -> Question:
-        shortest, longest, steps = LEVELS[rng.randrange(self.levels) if difficulty is None else difficulty]
+        shortest, longest, steps = LEVELS[self.level(rng, difficulty)]
         while True:
             string = "".join(rng.choices("abc", k=rng.randint(shortest, longest)))
             rules = [rule for _, rule in rng.sample(RULES, 6)]

@@ -41,7 +41,7 @@ class StringInsertion(Task):
     capability = "execution"
 
     def generate(self, rng: random.Random, difficulty: int | None) -> Question:
-        length = rng.randint(*LENGTHS[rng.randrange(self.levels) if difficulty is None else difficulty])
+        length = rng.randint(*LENGTHS[self.level(rng, difficulty)])
         rules = {trigger: rng.choice(_LETTERS) for trigger in rng.sample(_TRIGGERS, rng.randint(3, 5))}
         string = rng.choice(list(rules))
         while len(string) < length:

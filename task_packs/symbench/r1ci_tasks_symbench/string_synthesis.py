@@ -54,7 +54,7 @@ class StringSynthesis(Task):
     capability = "execution"
 
     def generate(self, rng: random.Random, difficulty: int | None) -> Question:
-        level = rng.randrange(self.levels) if difficulty is None else difficulty
+        level = self.level(rng, difficulty)
         start = [rng.randint(*COUNTS[level]) for _ in "ABC"]
         return _question(start, rng.sample(METHODS, len(METHODS)))
 

@@ -39,7 +39,7 @@ class SynthesisDecomposition(Task):
     capability = "execution"
 
     def generate(self, rng: random.Random, difficulty: int | None) -> Question:
-        crops, products, number, most = LEVELS[rng.randrange(self.levels) if difficulty is None else difficulty]
+        crops, products, number, most = LEVELS[self.level(rng, difficulty)]
         kinds = crops + products
         while True:
             start = [rng.randint(2, most) for _ in crops] + [0] * len(products)

@@ -73,7 +73,7 @@ class TileMoves(Task):
     capability = "execution"
 
     def generate(self, rng: random.Random, difficulty: int | None) -> Question:
-        side, (fewest, most) = _LEVELS[rng.randrange(self.levels) if difficulty is None else difficulty]
+        side, (fewest, most) = _LEVELS[self.level(rng, difficulty)]
         cells = rng.sample(
             [(row, column) for row in range(side) for column in range(side)], rng.randint(side, 2 * side)
         )

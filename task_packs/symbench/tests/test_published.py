@@ -13,7 +13,8 @@ from r1ci_tasks_symbench.published import question_of, questions
 
 from r1ci_plugins import Question, Task
 from r1ci_plugins.errors import TaskError
-from r1ci_plugins.pack_checks.conformance import CORRUPTIONS, alike
+from r1ci_plugins.pack_checks.likeness import alike
+from r1ci_plugins.pack_checks.rules.wrong import CORRUPTIONS
 from r1ci_plugins.rewards.verifier import ask_task
 
 SAMPLES = Path(__file__).resolve().parents[4] / "shared" / "data" / "symbench"

@@ -13,16 +13,16 @@ from hypothesis import strategies as st
 
 from r1ci_plugins import Program, Question, Score, Task
 from r1ci_plugins.errors import MissingData
-from r1ci_plugins.pack_checks.conformance import (
+from r1ci_plugins.pack_checks.examination import Examination
+from r1ci_plugins.pack_checks.likeness import same
+from r1ci_plugins.pack_checks.rules import RULES
+from r1ci_plugins.pack_checks.rules.right import variations
+from r1ci_plugins.pack_checks.rules.wrong import (
     CORRUPTIONS,
-    RULES,
-    Examination,
     digit_changed,
     item_dropped,
     item_repeated,
     items_swapped,
-    same,
-    variations,
 )
 from r1ci_plugins.tasks import answers
 
