@@ -1,12 +1,13 @@
 """The conformance rules as pytest items, one per task and rule, for the tests of a pack.
 
 In a test module: ``test_conformance = conformance_tests("my_pack")``. Without one: ``pytest --r1ci-pack my_pack``.
-The first item that runs starts the examination of all tasks whose items are to run; each item waits for its task.
+The first item that runs starts the examination of all selected tasks; each item waits for its own task.
 """
 
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Callable, Generator, Sequence
 from typing import TYPE_CHECKING
 
@@ -18,6 +19,9 @@ if TYPE_CHECKING:
     from r1ci_plugins.pack_checks.validation import TaskReport
 
 _MARK = "r1ci_conformance"
+
+# The name of this module in 0.1, which tests of packs import. pytest loads this module before any test.
+sys.modules["r1ci_plugins.tasks.pytest_plugin"] = sys.modules[__name__]
 
 
 def conformance_tests(pack: str) -> Callable[..., None]:
@@ -64,7 +68,7 @@ def pytest_make_collect_report(
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
-    """End what is still being examined."""
+    """Stop the examinations that still run."""
     for examined in session.stash.get(_EXAMINED, {}).values():
         examined.close()
 
@@ -125,7 +129,7 @@ def _assert_rule(session: pytest.Session, pack: str, task: str, rule: str) -> No
     examined = session.stash.setdefault(_EXAMINED, {})
     if pack not in examined:
         about = [mark.args for item in session.items for mark in item.iter_markers(_MARK)]
-        examined[pack] = _Examined(pack, sorted({name for of, name in about if of == pack}))
+        examined[pack] = _Examined(pack, sorted({name for owner, name in about if owner == pack}))
     report = examined[pack].report(task)
     failures = [str(failure) for failure in report.failures if failure.rule == rule]
     if failures:
