@@ -1,15 +1,15 @@
 """Answer formats: what a model turn means. ``natural`` is the paper's; ``tags`` and ``boxed`` are its v1 ablation.
 
-A turn is read left to right; the first thing that completes decides:
+A turn is read in this order; the first that applies decides:
 
-1. A closed program is a code call. Whatever else the turn says (an answer before the program included) does not
-   count: code the model wants to run comes first.
+1. A closed program is a code call. Everything else in the turn, even an answer before the program, is ignored: code
+   that the model wants to run comes first.
 2. Otherwise the last final answer outside any code block and any thinking section is the answer.
 3. Otherwise the turn is void.
 
 A thinking section of a reasoning model goes from ``<think>`` to ``</think>``, or to the end of a turn that does not
-close it. Whether a program in it runs is the format's option ``code_in_thinking``. If not, the section is opaque: not
-even a code block that it leaves open reaches beyond it. Tags inside a program are the program's text.
+close it. The format's option ``code_in_thinking`` decides whether a program in it runs. If not, the section is skipped
+as a whole: a code block that it leaves open ends with it. Tags inside a program are the program's text.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ class AnswerFormat(Protocol):
     def stop(self) -> tuple[str, ...]: ...
 
     def parse(self, text: str) -> Action:
-        """Read one turn's decoded text. Total: any string has an Action, and it never raises."""
+        """Read one turn's decoded text. Any string has an Action; this never raises."""
         ...
 
 
@@ -78,7 +78,7 @@ class WritableFormat(AnswerFormat, Protocol):
 
 
 _PYTHON = frozenset({"python", "py", "python3"})
-# A fence opens a block with ``` or more at a line's start (at most three spaces before it) and closes it likewise.
+# A fence is three or more backticks at the start of a line, after at most three spaces; it opens and closes a block.
 _FENCE = re.compile(r"^ {0,3}(`{3,}+)([^\n`]*+)$", re.MULTILINE)
 _FENCE_OR_THINKING = re.compile(rf"{_FENCE.pattern}|(</?think>)", re.MULTILINE)
 _TAG = re.compile(r"<code>|</?think>")
@@ -160,7 +160,7 @@ class BoxedFormat:
     code_in_thinking: bool = True
 
     def parse(self, text: str) -> Action:
-        """Read one turn by the rules of the module docstring. Of boxes in one another, the inner one counts."""
+        """Read one turn by the rules of the module docstring. Of nested boxes the inner one counts."""
         blocks, prose = _split_fences(text, self.code_in_thinking)
         return _decide(text, blocks, [_bare(answer) for stretch in prose for answer in _boxed(stretch)])
 

@@ -5,8 +5,8 @@ and the feedback (everything from the model's last token to its next turn) are t
 that the model did not sample (a teacher's or a program's text) is tokenised here too. The constructor renders sample
 conversations through the template and raises unless our pieces reproduce it exactly, in text and in ids.
 
-Thinking sections of earlier turns stay in the sequence, whatever the template makes of them (Qwen3's leaves them
-out): a later turn is trained in the context in which it was sampled. ``keeps_thinking`` tells which it does.
+Thinking sections of earlier turns stay in the sequence, even where the template would leave them out (Qwen3's does):
+a later turn is trained in the context in which it was sampled. ``keeps_thinking`` says what the template does.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from r1ci_plugins.protocol.segments import Segment, SegmentKind
 
 
 class Tokenizer(Protocol):
-    """What we need of a Hugging Face fast tokenizer (``PreTrainedTokenizerFast``)."""
+    """What we need from a Hugging Face fast tokenizer (``PreTrainedTokenizerFast``)."""
 
     chat_template: str | None
     is_fast: bool
@@ -58,7 +58,7 @@ class ChatTemplate:
         tokenizer: As given.
         end_of_turn: Id of the token that closes an assistant turn in the template.
         keeps_thinking: Whether the template itself renders ``<think>`` sections of earlier turns.
-        shows_thinking: Whether decoded turns have their ``<think>`` tags; not where the tokenizer makes them special.
+        shows_thinking: Whether decoded turns show their ``<think>`` tags; False where these are special tokens.
 
     Raises:
         TemplateError: No chat template, no fast tokenizer, or a template that cannot be continued turn by turn.
@@ -80,7 +80,7 @@ class ChatTemplate:
         self.shows_thinking = self.decode(self.encode("<think>")).strip() == "<think>"
 
     def plain(self, text: str) -> str:
-        """Make text safe to stand inside a turn: strip it, and break up any special token spelled out in it.
+        """Make text safe inside a turn: strip it, and break up any special token that is spelled out in it.
 
         Program output and questions are untrusted: ``<|im_end|>`` in them must not close a turn. A blank after the
         token's first character (``< |im_end|>``) keeps it readable and plain.
@@ -137,7 +137,7 @@ class ChatTemplate:
         )
 
     def made(self, segment: Segment) -> bool:
-        """Whether a recorded segment can be one of this tokenizer and template, as far as its own text tells."""
+        """Whether a recorded segment may come from this tokenizer and template, judged by its own text."""
         boundaries = self._boundaries
         try:
             if segment.kind is SegmentKind.PROMPT:
@@ -148,7 +148,7 @@ class ChatTemplate:
             # The tokens of feedback may span its pieces, so only the boundaries' text is looked at.
             known = (boundaries.before_feedback, boundaries.after_feedback)
             return segment.kind is SegmentKind.CODE_OUTPUT or segment.text in known
-        except (TypeError, ValueError, OverflowError):  # what is in a file may be no ids at all
+        except (TypeError, ValueError, OverflowError):  # a file may hold anything in place of ids
             return False
 
     def _user(self, question: str) -> str:
@@ -160,7 +160,7 @@ class ChatTemplate:
         messages += [{"role": ("user", "assistant")[i % 2], "content": text} for i, text in enumerate(contents)]
         try:
             return self.tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=open_turn)
-        except Exception as error:  # Jinja raises whatever the template's author chose
+        except Exception as error:  # templates may raise exceptions of their own
             raise TemplateError(f"the chat template cannot render the conversation: {error}", fix=_FIX) from error
 
     def _template_takes_system(self) -> bool:

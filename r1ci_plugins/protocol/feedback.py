@@ -13,7 +13,7 @@ _EXCEPTION = re.compile(r"^([A-Za-z_][\w.]*)(?::.*)?$")
 def cut(text: str, max_chars: int) -> str:
     """Keep head and tail of a text that is too long, with a mark that says how much was left out.
 
-    The result has at most ``max_chars`` characters as long as the mark itself fits.
+    The result has at most ``max_chars`` characters, unless the mark alone is longer.
     """
     if len(text) <= max_chars:
         return text
@@ -25,7 +25,7 @@ def cut(text: str, max_chars: int) -> str:
 
 
 def render(result: ExecutionResult, limits: Limits, max_chars: int) -> str:
-    """The feedback message for one execution: both streams in order, then what ended it if that needs saying."""
+    """The feedback message for one execution: both streams in order, then what ended it unless it ended normally."""
     parts = [result.output.rstrip()]
     if result.truncated:
         parts.append(f"[{result.truncated} bytes of output were not kept]")

@@ -23,7 +23,7 @@ class Segment:
         kind: Who wrote them.
         token_ids: The ids, verbatim.
         text: Their text, for people.
-        log_probs: Under the sampling policy; actions only, None when the engine was not asked.
+        log_probs: Under the sampling policy; only of actions. None when the engine was not asked.
     """
 
     kind: SegmentKind

@@ -1,1 +1,1 @@
-"""What a pack author reads: tasks, questions, scores, and how questions are drawn."""
+"""What a pack author reads: tasks with their questions and scores, and the reading of answers."""

@@ -1,9 +1,9 @@
 """Reading a model's answer strictly: the forms that tasks ask for, and one rule for every kind of odd text.
 
-``Task.check`` gets the text between the last ``<<<`` and ``>>>`` of a reply. Which text that is, is the business of
-``r1ci_plugins.protocol.answer_format`` alone: of two answers in one reply the last counts, and a marker inside a
-fenced code block of the reply is no answer. The functions here read that text. Each accepts its form and harmless
-variation of it, raises ``Unreadable`` for everything else, takes time in proportion to the text, evaluates nothing.
+``Task.check`` gets the text between the last ``<<<`` and ``>>>`` of a reply. ``r1ci_plugins.protocol.answer_format``
+alone decides which text that is: of two answers in one reply the last counts, and a marker inside a fenced code block
+is not an answer. The functions here read that text. Each accepts its form and harmless variation of it, raises
+``Unreadable`` for everything else, takes time in proportion to the text, and evaluates nothing.
 
 Rules for odd text, the same in every pack:
 
@@ -118,8 +118,8 @@ def word(text: str) -> str:
 def items(text: str) -> list[str]:
     """A flat list of texts: ``[a, b]``, ``a, b``, ``(a; b)``, ``a b``, one a line, each item in quotes or not.
 
-    Commas, semicolons and line ends separate; only where there is none of them outside quotes, white space does. One
-    separator may follow the last item. ``[]`` is the empty list.
+    Commas, semicolons and line ends separate items; white space does only where there is none of them outside quotes.
+    One separator may follow the last item. ``[]`` is the empty list.
 
     Raises:
         Unreadable: If the text is empty, a list of lists, or has an empty item.
@@ -184,7 +184,7 @@ def structure(text: str) -> object:
     Quotes may be single or double, a comma may follow the last item. Keys are texts or integers.
 
     Raises:
-        Unreadable: If it is neither list nor dict, is incomplete, is followed by more text, or names a key twice.
+        Unreadable: If it is not a list or dict, is incomplete, is followed by more text, or has a key twice.
     """
     reader = _Reader(tidy(text))
     if reader.peek() not in tuple("[({"):
@@ -228,7 +228,7 @@ def _plain_but(text: str, kept: Collection[str]) -> str:
 
 
 def _without_surroundings(text: str) -> str:
-    """One layer less of what may stand around an answer. A mark that occurs within, too, does not surround."""
+    """The answer without its outermost pair of marks. A mark that also occurs inside the answer is kept."""
     if text.endswith(".") and not text.endswith(".."):
         return text[:-1]
     if fence := _FENCE.fullmatch(text):
@@ -275,7 +275,7 @@ class _Reader:
         self._position = 0
 
     def peek(self) -> str:
-        """The next character that is no white space; empty at the end."""
+        """The next character that is not white space; empty at the end."""
         space = self._SPACE.match(self._text, self._position)
         self._position = space.end() if space else self._position
         return self._text[self._position : self._position + 1]

@@ -37,7 +37,7 @@ def evaluate(
         power: Whether ``**`` is allowed.
 
     Raises:
-        Unreadable: If the text is no such expression, or is too long or too deeply nested.
+        Unreadable: If the text is not such an expression, or is too long or too deeply nested.
         ArithmeticError: From the operations themselves, such as a division by zero.
     """
     parser = _Parser(_tokens(text), number, symbols or {}, functions or {}, power)
@@ -58,7 +58,7 @@ class Expression:
         """Read an expression; ``×``, ``·`` and ``÷`` are signs of multiplication and division.
 
         Raises:
-            Unreadable: If it is none, has powers, or is longer than any answer needs.
+            Unreadable: If it is not an expression, has powers, or is longer than any answer needs.
         """
         if len(text) > _MAX_CHARS:
             raise Unreadable(f"an expression of more than {_MAX_CHARS} characters")

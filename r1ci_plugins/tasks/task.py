@@ -125,7 +125,7 @@ class Score:
 
 @dataclass(frozen=True)
 class Program:
-    """A short correct Python program for one question, printing the answer; what teacher-free synthesis shows.
+    """A short correct Python program that prints the answer to one question. Synthesis without a teacher uses it.
 
     Attributes:
         style: How it goes about it, such as ``direct``, ``function``, ``brute_force``; the same word means the same
@@ -144,10 +144,10 @@ class Task(ABC):
         name: Lower-case identifier, unique in its pack.
         description: One sentence for ``r1ci tasks list``.
         levels: Number of difficulty levels; ``generate`` gets an int in ``range(levels)`` or None for the default.
-        capability: What it takes (the paper's classes): ``execution``, ``planning`` or ``reasoning``; empty if unsaid.
+        capability: The paper's class: ``execution``, ``planning`` or ``reasoning``; empty if not stated.
         unique: Whether a question has one correct answer, up to the way it is written; False where several are valid
             or the order of items is free. Then only the checker can tell whether a changed answer is wrong.
-        size: Number of questions, where they are a fixed set of data and not made without end.
+        size: Number of questions where they are a fixed set of data; None where any number can be made.
     """
 
     name: str = ""
@@ -159,7 +159,7 @@ class Task(ABC):
 
     @abstractmethod
     def generate(self, rng: random.Random, difficulty: int | None) -> Question:
-        """Make one question, using no randomness but ``rng``: same state, same question, in any process.
+        """Make one question, with ``rng`` as the only randomness: same state, same question, in any process.
 
         Raises:
             MissingData: The questions are data that are not on this machine; the message says how to get them.
@@ -170,18 +170,18 @@ class Task(ABC):
         """Judge the text inside the model's final marker.
 
         Must terminate on any text and must not evaluate it as code. ``r1ci_plugins.tasks.answers`` reads the usual
-        forms strictly; what it raises on text in another form (``Unreadable``) counts as a wrong answer. It runs in a
-        killable worker with a deadline, so a fault here costs one answer, never the run.
+        forms strictly; ``Unreadable``, which it raises on text in another form, counts as a wrong answer. A checker
+        runs in a killable worker with a deadline, so a fault here costs one answer, never the run.
         """
 
     def level(self, rng: random.Random, difficulty: int | None) -> int:
-        """The level asked for; for the default, None, one drawn from all levels. For use in ``generate``."""
+        """The level that ``generate`` was asked for; None draws one from all levels."""
         return rng.randrange(self.levels) if difficulty is None else difficulty
 
     def solve(self, question: Question) -> str | None:
-        """Solve a question from its text and metadata, by another way than ``generate`` took; None if there is none.
+        """Solve a question from its text and metadata, in another way than ``generate``; None if there is none.
 
-        Only the conformance kit calls it: two ways that agree are worth more than one.
+        Only the checks of packs call it: two ways that agree are worth more than one.
         """
         return None
 
@@ -190,7 +190,7 @@ class Task(ABC):
         return ()
 
     def variations(self, question: Question) -> Sequence[str]:
-        """Other ways to write ``question.answer`` that must be accepted, beside what holds for every task."""
+        """Other ways to write ``question.answer`` that must be accepted, besides those that every task must accept."""
         return ()
 
 

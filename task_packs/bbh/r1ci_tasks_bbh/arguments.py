@@ -1,7 +1,7 @@
 """Reads the arguments of formal_fallacies, in our wording or in that of the published data, and decides them.
 
-With k predicates, a thing is of one of 2**k types: bit i says whether predicate i holds of it. A model is a choice of
-types that exist; an argument is invalid if a small one refutes it.
+With k predicates there are 2**k types of things: bit i says whether predicate i holds. A model is a choice of types
+that exist. An argument is invalid if a small model refutes it.
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ def verdict(text: str) -> str | None:
 
 
 def _refuted(premises: Sequence[Claim], conclusion: Claim, size: int) -> bool:
-    """Whether a model with as few things as matter satisfies the premises, not the conclusion."""
+    """Whether a smallest possible model satisfies the premises but not the conclusion."""
     things = 1 + sum(quantifier != "all" for quantifier, _ in [*premises, conclusion])
     for count in range(1, things + 1):
         for model in combinations(range(1 << size), count):

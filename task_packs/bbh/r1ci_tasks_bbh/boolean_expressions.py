@@ -15,7 +15,7 @@ _EXPRESSION = re.compile(r"(?:(?:True|False|and|or|not)\b|[()]| )+")
 
 
 class BooleanExpressions(BbhTask):
-    """Make by value, evaluate by rewriting."""
+    """Questions are made from a value and solved by rewriting."""
 
     name = "boolean_expressions"
     description = "Evaluate a Boolean expression."
@@ -73,7 +73,7 @@ def _expression(text: str) -> str | None:
 
 
 def _rewrite(expression: str) -> str | None:
-    """Replace what can be replaced, strongest first, until one constant is left; None if none is."""
+    """Apply rules of rewriting, strongest operator first, until one constant is left; None if it never is."""
     text = expression.replace("True", "1").replace("False", "0").replace("and", "&").replace("or", "|")
     text = text.replace("not", "!").replace(" ", "")
     rules = ((r"\((\d)\)", r"\1"), ("!1", "0"), ("!0", "1"), ("1&1", "1"), (r"\d&\d", "0"))

@@ -1,4 +1,4 @@
-"""causal_judgement, data only upstream: who caused something, and who meant to?"""
+"""causal_judgement: who caused something, and who meant to? Upstream has it only as data."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ class CausalJudgement(OwnQuestions):
     """Stories with one plain cause, one plain bystander, one plain intention or one plain accident."""
 
     name = "causal_judgement"
-    description = "Judge as most people would who caused something, or meant it."
+    description = "Judge as most people would: who caused something, or meant it?"
     capability = "reasoning"
     form = YES_NO
 

@@ -29,11 +29,11 @@ _MONTHS = [
 _DAYS = {"yesterday": -1, "today": 0, "tomorrow": 1}
 
 Shift = tuple[int, int]
-"""Days and months by which one day lies after another."""
+"""How far one day lies after another, in days and months."""
 
 
 class DateUnderstanding(BbhTask):
-    """Make with the standard library's dates, solve with day numbers counted by hand."""
+    """Questions are made with the standard library's dates and solved with day numbers counted by hand."""
 
     name = "date_understanding"
     description = "Work out a date from a description of today."
@@ -45,7 +45,7 @@ class DateUnderstanding(BbhTask):
         today = datetime.date(rng.randint(1900, 2030), rng.randint(1, 12), rng.randint(1, 28))
         premise = _premise(rng, level, today)
         (days, months), words = _asked(rng, level)
-        while words.split()[-1] == premise.split()[0].lower():  # it would ask for the date that it tells
+        while words.split()[-1] == premise.split()[0].lower():  # else the question would state its own answer
             (days, months), words = _asked(rng, level)
         right = _after(today, days, months)
         wrong: list[datetime.date] = []
@@ -141,7 +141,7 @@ def _asked(rng: random.Random, level: int) -> tuple[Shift, str]:
 
 
 def _number(year: int, month: int, day: int) -> int:
-    """A count of days that grows by one from each day to the next (proleptic Gregorian calendar)."""
+    """The number of a day; consecutive days have consecutive numbers (proleptic Gregorian calendar)."""
     leap = year % 4 == 0 and (year % 100 != 0 or year % 400 == 0)
     before = (0, 31, 59, 90, 120, 151, 181, 212, 243, 273, 304, 334)[month - 1] + (1 if leap and month > 2 else 0)
     past = year - 1
@@ -152,7 +152,7 @@ _UNITS: dict[str, Shift] = {"days": (1, 0), "weeks": (7, 0), "months": (0, 1), "
 
 
 def _read(text: str) -> tuple[tuple[int, int, int], Shift] | None:
-    """A date that the text tells (year, month, day) and by how much the date asked for lies after it."""
+    """A date that the text states (year, month, day), and how far the date asked for lies after it."""
     premise, _, question = text.partition("\nOptions:")[0].partition(" What date ")
     month = "|".join(_MONTHS)
     if found := re.search(r"(\d\d)/(\d\d)/(\d{4})", premise):

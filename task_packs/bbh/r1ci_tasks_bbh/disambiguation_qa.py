@@ -1,4 +1,4 @@
-"""disambiguation_qa, data only upstream: whom does a pronoun mean?"""
+"""disambiguation_qa: whom does a pronoun mean? Upstream has it only as data."""
 
 from __future__ import annotations
 

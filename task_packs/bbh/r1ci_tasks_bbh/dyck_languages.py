@@ -16,7 +16,7 @@ _PREFIX = re.compile(r"(?:[()\[\]{}<>] ?)+")
 
 
 class DyckLanguages(BbhTask):
-    """Make by a random walk with a stack, solve by erasing closed pairs."""
+    """Questions are made by a random walk with a stack and solved by erasing closed pairs."""
 
     name = "dyck_languages"
     description = "Complete a sequence of nested brackets of four kinds."

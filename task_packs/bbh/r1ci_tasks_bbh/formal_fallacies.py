@@ -1,7 +1,7 @@
 """formal_fallacies: does a conclusion follow from its premises?
 
-With k predicates, a thing is of one of 2**k types: bit i says whether predicate i holds of it. What statements with
-one quantifier say depends only on which types exist.
+With k predicates there are 2**k types of things: bit i says whether predicate i holds. Whether a statement with one
+quantifier is true depends only on which types exist.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ class Literal(NamedTuple):
 
 
 class Statement(NamedTuple):
-    """That all things, or some thing, are of certain types, as a bit mask of types; and its wording."""
+    """A statement that all things, or some thing, are of certain types (a bit mask), and its wording."""
 
     universal: bool
     kinds: int
@@ -45,7 +45,7 @@ class Statement(NamedTuple):
 
 
 class FormalFallacies(BbhTask):
-    """Make by looking for one type that refutes, solve by looking for a small model that refutes."""
+    """Questions are made by looking for one type that refutes and solved by looking for a small model that does."""
 
     name = "formal_fallacies"
     description = "Decide whether an argument is deductively valid."
@@ -65,10 +65,10 @@ class FormalFallacies(BbhTask):
                 and conclusion.words not in [premise.words for premise in premises]
                 and conclusion.kinds not in (0, everything)
                 and not _valid(premises, Statement(False, 0, ""), size)
-                # Whether anybody exists at all must not decide.
+                # The verdict must not depend on whether anybody exists at all.
                 and (conclusion.universal or any(not premise.universal for premise in premises))
                 and _valid(premises, conclusion, size) is wanted
-                # With several premises, none is enough.
+                # Of several premises, no single one may be enough.
                 and (count == 1 or not wanted or not any(_valid([p], conclusion, size) for p in premises))
             ):
                 break
@@ -105,7 +105,7 @@ def _statement(rng: random.Random, phrases: Sequence[str]) -> Statement:
     x, y, *_ = kinds = [_kinds(literal, size) for literal in literals]
 
     def say(*literals: Literal, joined: str = "") -> str:
-        # What is denied comes last, where "not" cannot be taken to deny both.
+        # The negated literal comes last, so that "not" cannot be read as negating both.
         ordered = sorted(literals, key=lambda literal: not literal.positive)
         return f" {joined} ".join(
             ("" if literal.positive else "not ") + phrases[literal.predicate] for literal in ordered
@@ -151,5 +151,5 @@ def _valid(premises: Sequence[Statement], conclusion: Statement, size: int) -> b
         needed.append(~conclusion.kinds)
     else:
         allowed &= ~conclusion.kinds
-    # The counterexample in which as many types exist as may.
+    # The largest counterexample: all types that the premises allow exist.
     return not all(allowed & kinds for kinds in needed)

@@ -31,7 +31,7 @@ Point = tuple[float, float]
 
 
 class GeometricShapes(BbhTask):
-    """Make by drawing a shape, recognise it from the numbers of the path."""
+    """Questions are made by drawing a shape, which is recognised from the numbers of the path."""
 
     name = "geometric_shapes"
     description = "Name the shape that an SVG path draws."
@@ -115,20 +115,20 @@ def _polygon(rng: random.Random, corners: int) -> list[Point]:
 
 
 def _turn(a: Point, b: Point, c: Point) -> float:
-    """The angle in radians by which the way from a over b to c turns at b."""
+    """The angle in radians by which the path from a through b to c turns at b."""
     angle = math.atan2(c[1] - b[1], c[0] - b[0]) - math.atan2(b[1] - a[1], b[0] - a[0])
     return (angle + math.pi) % (2 * math.pi) - math.pi
 
 
 def _with_extra_point(rng: random.Random, points: list[Point]) -> list[Point]:
-    """One more point in the middle of a side, where nothing turns."""
+    """One more point in the middle of a side, where the path goes straight on."""
     index = rng.randrange(len(points))
     (x, y), (u, v) = points[index - 1], points[index]
     return [*points[:index], ((x + u) / 2, (y + v) / 2), *points[index:]]
 
 
 def _lines(rng: random.Random, points: list[Point], *, closed: bool, broken: bool) -> str:
-    """A path through points; a broken one sets the pen down anew, at the same point, now and then."""
+    """A path through points; a broken one sometimes lifts the pen and sets it down at the same point."""
     written = [f"{x:.2f},{y:.2f}" for x, y in points]
     written += written[:1] if closed else []
     path = f"M {written[0]}"

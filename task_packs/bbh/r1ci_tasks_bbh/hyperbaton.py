@@ -40,7 +40,7 @@ _RANKS = {word: rank for rank, words in enumerate(_ADJECTIVES.values()) for word
 
 
 class Hyperbaton(BbhTask):
-    """Make by choosing from the classes in order, solve by looking for a pair that is out of order."""
+    """Questions are made by choosing from the classes in order and solved by looking for a pair out of order."""
 
     name = "hyperbaton"
     description = "Choose the phrase whose adjectives are in the usual order."

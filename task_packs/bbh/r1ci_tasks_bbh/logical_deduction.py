@@ -115,7 +115,7 @@ _FINISHED = re.compile(
 
 
 class LogicalDeduction(BbhTask):
-    """Make by adding clues until one order is left, solve from the text by fixing one place after another."""
+    """Questions are made by adding clues until one order is left and solved from the text, place by place."""
 
     capability = "reasoning"
     form = LETTER

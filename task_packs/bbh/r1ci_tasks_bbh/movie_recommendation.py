@@ -1,4 +1,4 @@
-"""movie_recommendation, data only upstream: the film that goes with some others."""
+"""movie_recommendation: the film that goes with some others. Upstream has it only as data."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ _GENRES = {
     "gangsters": "The Godfather; Goodfellas; Casino; Scarface; Donnie Brasco; The Untouchables; Carlito's Way",
     "musical": "Mamma Mia!; West Side Story; Singin' in the Rain; Hairspray; My Fair Lady; Chicago; La La Land; Evita",
 }
-"""Films that nobody would put into another of these genres."""
+"""Films that clearly belong to one of these genres."""
 
 
 class MovieRecommendation(OwnQuestions):
-    """Four films of one genre; one option is of it, the others of three other genres."""
+    """Four films of one genre; one option is of the same genre, the others are of three different ones."""
 
     name = "movie_recommendation"
     description = "Choose the film that is most like some others."

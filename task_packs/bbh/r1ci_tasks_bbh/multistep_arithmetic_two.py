@@ -14,7 +14,7 @@ from r1ci_tasks_bbh.task import BbhTask, problem_text
 
 
 class MultistepArithmeticTwo(BbhTask):
-    """Make by folding products then sums, evaluate by the framework's parser of arithmetic."""
+    """Questions are made by folding products, then sums, and solved by the framework's parser of arithmetic."""
 
     name = "multistep_arithmetic_two"
     description = "Work out a bracketed expression of one-digit integers."
@@ -52,7 +52,7 @@ class MultistepArithmeticTwo(BbhTask):
 
 
 def _bracket(terms: Sequence[tuple[str, int]]) -> tuple[str, int]:
-    """A bracket of terms, each with the operator before it (the first one's counts for nothing), and its value."""
+    """A bracket of terms, each with the operator before it (the first one's is not used), and its value."""
     numbers = [number for _, number in terms]
     sums = [numbers[0]]
     for operator, number in terms[1:]:

@@ -22,7 +22,7 @@ Move = tuple[int, str]
 
 
 class Navigate(BbhTask):
-    """Make with coordinates, follow again with complex numbers."""
+    """Questions are made with coordinates and solved with complex numbers."""
 
     name = "navigate"
     description = "Decide whether a walk leads back to its starting point."

@@ -25,7 +25,7 @@ _SINGULARS = {
     "stool table wardrobe",
     "tools": "chisel drill hammer pickaxe rake saw screwdriver shovel spade wrench",
 }
-"""What is what. Nothing here belongs to two kinds, in any usage."""
+"""The things of each kind. None of them belongs to two kinds, in any usage."""
 
 _PLURALS = {
     "cherry": "cherries",
@@ -60,7 +60,7 @@ _KINDS = {noun: kind for kind, nouns in _SINGULARS.items() for noun in nouns.spl
 
 
 class ObjectCounting(BbhTask):
-    """Make from a list of counts, count again from the text."""
+    """Questions are made from a list of counts and solved by counting in the text."""
 
     name = "object_counting"
     description = "Count the things of one kind in a list."

@@ -44,7 +44,7 @@ class Animal(NamedTuple):
 
 
 class PenguinsInATable(BbhTask):
-    """Make from rows, answer again from the text."""
+    """Questions are made from rows and solved from the text."""
 
     name = "penguins_in_a_table"
     description = "Answer a question about a table of penguins that changes."
@@ -127,7 +127,7 @@ def _question(rng: random.Random, animals: Sequence[Animal], kind: str) -> tuple
 
 
 def _answer(text: str) -> str | None:
-    """Read the tables and the question once more."""
+    """Read the tables and the question from the text."""
     tables: dict[str, dict[str, dict[str, int]]] = {}
     for line in text.splitlines():
         if kind := re.search(r"table lists (\w+)\.", line):

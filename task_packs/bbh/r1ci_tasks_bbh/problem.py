@@ -20,7 +20,7 @@ class Problem(NamedTuple):
 
 
 def options_of(text: str) -> Mapping[str, str]:
-    """The options ``(A) ...`` of a problem, by letter and in order; the first of a letter that appears twice."""
+    """The options ``(A) ...`` of a problem by letter, in order; of a letter that appears twice, the first option."""
     options: dict[str, str] = {}
     for letter, option in _OPTION.findall(text):
         options.setdefault(letter, option)

@@ -25,7 +25,7 @@ Row = list[tuple[str, str]]
 
 
 class ReasoningAboutColoredObjects(BbhTask):
-    """Make from the row, answer again from the text."""
+    """Questions are made from the row and solved from the text."""
 
     name = "reasoning_about_colored_objects"
     description = "Answer a question about the colours, places and numbers of some things."

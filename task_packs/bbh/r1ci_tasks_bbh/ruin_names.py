@@ -1,4 +1,4 @@
-"""ruin_names, data only upstream: the edit of a name that is funny."""
+"""ruin_names: the edit of a name that is funny. Upstream has it only as data."""
 
 from __future__ import annotations
 

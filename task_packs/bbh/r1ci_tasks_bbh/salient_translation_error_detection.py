@@ -1,4 +1,4 @@
-"""salient_translation_error_detection, data only upstream: what is wrong in a translation from German?"""
+"""salient_translation_error_detection: what is wrong in a translation? Upstream has it only as data."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ _FAMES = {"bekannte": "well-known", "junge": "young", "fleißige": "hard-working
 
 
 class SalientTranslationErrorDetection(OwnQuestions):
-    """A German sentence with one of each that can go wrong, and a translation in which one thing did."""
+    """A German sentence with one thing of each kind that can go wrong; in its translation one of them did."""
 
     name = "salient_translation_error_detection"
     description = "Say what kind of error a translation from German to English has."

@@ -1,4 +1,4 @@
-"""snarks, data only upstream: which of two statements is sarcastic?"""
+"""snarks: which of two statements is sarcastic? Upstream has it only as data."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""sports_understanding, data only upstream: can an athlete have done this in their sport?"""
+"""sports_understanding: can an athlete have done this in their sport? Upstream has it only as data."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ _DEEDS = {
     "golf": ("sank a long putt for birdie", "chipped the ball onto the green", "drove the ball into the bunker"),
     "swimming": ("touched the wall first after the last lap", "swam the butterfly leg of the relay"),
 }
-"""Deeds that belong to one of these sports only."""
+"""Actions that belong to only one of these sports."""
 
 _OCCASIONS = (
     "",
@@ -49,7 +49,7 @@ _OCCASIONS = (
 
 
 class SportsUnderstanding(OwnQuestions):
-    """A well-known athlete and a deed of the athlete's sport, or of another one."""
+    """A well-known athlete and an action of the athlete's sport, or of another one."""
 
     name = "sports_understanding"
     description = "Say whether a sentence about an athlete is plausible."

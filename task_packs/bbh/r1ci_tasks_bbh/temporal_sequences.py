@@ -45,7 +45,7 @@ _CLOSED = re.compile(rf"closed (?:after|at) {_CLOCK}")
 
 
 class TemporalSequences(BbhTask):
-    """Make by cutting a day into pieces, solve by crossing out the minutes that are taken."""
+    """Questions are made by cutting a day into pieces and solved by crossing out the minutes that are taken."""
 
     name = "temporal_sequences"
     description = "Find when somebody could have gone somewhere, given what they did all day."

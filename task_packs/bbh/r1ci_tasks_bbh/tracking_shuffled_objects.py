@@ -75,7 +75,7 @@ _SWAP = re.compile(r"\b(\w+) and (\w+) (?:change|exchange|trade|swap|switch)\b")
 
 
 class TrackingShuffledObjects(BbhTask):
-    """Make by swapping forwards, solve by tracing one person's thing backwards."""
+    """Questions are made by swapping forwards and solved by tracing one person's thing backwards."""
 
     capability = "planning"
     form = LETTER

@@ -24,7 +24,7 @@ _ASKED = re.compile(r"Does (\w+)(?: always)? tell the truth\?")
 
 
 class WebOfLies(BbhTask):
-    """Make by deciding who lies, solve by the parity of the accusations."""
+    """Questions are made by deciding who lies and solved by the parity of the accusations."""
 
     name = "web_of_lies"
     description = "Decide whether the last of a chain of people tells the truth."

@@ -41,7 +41,7 @@ _WORDS = tuple(_LIST.split())
 
 
 class WordSorting(BbhTask):
-    """Make by sorting, sort again by counting the smaller words."""
+    """Questions are made by sorting and solved by counting the smaller words."""
 
     name = "word_sorting"
     description = "Sort words alphabetically."

@@ -106,7 +106,7 @@ def _bits(value: Fraction) -> int:
 
 @dataclass(frozen=True)
 class Dual:
-    """A complex value with its derivative: forward-mode differentiation, rounded as floats are."""
+    """A complex value with its derivative (forward-mode differentiation), in floating point."""
 
     value: complex
     slope: complex = 0.0
@@ -129,7 +129,7 @@ class Dual:
 
     def __pow__(self, other: Dual) -> Dual:
         if other.slope == 0:
-            # x**n at x == 0 has a slope too, which the logarithm below has not.
+            # x**n has a slope at x == 0 too, where the logarithm below fails.
             rate = other.value * self.value ** (other.value - 1) if other.value else 0.0
             return Dual(self.value**other.value, rate * self.slope)
         value, log = self.value**other.value, cmath.log(self.value)

@@ -1,6 +1,6 @@
 """The 84 data sets of reasoning-gym that the pack offers: what each asks, how it is checked, which levels it has.
 
-This table is all that the pack knows about single data sets, so that listing the tasks does not import the library.
+The pack knows about single data sets only from this table, so that listing the tasks does not import the library.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ class Dataset:
         capability: The paper's class: ``execution``, ``planning`` or ``reasoning``.
         description: One sentence.
         check: How an answer is judged.
-        levels: Levels of the library's curriculum, easiest first; a task's difficulty is a position in it. Left out
-            are levels that the library rejects, that make the same question every time, whose questions exceed
-            10,000 characters, or that take half a second and more for a question, some of them minutes. Empty where
-            the library has no curriculum: difficulty 0 is then its default configuration.
+        levels: Levels of the library's curriculum, easiest first; a task's difficulty is a position among them. Levels
+            are left out if the library rejects them, they always make the same question, their questions exceed
+            10,000 characters, or a question takes half a second or more (some take minutes). Empty where the
+            library has no curriculum: difficulty 0 is then its default configuration.
         keys: What the check needs of an entry's metadata.
         unique: Whether one answer is right, up to the way it is written; not where items come in any order.
         example: The answer that every question of the library shows to illustrate the format.

@@ -29,7 +29,7 @@ Check = Callable[[str, str, Metadata], bool]
 
 
 def _value(text: str) -> Fraction:
-    """A number; not a quotient, which would be the question itself where one asks to divide."""
+    """A number. A quotient is refused: to a question about a division it would only repeat the question."""
     if "/" in text:
         raise Unreadable("a quotient, not a number")
     return answers.number(text)
@@ -103,7 +103,7 @@ def solution_for_variable(answer: str, reference: str, metadata: Metadata) -> bo
 
 
 def chosen_number(answer: str, reference: str, metadata: Metadata) -> bool:
-    """The candidate that is the solution is the one nearest to the answer, in whatever format."""
+    """Of all candidates, the one nearest to the answer is the solution; the format does not matter."""
     value = _value(answer)
     nearest = min(abs(value - Fraction(candidate)) for candidate in metadata["candidates"])
     return abs(value - Fraction(metadata["solution"])) == nearest < Fraction(1, 10**4)
@@ -267,7 +267,7 @@ def integral(answer: str, reference: str, metadata: Metadata) -> bool:
     return is_antiderivative(answer, metadata["integrand"], metadata["variable"])
 
 
-# --- answers of which several are right --------------------------------------------------------------------------
+# --- questions with several right answers --------------------------------------------------------------------------
 
 
 def cryptarithm(answer: str, reference: str, metadata: Metadata) -> bool:
@@ -312,7 +312,7 @@ def palindrome(answer: str, reference: str, metadata: Metadata) -> bool:
 def latin_square(answer: str, reference: str, metadata: Metadata) -> bool:
     """Each number once in every row and column, the clues kept, every inequality or 2x2 box satisfied."""
     clues = metadata["puzzle"]
-    # The signs between cells are part of the puzzle's drawing; a line of nothing else is no row.
+    # The signs between cells are part of the puzzle's drawing; a line of nothing but signs is not a row.
     grid = _grid("\n".join(filter(str.strip, re.sub(r"[<>^v∧∨|]", " ", answer).splitlines())))
     every = list(range(1, len(clues) + 1))
     if len(grid) != len(clues):
@@ -413,7 +413,7 @@ def tower_of_hanoi(answer: str, reference: str, metadata: Metadata) -> bool:
 
 
 def go_capture(answer: str, reference: str, metadata: Metadata) -> bool:
-    """A legal move of Black's that captures as many white stones as any, at least one."""
+    """A legal move of Black's that captures the most white stones, at least one."""
     board = metadata["board"]
     stones = {(r, c): stone for r, line in enumerate(board) for c, stone in enumerate(line)}
     match = re.fullmatch(r"([A-Z])(\d{1,2})", answer.strip().upper(), re.ASCII)

@@ -15,8 +15,8 @@ from r1ci_tasks_reasoning_gym.programs import PROGRAMS
 class ReasoningGymTask(Task):
     """One data set of reasoning-gym as a task.
 
-    The library's graded credit is dropped: it gives wrong answers 0.01 to 0.99, for parsing, for being near, for
-    containing the answer, and a policy would learn to collect it. A score is 1.0 or 0.0.
+    The library's graded credit is dropped. It gives wrong answers 0.01 to 0.99 for having the right form, being near
+    or containing the answer, and a policy would learn to collect that. A score is 1.0 or 0.0.
     """
 
     def __init__(self, name: str) -> None:
@@ -66,7 +66,7 @@ class ReasoningGymTask(Task):
         try:
             return self._dataset.check(answer, reference, question.metadata)
         except (ValueError, ArithmeticError):
-            return False  # no check can read it, so it is in no requested format
+            return False  # the check cannot read it, so it does not have the requested form
 
 
 def _forms(answer: str) -> Sequence[str]:

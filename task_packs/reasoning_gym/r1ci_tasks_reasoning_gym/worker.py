@@ -77,10 +77,10 @@ def item(name: str, level: int | None, seed: int, reuse: bool = True) -> dict[st
 
 @cache
 def bound_number_sequences() -> None:
-    """Have the library give up a number sequence that squares itself beyond all bounds; it computes on for minutes.
+    """Make the library give up a number sequence that grows by squaring, on which it would spend minutes.
 
-    It would reject the sequence afterwards for any term above 1000, and no step leads back there from this far. The
-    exception is one that it expects, so that all other questions stay as they are.
+    The library rejects a sequence with a term above 1000, and no rule leads back below that from here. It expects the
+    exception that is raised, so that all other questions stay as they are.
     """
     from reasoning_gym.cognition.number_sequences import PatternRule
 
@@ -96,10 +96,10 @@ def bound_number_sequences() -> None:
 
 
 def repaired(name: str, entry: dict[str, Any]) -> dict[str, Any]:
-    """The entry with a right reference where the library's is wrong in a known way."""
+    """The entry, with its reference corrected where the library's is wrong in a known way."""
     metadata = entry["metadata"]
     if name == "time_intervals" and metadata["task_type"] == "time_ms":
-        # The library truncates a float, which is a millisecond short for one item in several.
+        # The library truncates a float, so that some items are a millisecond short.
         start, end = (datetime.datetime.fromisoformat(metadata[key]) for key in ("start_time", "end_time"))
         milliseconds = (end - start) // datetime.timedelta(milliseconds=1)
         seconds, milliseconds = divmod(milliseconds, 1000)
@@ -181,7 +181,7 @@ def follows(premises: Sequence[str], conclusion: str, may_be_empty: bool) -> boo
 
 
 def plain(value: Any) -> Any:
-    """JSON's idea of a numpy scalar; anything else is an error."""
+    """A numpy scalar as a value that JSON knows; anything else is an error."""
     if hasattr(value, "item"):
         return value.item()
     raise TypeError(f"{type(value).__name__} is not JSON")

@@ -42,7 +42,7 @@ MODULES = (
     "synthesis_decomposition",
     "tile_moves",
 )
-"""One module per task, named as the task; ``2048`` is no identifier, so its module is ``tile_moves``."""
+"""One module per task, named like the task; ``2048`` is not an identifier, so its module is ``tile_moves``."""
 
 
 def _task(module_name: str) -> Task:

@@ -184,7 +184,7 @@ def _scattered(rng: random.Random, blocks: Sequence[str], names: Sequence[str]) 
 
 
 def _folded(stacks: Mapping[str, Sequence[str]]) -> Stacks:
-    """Names without regard to case, those of stacks without ``stack``, as ``_read`` gives them."""
+    """Names in one case, those of stacks without ``stack``, as ``_read`` gives them."""
     return {name.casefold().removeprefix("stack"): [block.casefold() for block in stacks[name]] for name in stacks}
 
 
@@ -201,7 +201,7 @@ def _read(answer: str) -> Iterator[tuple[str, str, str]]:
 
 
 def _missing(state: Sequence[Sequence[str]], goal: Sequence[Sequence[str]]) -> int:
-    """Blocks of the goal that do not stand on their final place, as no block below them may be wrong either."""
+    """Blocks that are not in their final place, which includes having every block below in its own."""
     missing = 0
     for have, want in zip(state, goal, strict=True):
         right = 0
@@ -268,7 +268,7 @@ def published(record: Mapping[str, Any]) -> Question:
         raise ValueError(f"no blocksworld of three stacks and more: {initial!r} to {goal!r}")
     ours = _question(initial, goal)
     answer = record["solution"] or ours.answer
-    if not answer:  # one published start is the goal; no move is no answer, but there and back is one
+    if not answer:  # one published start is the goal: an empty answer is refused, so move a block there and back
         source, block = next((name, stack[-1]) for name, stack in initial.items() if stack)
         spare = next(name for name in initial if name != source)
         answer = f"Move {block} from {source} to {spare}\nMove {block} from {spare} to {source}"

@@ -97,7 +97,7 @@ print("\\n".join(lines))
 class Boxlift(Task):
     """Assign lifters to boxes so that all are lifted within a number of steps; each lifter acts once per step.
 
-    The bound is what lifting the heaviest box first, with lifters in their order, needs.
+    The bound is the length of the plan that lifts the heaviest box first and takes lifters in their order.
 
     Source: SymBench (CodeSteer-v1.0), ``boxlift``.
     """
@@ -130,7 +130,7 @@ class Boxlift(Task):
         return len(steps) <= metadata["max_steps"] and lifted == Counter(metadata["boxes"])
 
     def solve(self, question: Question) -> str | None:
-        # Heaviest first too, but each box gets the free team that wastes least. None where this needs more steps.
+        # Also heaviest first, but each box gets the free team that wastes least. No program where that takes longer.
         lifters = question.metadata["lifters"]
         left, steps = sorted(question.metadata["boxes"], reverse=True), []
         while left:
@@ -162,7 +162,7 @@ class Boxlift(Task):
 
 
 def _heaviest_first(boxes: Sequence[int], lifters: Sequence[int]) -> list[Step]:
-    """Lift the heaviest boxes that the free lifters can, with as many of these, in their order, as each box needs.
+    """In each step lift the heaviest boxes that the free lifters can, taking lifters in order until each box is held.
 
     Upstream's bound on the number of steps is the length of this plan.
 

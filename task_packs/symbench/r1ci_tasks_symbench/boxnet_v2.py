@@ -181,7 +181,7 @@ def _written(states: Sequence[Mapping[str, Cell]]) -> str:
 
 
 def _plan(start: Mapping[str, Cell], goal: Mapping[str, Cell]) -> list[dict[str, Cell]]:
-    """States from start to goal; every box goes straight on, and waits while another one leaves its cell."""
+    """States from start to goal; every box takes the direct way, and waits while another one leaves its cell."""
     states = [dict(start)]
     while states[-1] != goal:
         after, left = dict(states[-1]), set()
@@ -215,7 +215,7 @@ def published(record: Mapping[str, Any]) -> Question:
     """One upstream record: ``params`` has ``rows``, ``cols``, ``initial``, ``goal``; or ``state`` (of ``boxnet1``).
 
     Raises:
-        ValueError: If a name is no cell, or a box has no goal.
+        ValueError: If a name is not a cell, or a box has no goal.
     """
     params, solution = record["params"], record["solution"]
     if "state" in params:

@@ -1,4 +1,4 @@
-"""The task ``combinatorial_calculation``: operators and brackets between given numbers so that a target comes out."""
+"""The task ``combinatorial_calculation``: put operators and brackets between numbers to reach a target."""
 
 from __future__ import annotations
 

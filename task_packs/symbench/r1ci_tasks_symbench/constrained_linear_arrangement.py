@@ -30,7 +30,7 @@ in <<<{example}>>> for a game of two rounds."""
 
 
 def _elements(mine: int, theirs: int) -> str:
-    # Each card generates the next one and overcomes the one after that; who generates loses.
+    # Each card generates the next one and overcomes the one after that; the one that generates loses.
     return ("draw", "loss", "win", "loss", "win")[(theirs - mine) % 5]
 
 

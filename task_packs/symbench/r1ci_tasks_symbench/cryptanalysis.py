@@ -16,8 +16,8 @@ from r1ci_plugins.tasks.task import Program
 from r1ci_tasks_symbench.wording import in_upstream_words
 
 Feedback = tuple[int, int, str]
-"""Of one pair: how many symbols are right and in place, how many are right but in the other place, and on which side
-of the password the wrong ones lie: ``large``, ``small``, or empty if nothing is said."""
+"""Feedback on one pair: how many symbols are in place, how many are misplaced, and on which side of the password the
+wrong ones lie: ``large``, ``small``, or empty if nothing is said."""
 
 _EXAMPLE = "[X, Y, Z, W]"
 
@@ -43,7 +43,7 @@ LEVELS = ((True, 0.5), (True, 1.0), (False, 1.0))
 """By level: whether the side of wrong symbols is told, and how often a guess is one that could still be right."""
 
 _PAIRS = tuple(tuple(map("".join, permutations(alphabet, 2))) for alphabet in (digits, ascii_uppercase))
-"""Everything that the two digits and the two letters can be."""
+"""All pairs of digits and all pairs of letters."""
 
 
 class Cryptanalysis(Task):

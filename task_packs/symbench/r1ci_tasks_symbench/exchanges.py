@@ -1,4 +1,4 @@
-"""Exchanges of things for other things, one method after another: what three of SymBench's tasks are about."""
+"""Exchanges of things for other things, one method after another: the subject of three SymBench tasks."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from r1ci_plugins import Program
 Method = Mapping[str, Mapping[str, int]]
 """``give`` and ``get``: how many of each kind a method takes and makes."""
 
-_MOST_ROUNDS = 2000  # more than any question takes; a guard against methods that feed each other for ever
+_MOST_ROUNDS = 2000  # more than any question takes; stops methods that feed each other for ever
 
 
 def method(give: Mapping[str, int], get: Mapping[str, int]) -> Method:

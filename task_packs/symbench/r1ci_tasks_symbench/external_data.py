@@ -1,4 +1,4 @@
-"""Questions of data sets that are not ours to ship, from a path or from the Hugging Face hub.
+"""Questions of data sets that we may not ship, from a path or from the Hugging Face hub.
 
 An environment variable names the source (``R1CI_GSM_HARD``, ``R1CI_MATH``): a clone of upstream's repository or its
 folder of the data, a file or folder that ``datasets`` reads (JSON lines, CSV, Parquet, ``save_to_disk``), or the name

@@ -160,7 +160,7 @@ def _solution(numbers: Sequence[int], target: int) -> str | None:
 
 
 def _expressions(terms: list[tuple[Fraction, str]], target: Fraction) -> Iterator[str]:
-    """Expressions over all terms that make the target, found from the target downwards."""
+    """Expressions over all terms that make the target, searched for backwards from the target."""
     if len(terms) == 1:
         if terms[0][0] == target:
             yield terms[0][1]
@@ -188,7 +188,7 @@ def _values(terms: list[tuple[Fraction, str]]) -> list[tuple[Fraction, str]]:
 
 
 def _needed(value: Fraction, target: Fraction) -> Iterator[tuple[Fraction, Callable[[str, str], str]]]:
-    """What the other operand must be, and how the two are then written."""
+    """What the other operand must be, and how the two are written then."""
     yield target - value, lambda a, b: f"({a}+{b})"
     yield value - target, lambda a, b: f"({a}-{b})"
     yield target + value, lambda a, b: f"({b}-{a})"

@@ -134,7 +134,7 @@ class Gridworld(Task):
         )
 
     def solve(self, question: Question) -> str:
-        # Depth first with steps back: reaches all that is connected, whatever the order of the goals.
+        # Depth first, stepping back: it reaches every connected cell, in any order of the goals.
         rows, columns = question.metadata["rows"], question.metadata["columns"]
         start, goals, obstacles = _places(question)
         path, trail, seen = [start], [start], {start}
@@ -185,7 +185,7 @@ def _read(answer: str) -> list[Cell]:
 def _walk(
     rows: int, columns: int, start: Cell, goals: Sequence[Cell], obstacles: Collection[Cell]
 ) -> list[Cell] | None:
-    """From goal to nearest goal on shortest ways; None if a goal cannot be reached."""
+    """From each goal to the nearest next one by a shortest path; None if a goal cannot be reached."""
     walk, todo, blocked = [start], set(goals) - {start}, set(obstacles)
     while todo:
         came = {walk[-1]: walk[-1]}
@@ -235,7 +235,7 @@ def published(record: Mapping[str, Any]) -> Question:
     """One upstream record: ``params`` has ``rows``, ``cols``, ``initial``, ``goals``, ``obstacles``; cells like C1,2.
 
     Raises:
-        ValueError: If a name is no cell, or a goal cannot be reached.
+        ValueError: If a name is not a cell, or a goal cannot be reached.
     """
     params = record["params"]
     grid = params["rows"], params["cols"]

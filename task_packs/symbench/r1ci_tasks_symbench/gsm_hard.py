@@ -123,7 +123,7 @@ print(result if result.denominator == 1 else float(result))
 
 
 class GsmHard(Task):
-    """Word problems of school arithmetic with numbers too large for the head; answers within 0.1 % are right.
+    """Word problems of school arithmetic with numbers too large for mental arithmetic; 0.1 % of error is allowed.
 
     Source: SymBench (CodeSteer-v1.0), ``gsm_hard``: the data set GSM-Hard, with ``R1CI_GSM_HARD``.
     """

@@ -176,7 +176,7 @@ def _parse(text: str, operators: Collection[str]) -> Node:
     """The tree of an expression of numbers, new operators and brackets, from left to right within a bracket.
 
     Raises:
-        ValueError: If the text is no such expression.
+        ValueError: If the text is not such an expression.
     """
     tokens = [*re.findall(r"\d+|\S", text), ""]
 

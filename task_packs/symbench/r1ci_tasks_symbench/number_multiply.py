@@ -19,7 +19,7 @@ _LEVELS = (  # numbers of factors, numbers of digits of each factor
     ((2, 4), (7, 12)),
     ((2, 5), (13, 20)),
 )
-_EXAMPLE = "-7919"  # a prime is no product
+_EXAMPLE = "-7919"  # a prime is not a product
 
 _PROGRAMS = {
     "direct": """\
@@ -114,7 +114,7 @@ def published(record: Mapping[str, Any]) -> Question:
     """One upstream record: ``params`` has ``values``, ``solution`` is the product.
 
     Raises:
-        ValueError: If the values are no integers.
+        ValueError: If a value is not an integer.
     """
     ours = _question([int(value) for value in record["params"]["values"]])
     return in_upstream_words(replace(ours, answer=str(record["solution"])), record["question"])

@@ -14,7 +14,7 @@ from r1ci_plugins.tasks.answers import items
 from r1ci_tasks_symbench.wording import in_upstream_words
 
 BOOKS = (5, 6, 7, 8, 9)
-"""Number of books, by level; there are one or two conditions more than books."""
+"""Number of books, by level; there are one or two more conditions than books."""
 
 Constraint = Sequence[Any]
 """``[kind, book, other]``, other being a book, or a position counted from 1."""

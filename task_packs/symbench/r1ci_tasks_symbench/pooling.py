@@ -15,7 +15,7 @@ SIZES = ((3, 2), (4, 2), (4, 3), (5, 2), (5, 3), (6, 2), (6, 3))
 """Side of the matrix and of the window, by level."""
 
 TOLERANCE = Fraction(6, 1000)
-"""Of an average: two decimals, rounded either way, are enough."""
+"""For an average, two decimals are enough, rounded either way."""
 
 _VALUES = (-10, 20)
 _EXAMPLE = "99, 99, 99"  # beyond all values
@@ -60,7 +60,7 @@ class Pooling(Task):
     def check(self, question: Question, answer: str) -> bool:
         data = question.metadata
         expected = [value for row in _pooled(data["matrix"], data["window"], data["kind"]) for value in row]
-        given = [number(cell) for row in rows(answer) for cell in row]  # the order tells, broken into rows or not
+        given = [number(cell) for row in rows(answer) for cell in row]  # the order is enough, with or without rows
         tolerance = TOLERANCE if data["kind"] == "average" else 0
         return len(given) == len(expected) and all(
             abs(a - b) <= tolerance for a, b in zip(given, expected, strict=True)

@@ -34,7 +34,7 @@ _RENAMED = {
     "boxlift_large": "boxlift",
     "boxnet1": "boxnet_v2",
 }
-"""Upstream's names of tasks whose module is named otherwise."""
+"""Upstream's names of tasks whose module has another name."""
 
 
 def module_of(task: str) -> str:
@@ -46,7 +46,7 @@ def question_of(record: Mapping[str, Any]) -> Question:
     """One record as a Question of the pack, ``record["task"]`` naming its task.
 
     Raises:
-        ValueError: If there is no such task, or the record is none of its records.
+        ValueError: If there is no such task, or the record is not one of its records.
     """
     name = str(record.get("task"))
     if module_of(name) not in MODULES:
@@ -63,10 +63,10 @@ def questions(source: str | Path, tasks: Iterable[str] | None = None) -> Iterato
     """All published questions below a folder, in the order of their paths, numbered within each task.
 
     Args:
-        source: A clone of an upstream repository, a part of one that still holds the folder of a task or is one, a
+        source: A clone of an upstream repository, the folder of one task or a folder that holds such folders, a
             JSON-lines file of records or a folder of such files; or the name ``owner/name`` of a data set on the
             Hugging Face hub with one of these layouts.
-        tasks: Names to keep; all without.
+        tasks: Names of the tasks to keep; empty means all.
 
     Raises:
         TaskError: If there is nothing to read there, or something cannot be read.
@@ -177,7 +177,7 @@ def _stored_as(key: str) -> Callable[[Path], list[Record]]:
 
 
 def _remaining_counts(stored: Any, question: str) -> list[str]:
-    """Of the stored counts of A, B, C, X and Y those that the question asks for."""
+    """The counts that the question asks for, from the stored ones of A, B, C, X and Y."""
     return [n for kind, n in zip("ABCXY", stored["solution"]["answer"], strict=True) if f"_{kind}" in question]
 
 

@@ -66,7 +66,7 @@ class Reversi(Task):
 
     def check(self, question: Question, answer: str) -> bool:
         after = _after(question.metadata["board"], question.metadata["player"], question.metadata["moves"])
-        # As it stands, and tidied: two empty cells at either end look like markup.
+        # As it is, and tidied: to ``tidy``, two empty cells at either end look like markup.
         return after is not None and any(_cells(text) == "".join(after) for text in (answer, tidy(answer)))
 
     def solve(self, question: Question) -> str | None:
@@ -168,5 +168,5 @@ def _after(board: Sequence[str], player: str, moves: Sequence[Sequence[int]]) ->
 
 
 def _cells(text: str) -> str:
-    """The text without what may stand between cells."""
+    """The text without separators between cells."""
     return re.sub(r"""[\s,;\[\]()"'`]""", "", unicodedata.normalize("NFKC", text))

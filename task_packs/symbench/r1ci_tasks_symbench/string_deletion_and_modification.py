@@ -15,9 +15,9 @@ LEVELS = ((10, 12, 1), (11, 15, 3), (13, 18, 5), (15, 20, 7))
 """Least and greatest length of the string, and how many steps it takes at least, by level."""
 
 Rule = tuple[str, str, str, int, str, str]
-"""Where it looks, what for, what replaces that, how many last characters go, what is put before and after.
+"""Where the rule looks, what for, the replacement, how many last characters go, what is put before and after.
 
-It looks at ``prefix``, ``suffix``, ``inside`` (the first occurrence), ``after 1`` (the first past
+The rule looks at ``prefix``, ``suffix``, ``inside`` (the first occurrence), ``after 1`` (the first past
 the first character), ``even`` (an even number of occurrences, at least two; nothing is replaced) or ``long`` (more
 characters than the number; the middle one is removed).
 """
@@ -162,7 +162,7 @@ def _sentence(where: str, what: str, new: str, dropped: int, before: str, after:
 
 
 def _states(string: str, rules: Sequence[Sequence[Any]]) -> list[str] | None:
-    """The string and what each step makes of it; None if there is no end to it."""
+    """The string, then the result of each step; None if the steps never end."""
     states = [string]
     while len(states) <= _MOST_STEPS:
         following = next((new for rule in rules if (new := _rewritten(states[-1], *rule)) is not None), None)

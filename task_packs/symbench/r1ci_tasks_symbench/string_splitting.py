@@ -25,7 +25,7 @@ METHODS = (
     exchanges.method({"X": 1, "Y": 1}, {"Z": 1}),
 )
 
-_EXAMPLE = "1, 1, 1, 1, 1, 1"  # never the end: method 1 is possible
+_EXAMPLE = "1, 1, 1, 1, 1, 1"  # never a final state: method 1 is possible
 
 _TEXT = """\
 A workshop has old machines A, B and C and makes parts X, Y and Z of them. It knows five methods:

@@ -26,7 +26,7 @@ METHODS = (
     exchanges.method({"{B}": 2}, {"(C)": 1}),
 )
 
-_EXAMPLE = "1, 1, 1, 1, 1, 1, 1, 1, 1"  # never the end: [A], [B] and [C] combine
+_EXAMPLE = "1, 1, 1, 1, 1, 1, 1, 1, 1"  # never a final state: [A], [B] and [C] combine
 _NUMBERS = {"one": 1, "two": 2, "three": 3}
 
 _TEXT = """\

@@ -79,7 +79,7 @@ def _goods(text: str) -> dict[str, int]:
 
 
 def _method(rng: random.Random, crops: str, products: str) -> exchanges.Method:
-    """A method that makes fewer goods than it takes, or products of crops alone: so exchanges come to an end."""
+    """A method that makes fewer goods than it takes, or makes products from crops only, so that exchanges end."""
     give = {kind: rng.randint(1, 2) for kind in sorted(rng.sample(crops, rng.randint(1, len(crops))))}
     if len(products) > 1 and rng.random() < 0.4:
         give["X"] = rng.randint(1, 2)
@@ -95,7 +95,7 @@ def _question(
 ) -> Question:
     crops = [kind for kind in kinds if kind not in "XY"]
     products = [kind for kind in kinds if kind in "XY"]
-    example = str([9] * len(kinds))  # never the end: every method is possible
+    example = str([9] * len(kinds))  # never a final state: every method is possible
     return Question(
         text=_TEXT.format(
             crops=" and ".join(crops),

@@ -1,8 +1,8 @@
 """Reference programs of the data sets that have them.
 
-They use what the text of a question says and nothing else, and they are short, since they are what a model learns to
-write. Where a question leaves something open, or the library's reference is doubtful, there is no program: the
-function raises ValueError.
+They use only what the text of a question says, and they are short, since a model learns to write them.
+Where a question leaves something open, or the library's reference is doubtful, there is no program: the function raises
+ValueError.
 """
 
 from __future__ import annotations

@@ -37,7 +37,7 @@ def _calendar_arithmetic(text: str) -> Codes:
 
 
 def _dates(text: str) -> Sequence[str]:
-    """The dates of a question as arguments of ``date``; without a year they are in that of the next one."""
+    """The dates of a question as arguments of ``date``; a date without a year has the year of the next date."""
     if numeric := re.search(r"(\d\d)/(\d\d)/(\d{4})", text):
         return [f"{numeric[3]}, {int(numeric[1])}, {int(numeric[2])}"]
     named = re.findall(rf"({'|'.join(_MONTHS)}) (\d\d?)\b(?:, (\d{{4}}))?", text)
@@ -201,7 +201,7 @@ def _fits(moment: str, layout: str) -> bool:
 
 
 def _moment(moment: datetime, layout: str) -> str:
-    """A moment in Python: a time of day as a span, any other as a date with what its layout has."""
+    """A moment in Python: a time of day as a span, any other as a date with the parts that its layout has."""
     clock = [
         (name, value)
         for directive, name, value in (

@@ -9,7 +9,7 @@ from r1ci_tasks_reasoning_gym.programs.template import Codes, Programs, filled, 
 
 
 def _matrix(text: str, templates: Mapping[str, str], **values: Any) -> Codes:
-    """Templates that start with the question's matrix of digits, in the form that they name."""
+    """Templates that start with the question's matrix of digits, in the form that each one names."""
     grid = found(r"(?:^\d+(?: \d+)*\n)*^\d+(?: \d+)*$", text)[0]
     return filled(
         templates,

@@ -233,7 +233,7 @@ def _self_reference(text: str) -> Codes:
                     count += list(s) == said
                 print(count)
             """,
-            # Given the number of true statements, every statement but the fifth is decided, and so is that.
+            # The number of true statements decides every statement but the fifth, and then that one too.
             "elimination": """
                 count = 0
                 for t in range(8):
