@@ -1,7 +1,7 @@
 """Reference programs of the data sets that have them.
 
 They use only what the text of a question says, and they are short, since a model learns to write them.
-Where a question leaves something open, or the library's reference is doubtful, there is no program: the function raises
+Where a question leaves something open, or the library's reference is doubtful, the function raises
 ValueError.
 """
 
