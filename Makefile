@@ -3,9 +3,9 @@ PYTHON ?= python3
 BIN := .venv/bin
 SMOLLM2 := models/smollm2-135m-instruct
 TINY := models/tiny-random
-PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile
 
-.PHONY: help setup demo test smoke lint validate bench bench-sandbox firejail clean
+.PHONY: help setup demo test smoke lint validate bench bench-sandbox firejail bubblewrap clean
 
 help:  ## list the targets
 	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/^([a-z-]+):.*## /  make \1	/'
@@ -54,6 +54,7 @@ bench-sandbox: setup  ## executions per second and CPU time each, against raw Py
 	@$(PIP) --no-deps -r .ci/cpu-stack-no-deps.txt
 	@echo "== 4/4 r1ci-plugins and its task packs, from this folder"
 	@$(PIP) -e '.[dev]' -e task_packs/bbh -e task_packs/reasoning_gym -e task_packs/symbench
+	@$(BIN)/python -m compileall -qq -j 0 -x '/tests?/' .venv/lib || true  # pip does it on one core
 	@touch $@
 
 $(SMOLLM2)/r1ci_model.json: .venv/.ready
@@ -74,6 +75,11 @@ firejail:
 	else \
 	    echo "firejail is missing: it isolates the programs that the model writes, and nothing runs without it." >&2; \
 	    echo "Install it as an administrator, for example: sudo apt-get install firejail" >&2; exit 1; \
+	fi
+
+bubblewrap: firejail  # for the tests of the backend that nobody gets unasked, where it can be installed
+	@if ! command -v bwrap >/dev/null && [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+	    apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq bubblewrap >/dev/null; \
 	fi
 
 clean:  ## remove the virtual environment, models and caches (runs/ stays)

