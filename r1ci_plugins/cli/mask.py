@@ -166,7 +166,7 @@ def _looked_at(
     ranges, alarm = [], ""
     try:
         ranges = trained_ranges(trajectory, setting.loss_mask)
-        check_invariants(trajectory, ranges, sampled_only=setting.loss_mask.sampled_only)
+        check_invariants(trajectory, ranges, setting.loss_mask)
     except LossMaskError as error:
         alarm = error.what
     rows = token_rows(trajectory, ranges, setting.template.tokenizer)

@@ -157,7 +157,7 @@ def test_audit_names_the_first_offender_or_all(file, model, trajectories):
     file.write_text("\n".join(lines) + "\n")
     position = sum(len(segment.token_ids) for segment in trajectories[1].segments[:4]) - 1
     first = r1ci("audit", "--trajectories", file, "--tokenizer", model, code=1)
-    assert f"line 2, token {position}: demo/sum/rl/1/0\n  what:  10000000 is no id" in first and "  fix:" in first
+    assert f"line 2, token {position}: demo/sum/rl/1/0\n  what:  10000000 is not an id" in first and "  fix:" in first
     assert "line 3" not in first and "looked at 2 of 5" in first
     every = r1ci("audit", "--trajectories", file, "--tokenizer", model, "--all", code=1)
     assert all(f"line {line}" in every for line in (2, 3, 4)) and "version 99 is unknown" in every
