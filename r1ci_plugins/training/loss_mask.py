@@ -78,7 +78,8 @@ def trained_ranges(trajectory: Trajectory, loss_mask: LossMask) -> list[Range]:
         return [] if trajectory.excluded else loss_mask.ranges(trajectory)
     except Exception as error:
         where = f"trajectory of {trajectory.question.key}"
-        raise plugin_error(LossMaskError, "the loss mask raised", error, where=where) from error
+        fix = "correct the loss mask, or use another one"
+        raise plugin_error(LossMaskError, "the loss mask raised", error, where=where, fix=fix) from error
 
 
 def check_invariants(trajectory: Trajectory, ranges: list[Range], loss_mask: LossMask) -> None:

@@ -365,7 +365,9 @@ def test_a_plugins_mask_is_held_to_what_it_promises(play, question, other_plugin
     (excluded,) = play(Solver(question.answer), plugins=plugins, mask="raising")
     assert excluded["action_ranges"] == []
     fault = Trajectory.from_json(excluded["label"]).fault
-    assert fault.startswith("the loss mask raised ZeroDivisionError: division by zero") and "r1ci_test_other.py:" in fault
+    assert (
+        fault.startswith("the loss mask raised ZeroDivisionError: division by zero") and "r1ci_test_other.py:" in fault
+    )
 
 
 @pytest.mark.firejail
