@@ -160,7 +160,7 @@ def test_the_main_job(start, tmp_path):
     assert outputs and not any("R1CI" in shown or "PYTHONPATH" in shown for shown in outputs)  # environment is cleared
     for trajectory in trajectories:
         assert not trajectory.excluded, trajectory.fault
-        check_invariants(trajectory, MASKED.ranges(trajectory))
+        check_invariants(trajectory, MASKED.ranges(trajectory), MASKED)
     assert len((tmp_path / "seen").read_text().splitlines()) == 8 + 2 * 2  # the observer, failing each time
 
     # Log-probs of vLLM and of the trainer agree, also after the weights moved and were synchronised.

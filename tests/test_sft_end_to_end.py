@@ -122,7 +122,7 @@ def test_plain_python(sft, trajectories):
     assert done.returncode == 0, done.stderr[-6000:]
     check(output, trajectories, MASKED)
     expected = sum(end - start for t in trajectories[:8] for start, end in MASKED.ranges(t))
-    assert f"8 trajectories, {expected} of " in done.stdout and "1 left out: not found correct" in done.stdout
+    assert f"8 trajectories, {expected} of " in done.stdout and "1 left out: no correct answer" in done.stdout
     assert (output / "recipe.yaml").exists() and (output / "run.json").exists()
     assert list((output / "tensorboard").rglob("events.*"))
     from safetensors.torch import load_file
@@ -179,7 +179,7 @@ def load(sft, tmp_path, monkeypatch, tokenizers):
     [
         ([], {"sft": "null"}, ["names no trajectories to train on", "r1ci synthesize"]),
         ([], {"sft.too_long": "crop"}, ["sft.too_long", "'drop' or 'cut_at_turn'"]),
-        ([], {"trainer.train.batch_size": 32}, ["8 trajectories are left", "a batch has 32", "not found correct"]),
+        ([], {"trainer.train.batch_size": 32}, ["8 trajectories are left", "a batch has 32", "no correct answer"]),
         (["--data.max_len", "20"], {}, ["0 trajectories are left", "8 left out: longer than 20 tokens"]),
         (["--data.multiturn"], {}, ["--data.multiturn has no meaning here", "mask.code_outputs"]),
         ([], {"trainer.model.pretrain_mode_enable": "true"}, ["model.pretrain_mode_enable has no meaning here"]),

@@ -1,4 +1,4 @@
-"""``r1ci mask``: which tokens of a trajectory are trained, for everybody to see, and whether that is right."""
+"""``r1ci mask``: show which tokens of a trajectory are trained, and check a file of trajectories."""
 
 from __future__ import annotations
 
@@ -24,15 +24,16 @@ if TYPE_CHECKING:
 app = typer.Typer(help="Show which tokens of a trajectory are trained; check a whole file.", no_args_is_help=True)
 
 TokenizerName = Annotated[
-    str | None, typer.Option("--tokenizer", metavar="MODEL", help="Model folder or hub name; default the recipe's.")
+    str | None,
+    typer.Option("--tokenizer", metavar="MODEL", help="Model folder or hub name; the default is the recipe's."),
 ]
 MaskName = Annotated[
     str | None,
-    typer.Option("--mask", metavar="NAME", help="masked, unmasked or a plugin's; default the recipe's, else masked."),
+    typer.Option("--mask", metavar="NAME", help="masked, unmasked or a plugin's; the default is the recipe's."),
 ]
 RecipeFile = Annotated[
     Path | None,
-    typer.Option("--recipe", metavar="FILE", help="The trajectories' recipe; default the one recorded with the file."),
+    typer.Option("--recipe", metavar="FILE", help="Their recipe; the default is the one recorded with the file."),
 ]
 
 
@@ -41,35 +42,40 @@ def show(
     file: Annotated[
         Path | None, typer.Argument(metavar="[FILE]", help="Recorded trajectories, .jsonl.gz or .jsonl.")
     ] = None,
-    number: Annotated[int | None, typer.Option(min=1, help="Which line of the file; default the first.")] = None,
-    key: Annotated[str | None, typer.Option(help="Instead of a line: the question's key, or its beginning.")] = None,
+    number: Annotated[
+        int | None, typer.Option(min=1, help="Which line of the file; the default is the first.")
+    ] = None,
+    key: Annotated[str | None, typer.Option(help="Instead of --number: the question's key, or its beginning.")] = None,
     task: Annotated[
         str | None,
-        typer.Option(metavar="PACK/TASK", help="Instead of a file: play a reference program and the right answer."),
+        typer.Option(metavar="PACK/TASK", help="Instead of a file: play a reference program and the correct answer."),
     ] = None,
     seed: Annotated[int, typer.Option(help="With --task: which question.")] = 0,
     tokenizer: TokenizerName = None,
     mask: MaskName = None,
-    html: Annotated[Path | None, typer.Option(metavar="OUT.html", help="Write a page instead.")] = None,
-    tokens: Annotated[bool, typer.Option("--tokens", help="One token a line, with all that is known of it.")] = False,
+    html: Annotated[Path | None, typer.Option(metavar="OUT.html", help="Write a page instead of printing.")] = None,
+    tokens: Annotated[
+        bool, typer.Option("--tokens", help="Print one line per token, with all that is known of it.")
+    ] = False,
     recipe_file: RecipeFile = None,
     plugins: PluginNames = DEFAULT_PLUGINS,
 ) -> None:
-    """Show a trajectory token by token: who wrote it, in which turn, with which log-prob, and whether it is trained.
+    """Show each token of a trajectory: who wrote it, in which turn, with which log-prob, and whether it is trained.
 
-    A token that a mask trains though the policy did not write it is a leak: see --mask unmasked, the paper's ablation.
+    A token that is trained though the policy did not write it is a leak, as in the paper's ablation, --mask unmasked.
     """
     from r1ci_plugins.report.recorded import find_trajectory, recorded_advantage
 
     if (file is None) == (task is None):
         raise typer.BadParameter("name either a file of trajectories or --task PACK/TASK")
-    setting = _settle(file, tokenizer, mask, recipe_file, plugins)
+    setting = _settle(file, tokenizer=tokenizer, mask=mask, recipe_file=recipe_file, plugins=plugins)
     advantage = None
     if file is not None:
         trajectory = find_trajectory(file, number, key)
         advantage = recorded_advantage(file, trajectory)
     else:
-        trajectory = _played(str(task), seed, setting)
+        assert task is not None  # one of the two is given
+        trajectory = _played(task, seed, setting)
     about, rows, alarm = _looked_at(trajectory, advantage, setting)
     if html is not None:
         _write_page(html, about, rows, alarm)
@@ -82,15 +88,14 @@ def audit(
     trajectories: Annotated[Path, typer.Option(metavar="FILE", help="Recorded trajectories, .jsonl.gz or .jsonl.")],
     tokenizer: TokenizerName = None,
     mask: MaskName = None,
-    all_offenders: Annotated[bool, typer.Option("--all", help="List every offender; default the first.")] = False,
+    all_offenders: Annotated[bool, typer.Option("--all", help="List every offence, not only the first.")] = False,
     recipe_file: RecipeFile = None,
     plugins: PluginNames = DEFAULT_PLUGINS,
 ) -> None:
-    """Check every trajectory of a file against its mask and its tokenizer. Exits with 1 if one offends.
+    """Check every trajectory of a file against its mask and its tokenizer. Exits with 1 if one is wrong.
 
-    Only what the policy sampled is trained (and, in the ablation, code outputs); ids belong to the tokenizer and to
-    their texts; prompts and feedback are what the chat template makes of them; log-probs fit; a trajectory that is
-    excluded trains nothing.
+    A mask trains only what the policy sampled, and code outputs where it says so. Ids belong to the tokenizer and
+    spell their texts. Prompts and feedback are what the chat template makes of them. Log-probs fit their tokens.
     """
     from r1ci_plugins.report.audit_lines import tally_lines
     from r1ci_plugins.rollout.trajectory_file import count_lines
@@ -99,21 +104,21 @@ def audit(
     total = count_lines(trajectories)
     if not total:
         raise TrajectoryFileError("there is no trajectory in it", where=str(trajectories))
-    setting = _settle(trajectories, tokenizer, mask, recipe_file, plugins)
+    setting = _settle(trajectories, tokenizer=tokenizer, mask=mask, recipe_file=recipe_file, plugins=plugins)
     audit = Audit(setting.template, setting.loss_mask)
-    offenders, looked_at = _print_offences(trajectories, audit, total, all_offenders)
+    offenders, looked_at = _print_offences(trajectories, audit, total=total, all_offenders=all_offenders)
     for line in tally_lines(audit.tally, setting.mask, setting.model):
         typer.echo(line)
     if offenders:
         rest = "" if all_offenders else f"; looked at {looked_at} of {total}, --all looks at the rest"
-        typer.secho(f"{offenders} of the lines offend{rest}", fg=typer.colors.RED)
+        typer.secho(f"{offenders} of the lines are wrong{rest}", fg=typer.colors.RED)
         raise typer.Exit(1)
     typer.secho("ok", fg=typer.colors.GREEN)
 
 
 @dataclass(frozen=True)
 class _Setting:
-    """What both commands hold trajectories against."""
+    """What both commands check trajectories against."""
 
     prepared: Prepared
     model: str
@@ -123,26 +128,36 @@ class _Setting:
 
 
 def _settle(
-    file: Path | None, tokenizer: str | None, mask: str | None, recipe_file: Path | None, plugins: Sequence[str]
+    file: Path | None, *, tokenizer: str | None, mask: str | None, recipe_file: Path | None, plugins: Sequence[str]
 ) -> _Setting:
-    """Options first, then the recipe that is named or recorded, then defaults."""
+    """What is given as an option, else what the named or the recorded recipe says."""
     from r1ci_plugins.environment import prepare
     from r1ci_plugins.recipe.loading import load_recipe
     from r1ci_plugins.recipe.schema import Recipe
     from r1ci_plugins.report.recorded import recorded_recipe
 
-    recipe = load_recipe(recipe_file) if recipe_file else recorded_recipe(file) if file else None
+    recipe = None
+    if recipe_file:
+        recipe = load_recipe(recipe_file)
+    elif file:
+        recipe = recorded_recipe(file)
     if recipe is None:
         if tokenizer is None:
             raise RecipeError(
-                f"it is not known which tokenizer {'made the file' if file else 'to use'}",
+                "nothing says which tokenizer to use",
                 where=str(file) if file else None,
                 fix="name it with --tokenizer, or a recipe with --recipe",
             )
         recipe = Recipe(output_dir=".", model=tokenizer)
     prepared = prepare(recipe, plugins=plugins, command=None)
     model, mask = tokenizer or recipe.model, mask or recipe.mask.code_outputs
-    return _Setting(prepared, model, prepared.template(model), mask, prepared.loss_mask(mask))
+    return _Setting(
+        prepared=prepared,
+        model=model,
+        template=prepared.template(model),
+        mask=mask,
+        loss_mask=prepared.loss_mask(mask),
+    )
 
 
 def _played(task: str, seed: int, setting: _Setting) -> Trajectory:
@@ -150,13 +165,13 @@ def _played(task: str, seed: int, setting: _Setting) -> Trajectory:
     from r1ci_plugins.report.played import play
 
     pack, found = find(task)
-    return asyncio.run(play(pack, found, seed, setting.prepared, setting.template))
+    return asyncio.run(play(pack=pack, task=found, seed=seed, prepared=setting.prepared, template=setting.template))
 
 
 def _looked_at(
     trajectory: Trajectory, advantage: Mapping[str, float] | None, setting: _Setting
 ) -> tuple[Mapping[str, str], list[TokenRow], str]:
-    """What to know of a trajectory, its tokens, and what is wrong with its mask, if anything."""
+    """What to know about a trajectory, its tokens, and what is wrong with its mask, if anything."""
     from r1ci_plugins.report.token_rows import facts, token_rows
     from r1ci_plugins.training.loss_mask import check_invariants, trained_ranges
     from r1ci_plugins.training.supervised import segments_for
@@ -166,7 +181,7 @@ def _looked_at(
     ranges, alarm = [], ""
     try:
         ranges = trained_ranges(trajectory, setting.loss_mask)
-        check_invariants(trajectory, ranges, sampled_only=setting.loss_mask.sampled_only)
+        check_invariants(trajectory, ranges, setting.loss_mask)
     except LossMaskError as error:
         alarm = error.what
     rows = token_rows(trajectory, ranges, setting.template.tokenizer)
@@ -197,8 +212,8 @@ def _print_view(facts: Mapping[str, str], rows: Sequence[TokenRow], alarm: str, 
         console.print(line)
 
 
-def _print_offences(file: Path, audit: Audit, total: int, all_offenders: bool) -> tuple[int, int]:
-    """Print offences as they are found; how many lines offend, and how many lines were looked at."""
+def _print_offences(file: Path, audit: Audit, *, total: int, all_offenders: bool) -> tuple[int, int]:
+    """Print offences as they are found; return how many lines have one, and how many were looked at."""
     from r1ci_plugins.report.audit_lines import offence_line
     from r1ci_plugins.report.progress import progress
     from r1ci_plugins.training.audit import audited

@@ -16,8 +16,8 @@ class Evaluation:
     """One evaluation.
 
     Attributes:
-        label: When it was, such as ``base`` or ``after rl``.
-        outcomes: Of every sample.
+        label: When it was made, such as ``base`` or ``after rl``.
+        outcomes: One per sample.
     """
 
     label: str
@@ -25,11 +25,11 @@ class Evaluation:
 
     @property
     def accuracy(self) -> Estimate:
-        """Mean over questions with its standard error; excluded samples count for nothing."""
+        """Mean over questions with its standard error, without excluded samples."""
         return estimate(list(accuracy_by_question(self.outcomes).values()))
 
     def to_line(self, step: int) -> dict[str, Any]:
-        """The line, JSON-ready; ``step`` is that of the training so far."""
+        """The line, ready for JSON; ``step`` is the last training step before the evaluation."""
         accuracy = self.accuracy
         return {
             "step": step,
@@ -41,11 +41,11 @@ class Evaluation:
 
     @classmethod
     def from_line(cls, label: str, line: Mapping[str, Any]) -> Evaluation:
-        """Read it back."""
+        """Read back what ``to_line`` wrote."""
         return cls(label, [OutcomeSummary(**values) for values in line["outcomes"]])
 
     def __str__(self) -> str:
-        """For the terminal."""
+        """One line for the terminal."""
         accuracy, samples = self.accuracy, len(self.outcomes)
         return (
             f"evaluation {self.label}: accuracy {accuracy.mean:.1%} +- {accuracy.standard_error:.1%} "

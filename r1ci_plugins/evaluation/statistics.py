@@ -1,4 +1,4 @@
-"""Honest numbers: means over questions with standard errors, and paired differences between two evaluations."""
+"""Means over questions with standard errors, and paired differences between two evaluations."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ class Estimate:
 
 
 def accuracy_by_question(outcomes: Iterable[OutcomeSummary]) -> dict[str, float]:
-    """Mean correctness per question key, excluded trajectories left out."""
+    """Share of correct samples per question key, without excluded trajectories."""
     return by_question(outcomes, lambda outcome: float(outcome.correct))
 
 
 def by_question(outcomes: Iterable[OutcomeSummary], value: Callable[[OutcomeSummary], float]) -> dict[str, float]:
-    """Mean of any value per question key, excluded trajectories left out."""
+    """Mean of a value per question key, without excluded trajectories."""
     found: dict[str, list[float]] = defaultdict(list)
     for outcome in outcomes:
         if not outcome.excluded:
@@ -34,7 +34,7 @@ def by_question(outcomes: Iterable[OutcomeSummary], value: Callable[[OutcomeSumm
 
 
 def estimate(values: Sequence[float]) -> Estimate:
-    """Mean and standard error of independent values, here one per question (samples of a question are not)."""
+    """Mean and standard error of independent values: one per question, since samples of one question depend."""
     count = len(values)
     if not count:
         return Estimate(math.nan, math.nan, 0)

@@ -242,7 +242,7 @@ class SftConfig(_Section):
         default="drop",
         description="What becomes of trajectories longer than the trainer's data.max_len: drop, or cut_at_turn.",
     )
-    only_correct: bool = Field(default=True, description="Leave out trajectories whose answer was not found correct.")
+    only_correct: bool = Field(default=True, description="Whether trajectories without a correct answer are left out.")
 
 
 class Recipe(_Section):

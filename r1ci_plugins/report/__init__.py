@@ -1,1 +1,1 @@
-"""What people look at: comparisons, pictures, tokens as text and as a page. Nothing here computes a reward."""
+"""What people look at: progress bars, comparisons, pictures, tokens as text and as a page. It only reads records."""

@@ -1,4 +1,4 @@
-"""What an audit of loss masks found, as lines for a terminal."""
+"""What an audit found, as lines for a terminal."""
 
 from __future__ import annotations
 
@@ -12,8 +12,11 @@ from r1ci_plugins.training.audit import Offence, Tally
 
 def offence_line(file: Path, line: int, key: str, offence: Offence) -> str:
     """One offence: where it is, what is wrong, and what to do about it."""
-    position = "" if offence.position is None else f", token {offence.position}"
-    where = ": ".join(filter(None, (f"{file}, line {line}{position}", key)))
+    where = f"{file}, line {line}"
+    if offence.position is not None:
+        where += f", token {offence.position}"
+    if key:
+        where += f": {key}"
     return f"{plain(where)}\n  what:  {plain(offence.what)}\n  fix:   {offence.fix}"
 
 
@@ -27,7 +30,7 @@ def tally_lines(tally: Tally, mask: str, model: str) -> Iterator[str]:
     """
     notes = [f"{tally.trajectories} trajectories, mask {mask}, tokenizer {model}"]
     if tally.excluded:
-        notes.append(f"{tally.excluded} excluded, which train nothing")
+        notes.append(f"{tally.excluded} excluded from training")
     if tally.textual:
         notes.append(f"{tally.textual} recorded as text alone and rendered")
     yield "; ".join(notes)

@@ -1,4 +1,4 @@
-"""Evaluations of one model at several times, on the same questions: table, gains, and what rose for certain."""
+"""Evaluations of one model at several times, on the same questions: a table, the gains, and which are certain."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ from r1ci_plugins.rollout.metrics import OutcomeSummary
 from r1ci_plugins.rollout.trajectory import StopReason
 
 NEARLY_ALL = 0.9
-"""Share of right answers from which on a few dozen questions can hardly show a further rise."""
+"""From this share of correct answers on, a few dozen questions can hardly show a further rise."""
 
 
 @dataclass(frozen=True)
 class Gain:
-    """What came of the training between two evaluations.
+    """How accuracy changed between two evaluations.
 
     Attributes:
         before: The earlier evaluation's label.
-        after: The later one's.
-        start: Accuracy at the earlier one, as a share.
-        difference: Paired over the questions of both, as a share.
+        after: The later one's label.
+        start: The earlier accuracy, as a share.
+        difference: The change of accuracy over the questions of both, as a share.
     """
 
     before: str
@@ -58,7 +58,7 @@ class Gain:
 
 
 def gains(evaluations: Sequence[Evaluation]) -> list[Gain]:
-    """From each evaluation to the next."""
+    """The gain from each evaluation to the next."""
     accuracies = [accuracy_by_question(one.outcomes) for one in evaluations]
     return [
         Gain(before.label, after.label, estimate(list(old.values())), paired_difference(old, new))
@@ -73,7 +73,7 @@ def comparison_table(evaluations: Sequence[Evaluation]) -> Table | None:
     ran a program.
 
     Returns:
-        The table; None of fewer than two evaluations.
+        The table; None for fewer than two evaluations.
     """
     if len(evaluations) < 2:
         return None
@@ -90,9 +90,9 @@ def comparison_table(evaluations: Sequence[Evaluation]) -> Table | None:
         table.add_row(name, str(len(sides[-1])), *_cells(sides), style="bold" if name == "all" else None)
     if tasks:
         table.add_section()
-    for name, holds in _SHARES.items() if tasks else ():
-        sides = [by_question(one.outcomes, holds) for one in evaluations]
-        table.add_row(name, str(len(sides[-1])), *_cells(sides))
+        for name, holds in _SHARES.items():
+            sides = [by_question(one.outcomes, holds) for one in evaluations]
+            table.add_row(name, str(len(sides[-1])), *_cells(sides))
     return table
 
 
@@ -110,7 +110,7 @@ def _cells(sides: Sequence[Mapping[str, float]]) -> Iterable[str]:
 
 
 def percent(value: Estimate, *, sign: bool = False) -> str:
-    """A share with its standard error, in per cent; ``-`` where nothing was observed."""
+    """A share with its standard error, in per cent; ``-`` without observations."""
     if not value.count:
         return "-"
     mean = f"{100 * value.mean:+.1f} %" if sign else f"{100 * value.mean:.1f} %"

@@ -15,33 +15,34 @@ from r1ci_plugins.tasks.task import Task
 _ROOM = 1 << 20
 
 
-async def play(pack: str, task: Task, seed: int, prepared: Prepared, template: ChatTemplate) -> Trajectory:
+async def play(*, pack: str, task: Task, seed: int, prepared: Prepared, template: ChatTemplate) -> Trajectory:
     """Play one question of a task.
 
     Args:
         pack: The task's pack.
         task: The task.
         seed: Decides the question.
-        prepared: Names the answer format, the sandbox and the verifier.
-        template: The chat template to play it with.
+        prepared: The recipe that names answer format, sandbox and verifier.
+        template: Renders the conversation.
 
     Raises:
         RecipeError: The answer format can be read, but not written.
         SandboxUnavailable: The sandbox cannot start safely.
     """
-    # Nothing shall be cut but what programs print: the other caps are meant for a model that learns.
+    # Only what programs print is cut: the other caps are for a model that learns.
     uncut = ProtocolConfig(max_turn_tokens=_ROOM, max_output_chars=prepared.recipe.protocol.max_output_chars)
     environment = prepared.environment(packs=[pack], budget=episode_budget(uncut, _ROOM))
-    writes = environment.answer_format
-    if not isinstance(writes, WritableFormat):
+    answer_format = environment.answer_format
+    if not isinstance(answer_format, WritableFormat):
         raise RecipeError(
-            f"the answer format {type(writes).__name__} can be read, but not written",
+            f"the answer format {type(answer_format).__name__} can be read, but not written",
             where="recipe key protocol.answer_format",
             fix="use another one, or look at recorded trajectories",
         )
     (question,) = draw(pack, task, "sft", seed, 1)
-    turns = [writes.code_turn("I compute it.", program.code) for program in task.programs(question)[:1]]
-    turns.append(writes.answer_turn("That is the answer." if turns else "I know the answer.", question.answer))
+    turns = [answer_format.code_turn("I compute it.", program.code) for program in task.programs(question)[:1]]
+    thought = "That is the answer." if turns else "I know the answer."
+    turns.append(answer_format.answer_turn(thought, question.answer))
     engine = ScriptedEngine(turns, lambda text: list(template.action(text).token_ids), log_prob=None)
     try:
         await environment.start()

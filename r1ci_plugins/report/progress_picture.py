@@ -1,4 +1,4 @@
-"""A picture of how training went: reward and accuracy by step, accuracy on held-out questions at each time."""
+"""A picture of a training run: loss, reward and accuracy by step, and accuracy on held-out questions."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from r1ci_plugins.evaluation.statistics import accuracy_by_question, estimate
 def draw(
     path: Path, evaluations: Sequence[Evaluation], curves: Mapping[str, Sequence[Mapping[str, Any]]]
 ) -> Path | None:
-    """Draw it.
+    """Draw the picture.
 
     Args:
         path: The file, ``*.png``.
@@ -43,7 +43,7 @@ def draw(
         steps = [line["step"] for line in lines]
         for key, label, colour in (
             ("rollout/reward", "reward", "tab:blue"),
-            ("rollout/accuracy", "share right", "tab:green"),
+            ("rollout/accuracy", "share correct", "tab:green"),
             ("rollout/code_share", "share with code", "tab:orange"),
         ):
             axis.plot(steps, [line.get(key, float("nan")) for line in lines], ".-", label=label, color=colour)
@@ -57,7 +57,7 @@ def draw(
 
 
 def _accuracies(axis: Any, evaluations: Sequence[Evaluation]) -> None:
-    """One line per task, a thick one for all, with standard errors."""
+    """A line for each task, and a thick one with standard errors for all of them."""
     tasks = sorted({outcome.task for one in evaluations for outcome in one.outcomes})
     labels = [one.label for one in evaluations]
     for name in [*tasks, "all"]:
@@ -77,7 +77,7 @@ def _accuracies(axis: Any, evaluations: Sequence[Evaluation]) -> None:
             capsize=4 if whole else 0,
             zorder=3 if whole else 2,
         )
-    axis.set(title="held-out questions answered rightly", ylabel="%", ylim=(-2, 102))
+    axis.set(title="correct answers to held-out questions", ylabel="%", ylim=(-2, 102))
     if len(tasks) <= 10:
         handles, names = axis.get_legend_handles_labels()
         axis.figure.legend(handles, names, loc="outside lower right", ncols=3, fontsize="small")

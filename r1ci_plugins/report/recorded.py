@@ -16,7 +16,7 @@ from r1ci_plugins.rollout.trajectory_file import read_records
 
 
 def recorded_recipe(file: Path) -> Recipe | None:
-    """The recipe of the run or of the synthesis that wrote a file, if it still lies in its folder.
+    """The recipe of the run or the synthesis that wrote a file; None if it is no longer in its folder.
 
     Raises:
         RecipeError: It cannot be read.
@@ -37,7 +37,7 @@ def recorded_recipe(file: Path) -> Recipe | None:
 
 
 def recorded_advantage(file: Path, trajectory: Trajectory) -> dict[str, float] | None:
-    """What the trainer made of a trajectory's reward, if the run that recorded it has trained on it."""
+    """What the trainer made of a trajectory's reward; None unless the run that recorded it has trained on it."""
     lines = read_lines(RunFolder(file.absolute().parent.parent).advantages)
     return next((line for line in lines if line.get("trajectory") == trajectory.fingerprint), None)
 
@@ -53,12 +53,13 @@ def find_trajectory(file: Path, number: int | None, key: str | None) -> Trajecto
     Raises:
         TrajectoryFileError: There is none, or its line is broken.
     """
+    wanted = (number or 1) if key is None else None
     line = 0
     for line, record in enumerate(read_records(file), 1):
         if isinstance(record, TrajectoryFileError):
-            if key is None and line == (number or 1):
+            if line == wanted:
                 raise record
-        elif record.question.key.startswith(key) if key is not None else line == (number or 1):
+        elif line == wanted or (key is not None and record.question.key.startswith(key)):
             return record
-    wanted = f"no trajectory of a question {key!r}" if key is not None else f"no line {number or 1}"
-    raise TrajectoryFileError(f"there is {wanted} among {line} lines", where=str(file))
+    missing = f"line {wanted}" if key is None else f"trajectory of a question {key!r}"
+    raise TrajectoryFileError(f"there is no {missing} among {line} lines", where=str(file))

@@ -1,4 +1,4 @@
-"""Rows of tokens as lines for a terminal: colours where there are any, words in columns everywhere."""
+"""Rows of tokens as lines for a terminal. Columns say in words what the colours show, for terminals without them."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from rich.text import Text
 
 from r1ci_plugins.report.token_rows import TokenRow, mean_log_prob, plain, reveal, runs
 
-# The second of two is for every other token, so that one can see where tokens end.
+# Neighbouring tokens take the first and the second in turn, so that the reader sees where a token ends.
 _STYLES = {
     "trained": ("black on green", "black on bright_green"),
     "leak": ("bold white on red", "bold black on bright_red"),
@@ -21,17 +21,18 @@ _MARGIN = f"{'turn':>4} {'kind':<11} {'mask':<7} {'log-prob':>8} | "
 
 def fact_lines(facts: Mapping[str, str], alarm: str) -> Iterator[Text]:
     """What is known of a trajectory, and what is wrong with its mask, if anything."""
-    for heading, text in {**facts, **({"wrong": alarm} if alarm else {})}.items():
+    shown = [*facts.items(), ("wrong", alarm)] if alarm else facts.items()
+    for heading, text in shown:
         style = _ALARM if heading in ("excluded", "leaks", "wrong") else ""
         yield Text.assemble((f"{heading:>9}  ", "bold"), (plain(text), style))
 
 
 def flowing_lines(rows: Sequence[TokenRow], width: int | None) -> Iterator[Text]:
-    """Text as it reads, with a margin that says whose it is and whether it is trained.
+    """The text as it reads, beside a margin that says who wrote it and whether it is trained.
 
     Args:
         rows: Tokens in order.
-        width: Of the terminal; None folds no line.
+        width: The terminal's width in cells; None leaves long lines whole.
     """
     yield Text(_MARGIN + "text", "bold")
     for run in runs(rows):
@@ -46,15 +47,16 @@ def flowing_lines(rows: Sequence[TokenRow], width: int | None) -> Iterator[Text]
 
 
 def token_lines(rows: Sequence[TokenRow]) -> Iterator[Text]:
-    """One token a line, with all that is known of it."""
+    """One line per token, with all that is known of it."""
     yield Text(
         f"{'token':>6} {'id':>7} {'turn':>4} {'kind':<11} {'mask':<7} {'special':<7} {'log-prob':>8}  text", "bold"
     )
     for row in rows:
         log_prob = "" if row.log_prob is None else f"{row.log_prob:.3f}"
+        special = "special" if row.special else ""
         numbers = (
             f"{row.position:>6} {row.token_id:>7} {row.turn:>4} {row.kind.value:<11} {row.verdict:<7} "
-            f"{'special' * row.special:<7} {log_prob:>8}  "
+            f"{special:<7} {log_prob:>8}  "
         )
         yield Text.assemble(numbers, ("".join(map(reveal, row.text)) or f"⟨{row.token_id}⟩", _style(row)))
 
@@ -64,15 +66,15 @@ def _style(row: TokenRow) -> str:
 
 
 def _flowing(row: TokenRow) -> Text:
-    """A token's text in its colours; a line break is shown and made, a blank is a blank."""
+    """A token's text in its colours. A line break has a sign and also breaks the line; a blank stays a blank."""
     if not row.text:
         return Text(f"⟨{row.token_id}⟩", _style(row))
-    shown = "".join(plain(character) + "\n" * (character == "\n") for character in row.text)
+    shown = "".join(plain(character) + ("\n" if character == "\n" else "") for character in row.text)
     return Text(shown, _style(row))
 
 
 def _folded(line: Text, width: int) -> Iterator[Text]:
-    """Parts of a line that fit a width; wide characters count twice."""
+    """Parts of a line that fit a width; a wide character takes two cells."""
     taken, cuts = 0, []
     for index, character in enumerate(line.plain):
         cells = Text(character).cell_len

@@ -1,4 +1,4 @@
-"""Rows of tokens as one HTML page that needs nothing else: no network, no scripts, light and dark."""
+"""Rows of tokens as one HTML page, light and dark, that needs no network and no scripts."""
 
 from __future__ import annotations
 
@@ -43,15 +43,17 @@ _POLICY = "default-src 'none'; style-src 'unsafe-inline'"
 
 
 def page(facts: Mapping[str, str], rows: Sequence[TokenRow], alarm: str = "") -> str:
-    """The page.
+    """Write the page.
 
     Args:
-        facts: What stands above the tokens, by heading; ``question`` is its title.
+        facts: What stands above the tokens, by heading; ``question`` is the title.
         rows: All tokens.
-        alarm: What is wrong with the mask, or nothing.
+        alarm: What is wrong with the mask; empty if nothing is.
     """
     title = facts["question"]
-    warnings = [facts[name] for name in ("excluded", "leaks") if name in facts] + [alarm] * bool(alarm)
+    warnings = [facts[name] for name in ("excluded", "leaks") if name in facts]
+    if alarm:
+        warnings.append(alarm)
     shown = {name: text for name, text in facts.items() if name not in ("question", "excluded", "leaks")}
     return "\n".join(
         [
@@ -83,20 +85,23 @@ def page(facts: Mapping[str, str], rows: Sequence[TokenRow], alarm: str = "") ->
 def _segment(rows: Sequence[TokenRow]) -> str:
     first, mean = rows[0], mean_log_prob(rows)
     trained, leaks = sum(row.trained for row in rows), sum(row.leaks for row in rows)
-    notes = [f"{len(rows)} tokens", f"{trained} trained" if trained else "not trained"]
-    notes += [f'<b class="alarm">{leaks} leak</b>'] if leaks else []
-    notes += [f"mean log-prob {mean:.3f}"] if mean is not None else []
-    turn = f"turn {first.turn}" if first.turn else "before turn 1"
+    notes = [f"turn {first.turn}" if first.turn else "before turn 1"]
+    notes.append(f"{len(rows)} tokens")
+    notes.append(f"{trained} trained" if trained else "not trained")
+    if leaks:
+        notes.append(f'<b class="alarm">{leaks} leak</b>')
+    if mean is not None:
+        notes.append(f"mean log-prob {mean:.3f}")
     name = first.kind.value.replace("_", " ")
     return (
         f'<section class="{first.kind.value}"><aside><h2>{name}</h2>'
-        + "".join(f"<p>{note}</p>" for note in [turn, *notes])
+        + "".join(f"<p>{note}</p>" for note in notes)
         + f"</aside><pre>{''.join(map(_token, rows))}</pre></section>"
     )
 
 
 def _token(row: TokenRow) -> str:
-    classes = " ".join(filter(None, ("t", row.verdict, "special" * row.special)))
+    classes = " ".join(name for name in ("t", row.verdict, "special" if row.special else "") if name)
     text = "".join(map(_character, row.text)) or f"<i>⟨{escape(str(row.token_id))}⟩</i>"
     return f'<span class="{classes}" title="{_tip(row)}">{text}</span>'
 
@@ -105,12 +110,14 @@ def _tip(row: TokenRow) -> str:
     verdict = {"leak": "trained, though the policy did not write it", "": "not trained"}.get(row.verdict, row.verdict)
     log_prob = "log-prob unknown" if row.log_prob is None else f"log-prob {row.log_prob:.4f}"
     parts = [f"#{row.position}", f"id {row.token_id}", row.kind.value, f"turn {row.turn}", log_prob, verdict]
-    return escape(" | ".join(parts + ["special token"] * row.special))
+    if row.special:
+        parts.append("special token")
+    return escape(" | ".join(parts))
 
 
 def _character(character: str) -> str:
     sign = reveal(character)
-    after = {"\n": "\n", " ": "<wbr>"}.get(character, "")  # a line may be broken where the blank was
+    after = {"\n": "\n", " ": "<wbr>"}.get(character, "")  # the browser may break the line where the blank was
     return escape(character) if sign == character else f"<i>{sign}</i>{after}"
 
 

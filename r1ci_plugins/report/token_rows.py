@@ -1,4 +1,4 @@
-"""A trajectory as rows of tokens that say of each who wrote it and whether it is trained; for people to look at."""
+"""A trajectory as rows, one per token, that say who wrote it and whether it is trained; for people to look at."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ class TokenRow:
     Attributes:
         position: Its place in ``Trajectory.token_ids``.
         token_id: Its id.
-        text: Its text. A character that several tokens spell stands at the first; the others have none.
+        text: Its text. A character that several tokens spell stands at the first of them; the others have no text.
         kind: Who wrote it.
         segment: Index of its segment.
-        turn: 0 for the prompt; then the model's turn, whose feedback counts to it.
+        turn: 0 for the prompt; then the number of the model's turn, which its feedback shares.
         trained: Whether it is in the mask.
         special: Whether it is a special token of the tokenizer.
-        log_prob: Under the sampling policy, where the record has it.
+        log_prob: Under the sampling policy; None where the record has none.
     """
 
     position: int
@@ -51,7 +51,7 @@ class TokenRow:
 
     @property
     def verdict(self) -> str:
-        """``leak``, ``trained`` or nothing."""
+        """``leak``, ``trained`` or empty."""
         return "leak" if self.leaks else "trained" if self.trained else ""
 
 
@@ -68,7 +68,8 @@ def token_rows(trajectory: Trajectory, ranges: Sequence[Range], tokenizer: Token
     rows: list[TokenRow] = []
     turn = 0
     for index, segment in enumerate(trajectory.segments):
-        turn += segment.kind is SegmentKind.ACTION
+        if segment.kind is SegmentKind.ACTION:
+            turn += 1
         log_probs = segment.log_probs or ()
         before = [rows[-1].token_id] if rows else []
         for place, (token, text) in enumerate(
@@ -91,12 +92,12 @@ def token_rows(trajectory: Trajectory, ranges: Sequence[Range], tokenizer: Token
 
 
 def runs(rows: Sequence[TokenRow]) -> list[list[TokenRow]]:
-    """Rows in groups of one segment and one verdict."""
+    """Neighbouring rows of one segment and one verdict, together."""
     return [list(group) for _, group in groupby(rows, key=lambda row: (row.segment, row.verdict))]
 
 
 def mean_log_prob(rows: Sequence[TokenRow]) -> float | None:
-    """Over the rows that have one; None if none has."""
+    """Mean over the rows that have a log-prob; None if none has."""
     known = [row.log_prob for row in rows if row.log_prob is not None]
     return sum(known) / len(known) if known else None
 
@@ -104,7 +105,7 @@ def mean_log_prob(rows: Sequence[TokenRow]) -> float | None:
 def facts(
     trajectory: Trajectory, rows: Sequence[TokenRow], advantage: Mapping[str, float] | None = None
 ) -> dict[str, str]:
-    """What to know of a trajectory beside its tokens, by heading.
+    """What to know about a trajectory besides its tokens, by heading.
 
     Args:
         trajectory: The record.
@@ -113,33 +114,39 @@ def facts(
     """
     question, terms = trajectory.question, trajectory.reward_terms
     verdict = "not verified" if trajectory.score is None else f"score {trajectory.score:g}"
-    verdict += f" ({trajectory.score_detail})" if trajectory.score_detail else ""
+    if trajectory.score_detail:
+        verdict += f" ({trajectory.score_detail})"
     answer = "no answer" if trajectory.answer is None else f"answer {trajectory.answer}"
     summed = " ".join(f"{'-' if value < 0 else '+'} {name} {abs(value):g}" for name, value in terms.items())
     mean = mean_log_prob(rows)
     sampled = sum(row.kind is SegmentKind.ACTION for row in rows)
+    trained = sum(row.trained for row in rows)
+    leaks = [row for row in rows if row.leaks]
     shown = {
         "question": question.key,
         "outcome": f"{trajectory.stop_reason.value}; {answer}; {verdict}; reference {question.answer}",
         "excluded": f"nothing is trained: {trajectory.fault}" if trajectory.excluded else "",
         "origin": ", ".join(f"{name} {value}" for name, value in trajectory.origin.items()),
         "reward": f"{trajectory.reward:g} = {summed.removeprefix('+ ')}" if terms else "not in the record",
-        "advantage": _advantage(advantage) if advantage else "none recorded: it was not trained on in RL",
+        "advantage": _advantage(advantage) if advantage else "none recorded: RL has not trained on it",
         "log-probs": "not in the record" if mean is None else f"mean {mean:.3f} over {sampled} sampled tokens",
         "tokens": f"{len(rows)}: {_by_kind(rows)}",
-        "trained": _share([row for row in rows if row.trained], rows),
-        "leaks": _leaks([row for row in rows if row.leaks]),
+        "trained": f"{trained} of {len(rows)} ({trained / max(1, len(rows)):.1%})",
     }
+    if leaks:
+        count = f"{len(leaks)} tokens are trained though the policy did not write them"
+        shown["leaks"] = f"{count}: {_by_kind(leaks)}"
     return {heading: text for heading, text in shown.items() if text}
 
 
 def _advantage(line: Mapping[str, float]) -> str:
-    varies = f" (from {line['lowest']:.3f} to {line['highest']:.3f})" if "lowest" in line else ""
-    return f"{line['advantage']:.3f} of each trained token{varies and ', in the mean' + varies}"
+    if "lowest" not in line:
+        return f"{line['advantage']:.3f} for each trained token"
+    return f"{line['advantage']:.3f} on average over trained tokens ({line['lowest']:.3f} to {line['highest']:.3f})"
 
 
 def reveal(character: str) -> str:
-    """A sign for a character that cannot be seen (white space, controls, joiners); others as they are."""
+    """A sign for a character that cannot be seen (white space, controls, joiners); any other character itself."""
     if character in _VISIBLE_NAMES:
         return _VISIBLE_NAMES[character]
     if character < " ":
@@ -148,17 +155,17 @@ def reveal(character: str) -> str:
 
 
 def plain(text: str) -> str:
-    """Text that is safe to print on one line; blanks stay blanks."""
+    """Text that is safe to print on one line: signs for what cannot be seen, but blanks stay blanks."""
     return "".join(character if character == " " else reveal(character) for character in text)
 
 
 def _pieces(token_ids: Sequence[int], before: Sequence[int], tokenizer: Tokenizer) -> list[str]:
-    """Text of each token in its context, whatever the tokenizer's way with blanks and split characters."""
+    """The text of each token in its context, however the tokenizer treats blanks and split characters."""
 
     def decode(ids: Sequence[int]) -> str:
         try:
             return tokenizer.decode(list(ids), skip_special_tokens=False, clean_up_tokenization_spaces=False)
-        except (ValueError, OverflowError):  # a file may hold numbers that are no ids at all
+        except (ValueError, OverflowError):  # a file may hold numbers that are not ids
             return ""
 
     ids = [*before, *token_ids]
@@ -177,11 +184,3 @@ def _pieces(token_ids: Sequence[int], before: Sequence[int], tokenizer: Tokenize
 def _by_kind(rows: Sequence[TokenRow]) -> str:
     counts = Counter(row.kind for row in rows)
     return ", ".join(f"{kind.value} {counts[kind]}" for kind in SegmentKind if counts[kind])
-
-
-def _share(some: Sequence[TokenRow], rows: Sequence[TokenRow]) -> str:
-    return f"{len(some)} of {len(rows)} ({len(some) / max(1, len(rows)):.1%})"
-
-
-def _leaks(rows: Sequence[TokenRow]) -> str:
-    return f"{len(rows)} tokens are trained though the policy did not write them: {_by_kind(rows)}" if rows else ""

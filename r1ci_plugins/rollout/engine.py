@@ -1,6 +1,6 @@
-"""The engine contract: token ids in, token ids out.
+"""The engine contract: token ids in, token ids out. The rollout loop sees nothing else of a model.
 
-vLLM inside OpenRLHF implements it for training; a scripted fake implements it for tests. The loop sees only this.
+vLLM inside OpenRLHF implements it for training; a scripted fake implements it for tests.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ class Ended(StrEnum):
 
     END_OF_TURN = "end_of_turn"  # the model sampled an end-of-turn or end-of-sequence token; it is in token_ids
     STOP_STRING = "stop_string"  # a stop string appeared; the tokens that spell it are in token_ids
-    LENGTH = "length"  # max_tokens sampled
+    LENGTH = "length"  # max_tokens were sampled
 
 
 @dataclass(frozen=True)
@@ -24,8 +24,8 @@ class Generation:
     """What the policy sampled.
 
     Attributes:
-        token_ids: Sampled ids, verbatim; the token that ended the generation included.
-        log_probs: Log-probability of each sampled id under the sampling policy, or None when not asked for.
+        token_ids: Sampled ids, verbatim, with the token that ended the generation.
+        log_probs: Log-probability of each sampled id under the sampling policy, or None if nobody asked.
         ended: Why it stopped.
     """
 
@@ -35,7 +35,7 @@ class Generation:
 
 
 class Engine(Protocol):
-    """A policy that continues a token sequence. Temperature and the like are the engine's own business."""
+    """A policy that continues a token sequence. It knows its temperature and other sampling settings itself."""
 
     async def generate(
         self, token_ids: Sequence[int], *, max_tokens: int, stop: Sequence[str], stop_token_ids: Sequence[int]

@@ -1,13 +1,13 @@
-"""One episode: reasoning, code, its result, ..., the final answer. Engine-agnostic; it only sequences pure parts.
+"""One episode: reasoning, code, its result, ..., the final answer. It works with any engine and only sequences parts.
 
-How a turn ends, the same rule wherever trajectories are made:
+A turn ends in one of three ways, wherever trajectories are made:
 
 1. at the model's own end-of-turn token, which is kept as a sampled token; or
 2. right after the token that completes a closed Python block's last fence line, so that the model cannot invent the
    output (a final answer is not cut: the model ends that turn itself); or
 3. at a token cap.
 
-Sampled ids are never re-tokenised: a turn that must be cut keeps a prefix of its sampled ids.
+Sampled ids are never tokenised again: a turn that must be cut keeps a prefix of its sampled ids.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ class Budget:
         max_code_calls: Programs that may run (8 in the paper's v2, 5 in v1).
         max_turn_tokens: Sampled tokens per turn.
         max_total_tokens: Length of the whole sequence, prompt and feedback included.
-        max_output_chars: Characters of program output fed back; head and tail are kept.
+        max_output_chars: Characters of a program's output that are fed back; its head and tail are kept.
         deadline_s: Wall-clock seconds for the whole episode.
     """
 
@@ -77,7 +77,7 @@ class CodeRunner:
 
 @dataclass
 class _Episode:
-    """What has happened so far; every step leaves it consistent, so it can end at any await."""
+    """What has happened so far. Every step leaves it consistent, so that the deadline may fall at any await."""
 
     segments: list[Segment]
     tool_calls: list[ToolCall] = field(default_factory=list)
@@ -105,8 +105,8 @@ async def run_episode(
 ) -> Trajectory:
     """Let a policy work on a question until it answers or a limit ends the episode.
 
-    Always returns a trajectory with the tokens of every finished turn and a recorded stop reason, whatever the model,
-    its programs or the sandbox do. It is neither verified nor rewarded yet (see ``r1ci_plugins.rewards.judge``).
+    Whatever the model, its programs or the sandbox do, this returns a trajectory with the tokens of every finished
+    turn and a stop reason. It is not verified or rewarded yet (see ``r1ci_plugins.rewards.judge``).
 
     Raises:
         Exception: Only what ``engine.generate`` raises: without an engine there is no run.
@@ -174,7 +174,7 @@ async def _converse(
 async def _turn(
     episode: _Episode, engine: Engine, template: ChatTemplate, answer_format: AnswerFormat, cap: int
 ) -> tuple[Segment, Action, Ended]:
-    """Sample one turn. A stop string that does not end the turn (a closed text block, say) is sampled past."""
+    """Sample one turn. Where a stop string does not end it (that of a text block, say), sampling goes on."""
     context = episode.token_ids
     tokens: list[int] = []
     log_probs: list[float] | None = []
@@ -215,8 +215,8 @@ async def _turn(
 def _tokens_past(template: ChatTemplate, tokens: Sequence[int], end: int) -> int:
     """Length of the shortest prefix of ``tokens`` whose text goes past character ``end``, or all of them.
 
-    Going past the closing fence (not just up to it) shows that its line is complete; an end-of-turn token directly
-    after the fence decodes to nothing and is therefore kept.
+    Text past the closing fence, not just up to it, shows that the fence's line is complete. An end-of-turn token
+    right after the fence decodes to nothing and is therefore kept.
     """
 
     def goes_past(count: int) -> bool:
@@ -224,8 +224,9 @@ def _tokens_past(template: ChatTemplate, tokens: Sequence[int], end: int) -> int
 
     # Engines stop at the fence, so the prefix is nearly always all of them: look from the end in growing steps first.
     low, high, step = 0, len(tokens), 1
-    while low < high and low == 0:
-        if goes_past(probe := max(0, high - step)):
+    while low == 0 and high > 0:
+        probe = max(0, high - step)
+        if goes_past(probe):
             high, step = probe, 2 * step
         else:
             low = probe + 1

@@ -14,7 +14,7 @@ from r1ci_plugins.sandbox.pool_metrics import quantiles
 
 @dataclass(frozen=True)
 class OutcomeSummary:
-    """What metrics need of a trajectory, small enough to travel with every training sample.
+    """What metrics need to know about a trajectory, small enough to travel with every training sample.
 
     Attributes:
         task: Qualified task name.
@@ -24,15 +24,15 @@ class OutcomeSummary:
         reward_terms: Each term's value.
         stop_reason: Why the episode ended.
         excluded: Whether an infrastructure fault keeps it out of loss and baseline.
-        tool_errors: Error kind of every code call, empty for a successful one.
-        timeouts: Code calls stopped at their time limit.
-        queue_s: Seconds that each of its programs waited for a slot.
-        execution_s: Seconds that each of them ran.
-        cpu_s: CPU seconds of each.
-        sandbox_retries: How often one of them was started again because the sandbox failed.
+        tool_errors: Error kind of every code call; empty for one that succeeded.
+        timeouts: Number of code calls that were stopped at their time limit.
+        queue_s: Seconds that each program waited for a slot.
+        execution_s: Seconds that each program ran.
+        cpu_s: CPU seconds that each program used.
+        sandbox_retries: How often a program was started again because the sandbox failed.
         action_tokens: Tokens the policy sampled.
         wall_s: Seconds the episode took.
-        trajectory: ``Trajectory.fingerprint``, by which what is known of it elsewhere is found.
+        trajectory: ``Trajectory.fingerprint``, which finds its record and its advantage.
     """
 
     task: str
@@ -88,8 +88,8 @@ class OutcomeSummary:
 def batch_metrics(outcomes: Sequence[OutcomeSummary]) -> dict[str, float]:
     """Metrics of a batch: ``accuracy``, ``code_calls``, ... and the same under ``task/<name>/`` for every task.
 
-    Excluded trajectories count everywhere but in ``accuracy``, ``reward`` and ``reward/<term>``, which are left out
-    when nothing else remains. Rates are means over trajectories, tool-error rates over code calls.
+    Excluded trajectories do not count in ``accuracy``, ``reward`` and ``reward/<term>``, and these are left out when
+    all are excluded; they count everywhere else. Rates are means over trajectories, tool-error rates over code calls.
     """
     if not outcomes:
         return {}
@@ -127,14 +127,14 @@ def _metrics(outcomes: Sequence[OutcomeSummary]) -> dict[str, float]:
         "excluded": float(len(outcomes) - len(known)),
         "code_calls": _mean(len(o.tool_errors) for o in outcomes),
         "code_share": _mean(bool(o.tool_errors) for o in outcomes),
-        "tool_error_rate": sum(bool(e) for o in outcomes for e in o.tool_errors) / calls if calls else 0.0,
+        "tool_error_rate": sum(error != "" for o in outcomes for error in o.tool_errors) / calls if calls else 0.0,
         "timeouts": float(sum(o.timeouts for o in outcomes)),
         "queue_s": sum(chain.from_iterable(o.queue_s for o in outcomes)) / calls if calls else 0.0,
         "execution_s": sum(chain.from_iterable(o.execution_s for o in outcomes)) / calls if calls else 0.0,
         "action_tokens": _mean(o.action_tokens for o in outcomes),
         "wall_s": _mean(o.wall_s for o in outcomes),
     }
-    if known:  # an accuracy of nothing is not 0: leave the point out of the curve
+    if known:  # without trajectories the accuracy is unknown, not 0: the curve gets no point
         metrics["accuracy"] = _mean(o.correct for o in known)
         metrics["reward"] = _mean(o.reward for o in known)
     return metrics

@@ -1,7 +1,6 @@
 """The trajectory record: what one episode was, token by token, and how it was judged.
 
-Everything downstream (loss mask, metrics, files, reports) reads this record; nothing re-tokenises text or recomputes
-rewards from it.
+Loss masks, metrics, files and reports read this record; none of them tokenises its text again or recomputes a reward.
 """
 
 from __future__ import annotations
@@ -75,8 +74,8 @@ class Trajectory:
         fault: Empty, or the fault (of sandbox, checker or plugin, not of the policy) that makes the outcome unknown.
         wall_s: Seconds from first to last token, tools included.
         generation_s: Seconds spent waiting for the engine.
-        step: Rollout batch it belongs to (the trainer's global step before the update), -1 outside training.
-        origin: Of a synthesised trajectory: teacher, variant, style and attempt. Empty otherwise.
+        step: The rollout batch it belongs to (the trainer's global step before the update); -1 outside training.
+        origin: Where a synthesised trajectory comes from: teacher, variant, style and attempt; empty for others.
         version: Format version of the record.
     """
 
@@ -101,8 +100,13 @@ class Trajectory:
         return [token for segment in self.segments for token in segment.token_ids]
 
     @property
+    def token_kinds(self) -> list[SegmentKind]:
+        """Who wrote each token, aligned with ``token_ids``."""
+        return [segment.kind for segment in self.segments for _ in segment.token_ids]
+
+    @property
     def fingerprint(self) -> str:
-        """16 hexadecimal digits that tell it from others: of its question and its tokens."""
+        """16 hexadecimal digits, computed from question and tokens, that tell it from other trajectories."""
         content = json.dumps([self.question.key, self.token_ids], separators=(",", ":"))
         return hashlib.blake2b(content.encode("utf-8", "surrogatepass"), digest_size=8).hexdigest()
 
@@ -139,10 +143,11 @@ class Trajectory:
                     f"trajectory version {raw.get('version')!r} is unknown",
                     fix=f"this release reads version {VERSION}; use the release that wrote the file",
                 )
-            segments = tuple(map(_segment, raw.pop("segments")))
+            segments = tuple(_segment(segment) for segment in raw.pop("segments"))
             _check_types(raw, _RECORD_TYPES)
             _check_types(raw["question"], {"text": str, "answer": str, "task": str})
-            _check_types(raw.get("reward_terms", {}), dict.fromkeys(raw.get("reward_terms", {}), (int, float)))
+            terms = raw.get("reward_terms", {})
+            _check_types(terms, {name: (int, float) for name in terms})
             return cls(
                 question=Question(**raw.pop("question")),
                 segments=segments,
@@ -157,9 +162,9 @@ class Trajectory:
 def _segment(raw: Mapping[str, Any]) -> Segment:
     token_ids, text, log_probs = raw["token_ids"], raw["text"], raw["log_probs"]
     if not isinstance(text, str) or not all(type(token) is int for token in token_ids):
-        raise TypeError("a segment's text is no text, or its token ids are no integers")
+        raise TypeError("a segment's text must be text, and its token ids integers")
     if log_probs is not None and not all(type(value) in (int, float) for value in log_probs):
-        raise TypeError("a segment's log-probs are no numbers")
+        raise TypeError("a segment's log-probs must be numbers")
     kind = SegmentKind(raw["kind"])
     return Segment(kind, tuple(token_ids), text, None if log_probs is None else tuple(log_probs))
 

@@ -1,9 +1,9 @@
-"""Whether a recorded trajectory is what training takes it for: its ids, its texts, its mask, token by token."""
+"""The audit: whether the ids, the texts and the mask of a recorded trajectory agree, token by token."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field, replace
 from itertools import chain
 from pathlib import Path
@@ -13,13 +13,13 @@ from r1ci_plugins.protocol.chat_template import ChatTemplate
 from r1ci_plugins.protocol.segments import Segment, SegmentKind
 from r1ci_plugins.rollout.trajectory import StopReason, Trajectory
 from r1ci_plugins.rollout.trajectory_file import read_records
-from r1ci_plugins.training.loss_mask import LossMask, Range, check_invariants, trained_ranges
+from r1ci_plugins.training.loss_mask import LossMask, Range, check_invariants, log_prob_problem, trained_ranges
 from r1ci_plugins.training.supervised import segments_for
 
-_OTHER_TOKENIZER = "name the tokenizer that made the file; or record it anew with this one"
+_OTHER_TOKENIZER = "name the tokenizer that made the file; or record the trajectories again with this one"
 _OTHER_PROMPT = f"{_OTHER_TOKENIZER}; where a recipe has its own instructions or answer format, name the recipe"
-_DAMAGED = "record the trajectory anew; leave it out of training"
-_AFTER = {
+_DAMAGED = "record the trajectory again, or leave it out of training"
+_AFTER: Mapping[SegmentKind | None, Set[SegmentKind]] = {
     None: {SegmentKind.PROMPT},
     SegmentKind.PROMPT: {SegmentKind.ACTION},
     SegmentKind.ACTION: {SegmentKind.SEPARATOR},
@@ -34,7 +34,7 @@ class Offence:
     Attributes:
         what: What is wrong.
         fix: What to do about it.
-        position: Index of the first token concerned, None if no token is.
+        position: Index of the first token concerned; None if it concerns no single token.
     """
 
     what: str
@@ -47,9 +47,9 @@ class Tally:
     """What an audit has looked at.
 
     Attributes:
-        trajectories: Trajectories.
-        excluded: Of these, excluded from training.
-        textual: Of these, recorded as text alone.
+        trajectories: Number of trajectories.
+        excluded: How many of them are excluded from training.
+        textual: How many of them are recorded as text alone.
         tokens: Tokens by kind.
         trained: Trained tokens by kind.
     """
@@ -62,7 +62,7 @@ class Tally:
 
     def count(self, trajectory: Trajectory, ranges: Sequence[Range], *, textual: bool) -> None:
         """Add one trajectory."""
-        kinds = _kinds(trajectory)
+        kinds = trajectory.token_kinds
         self.trajectories += 1
         self.excluded += trajectory.excluded
         self.textual += textual
@@ -73,11 +73,12 @@ class Tally:
 
 @dataclass(frozen=True)
 class Audit:
-    """What trajectories are held against.
+    """Checks trajectories against a tokenizer and a loss mask.
 
     Attributes:
-        template: Of the tokenizer that is said to have made them, with the instructions of their prompts.
+        template: The chat template of the tokenizer that made them, with the instructions of their prompts.
         loss_mask: What is trained.
+        tally: What it has looked at so far.
     """
 
     template: ChatTemplate
@@ -85,7 +86,7 @@ class Audit:
     tally: Tally = field(default_factory=Tally)
 
     def offences(self, trajectory: Trajectory) -> Iterator[Offence]:
-        """Count a trajectory and yield what is wrong with it. One of text alone is rendered first, as for SFT."""
+        """Count a trajectory and yield what is wrong with it. Text alone is rendered first, as for SFT."""
         textual = not trajectory.token_ids
         if textual:
             try:
@@ -97,47 +98,37 @@ class Audit:
         mask_offence = None
         try:
             ranges = trained_ranges(trajectory, self.loss_mask)
-            check_invariants(trajectory, ranges, sampled_only=self.loss_mask.sampled_only)
+            check_invariants(trajectory, ranges, self.loss_mask)
         except LossMaskError as error:
-            mask_offence = Offence(error.what, error.fix or _DAMAGED, self._untrainable(trajectory, ranges))
+            mask_offence = Offence(error.what, error.fix or _DAMAGED, self._offending_token(trajectory, ranges))
         self.tally.count(trajectory, ranges, textual=textual)
         if trajectory.stop_reason is StopReason.INFRASTRUCTURE_FAULT and not trajectory.excluded:
             trained = sum(end - start for start, end in ranges)
-            yield Offence(f"it ended by a fault of the machinery, but {trained} of its tokens are trained", _DAMAGED)
+            yield Offence(f"it ended with an infrastructure fault, but {trained} of its tokens are trained", _DAMAGED)
         if mask_offence:
             yield mask_offence
-        foreign = self._foreign(trajectory)
-        if foreign is not None:
-            token = trajectory.token_ids[foreign]
-            size = len(self.template.tokenizer)
-            yield Offence(f"{token} is no id of the tokenizer, which has {size} tokens", _OTHER_TOKENIZER, foreign)
-            return
+        size = len(self.template.tokenizer)
+        for position, token in enumerate(trajectory.token_ids):
+            if not 0 <= token < size:
+                yield Offence(
+                    f"{token} is not an id of the tokenizer, which has {size} tokens", _OTHER_TOKENIZER, position
+                )
+                return
         yield from self._wrong_segments(trajectory)
 
-    def _untrainable(self, trajectory: Trajectory, ranges: Sequence[Range]) -> int | None:
-        """The first token that must not be trained but is, or whose log-prob is wrong."""
-        allowed = (
-            {SegmentKind.ACTION} if self.loss_mask.sampled_only else {SegmentKind.ACTION, SegmentKind.CODE_OUTPUT}
-        )
-        kinds = _kinds(trajectory)
+    def _offending_token(self, trajectory: Trajectory, ranges: Sequence[Range]) -> int | None:
+        """The first token that is trained but must not be, or else of the first segment with wrong log-probs."""
+        kinds = trajectory.token_kinds
         for position in chain.from_iterable(range(start, end) for start, end in ranges):
-            if not 0 <= position < len(kinds) or kinds[position] not in allowed:
+            if not 0 <= position < len(kinds) or kinds[position] not in self.loss_mask.trainable:
                 return position
         for position, segment in _placed(trajectory):
-            try:
-                check_invariants(replace(trajectory, segments=(segment,)), [])
-            except LossMaskError:
+            if log_prob_problem(segment):
                 return position
         return None
 
-    def _foreign(self, trajectory: Trajectory) -> int | None:
-        """The first token that is no id of the tokenizer."""
-        size = len(self.template.tokenizer)
-        ids = enumerate(trajectory.token_ids)
-        return next((place for place, token in ids if not 0 <= token < size), None)
-
     def _wrong_segments(self, trajectory: Trajectory) -> Iterator[Offence]:
-        """Segments out of order, and those whose ids are not what the template and the tokenizer make."""
+        """Segments out of order, and those whose ids differ from what the template and the tokenizer make."""
         placed = list(_placed(trajectory))
         expected = [self.template.prompt(trajectory.question.text)]
         kind: SegmentKind | None = None
@@ -152,13 +143,14 @@ class Audit:
             if kind is SegmentKind.ACTION:
                 fed_back = 0
                 if self.template.decode(segment.token_ids) != segment.text:
-                    yield Offence("the ids of an action are not those of its text", _OTHER_TOKENIZER, position)
+                    yield Offence("the ids of an action do not spell its text", _OTHER_TOKENIZER, position)
                 following = [other for _, other in placed[index + 1 : index + 4]]
                 if len(following) > 1:
                     last = segment.token_ids[-1] if segment.token_ids else None
                     expected = list(self.template.feedback(following[1].text, last))
                 continue
-            fed_back += kind is SegmentKind.SEPARATOR
+            if kind is SegmentKind.SEPARATOR:
+                fed_back += 1
             rendered = expected.pop(0) if expected else None
             if rendered and (rendered.token_ids, rendered.text) != (segment.token_ids, segment.text):
                 yield Offence(
@@ -171,7 +163,7 @@ class Audit:
 
 
 def audited(file: Path, audit: Audit) -> Iterator[tuple[int, str, list[Offence]]]:
-    """Number, question key and offences of every line of a trajectory file."""
+    """The number, the question's key and the offences of every line of a trajectory file."""
     for line, record in enumerate(read_records(file), 1):
         if isinstance(record, TrajectoryFileError):
             yield line, "", [Offence(record.what, record.fix or "remove the line, or record the trajectories again")]
@@ -185,10 +177,6 @@ def _placed(trajectory: Trajectory) -> Iterator[tuple[int, Segment]]:
     for segment in trajectory.segments:
         yield position, segment
         position += len(segment.token_ids)
-
-
-def _kinds(trajectory: Trajectory) -> list[SegmentKind]:
-    return [segment.kind for segment in trajectory.segments for _ in segment.token_ids]
 
 
 def _first_difference(one: Sequence[int], other: Sequence[int]) -> int:

@@ -1,22 +1,26 @@
-"""The code-output loss mask: which tokens of a trajectory are trained on.
+"""The loss mask: which tokens of a trajectory are trained.
 
-The paper masks code outputs by default; ``unmasked`` is its ablation. The invariants make a wrong mask an error rather
-than a silently wrong gradient.
+The paper leaves code outputs out; ``unmasked`` is its ablation. A mask that breaks an invariant is an error, not a
+silently wrong gradient.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Set
 from dataclasses import dataclass
+from functools import partial
 from itertools import pairwise
 
-from r1ci_plugins.errors import LossMaskError
-from r1ci_plugins.protocol.segments import SegmentKind
+from r1ci_plugins.errors import LossMaskError, plugin_error
+from r1ci_plugins.protocol.segments import Segment, SegmentKind
 from r1ci_plugins.rollout.trajectory import Trajectory
 
 Range = tuple[int, int]
 """Half-open range of positions in ``Trajectory.token_ids``."""
+
+_SAMPLED = frozenset({SegmentKind.ACTION})
+_SAMPLED_AND_OUTPUTS = frozenset({SegmentKind.ACTION, SegmentKind.CODE_OUTPUT})
 
 
 @dataclass(frozen=True)
@@ -32,41 +36,18 @@ class LossMask:
     ranges: Callable[[Trajectory], list[Range]]
     sampled_only: bool = True
 
+    @property
+    def trainable(self) -> Set[SegmentKind]:
+        """The kinds of tokens that it may train."""
+        return _SAMPLED if self.sampled_only else _SAMPLED_AND_OUTPUTS
+
 
 def as_loss_mask(made: LossMask | Callable[[Trajectory], list[Range]]) -> LossMask:
     """A plugin's loss mask; a plain function, as plugins wrote it in 0.1, promises to train sampled tokens only."""
     return made if isinstance(made, LossMask) else LossMask(made)
 
 
-def _masked(trajectory: Trajectory) -> list[Range]:
-    return _ranges(trajectory, {SegmentKind.ACTION})
-
-
-def _unmasked(trajectory: Trajectory) -> list[Range]:
-    return _ranges(trajectory, {SegmentKind.ACTION, SegmentKind.CODE_OUTPUT})
-
-
-MASKED = LossMask(_masked)
-"""Trains what the policy sampled: prompts, separators and code outputs are left out."""
-
-UNMASKED = LossMask(_unmasked, sampled_only=False)
-"""The paper's ablation: code outputs are trained too, though the policy did not write them."""
-
-
-def trained_ranges(trajectory: Trajectory, loss_mask: LossMask) -> list[Range]:
-    """What a mask trains of a trajectory: nothing if it is excluded.
-
-    Raises:
-        LossMaskError: The mask, a plugin's perhaps, raises.
-    """
-    try:
-        return [] if trajectory.excluded else loss_mask.ranges(trajectory)
-    except Exception as error:
-        where = f"trajectory of {trajectory.question.key}"
-        raise LossMaskError(f"the loss mask raised {type(error).__name__}: {error}", where=where) from error
-
-
-def _ranges(trajectory: Trajectory, kinds: set[SegmentKind]) -> list[Range]:
+def _ranges(trajectory: Trajectory, kinds: Set[SegmentKind]) -> list[Range]:
     ranges: list[Range] = []
     position = 0
     for segment in trajectory.segments:
@@ -80,48 +61,78 @@ def _ranges(trajectory: Trajectory, kinds: set[SegmentKind]) -> list[Range]:
     return ranges
 
 
-def rollout_log_probs(trajectory: Trajectory) -> list[float] | None:
-    """Log-probs aligned with ``token_ids``: the sampling policy's for actions, 0.0 elsewhere.
+MASKED = LossMask(partial(_ranges, kinds=_SAMPLED))
+"""Trains what the policy sampled: prompts, separators and code outputs are left out."""
 
-    Returns:
-        Floats, shape (T,), or None if the engine reported none.
+UNMASKED = LossMask(partial(_ranges, kinds=_SAMPLED_AND_OUTPUTS), sampled_only=False)
+"""The paper's ablation: code outputs are trained too, though the policy did not write them."""
+
+
+def trained_ranges(trajectory: Trajectory, loss_mask: LossMask) -> list[Range]:
+    """What a mask trains of a trajectory: nothing if it is excluded. Check it with ``check_invariants``.
+
+    Raises:
+        LossMaskError: The mask, perhaps a plugin's, raises.
     """
-    actions = [s for s in trajectory.segments if s.kind is SegmentKind.ACTION]
-    if not actions or any(s.log_probs is None for s in actions):
-        return None
-    return [p for s in trajectory.segments for p in (s.log_probs or [0.0] * len(s.token_ids))]
+    try:
+        return [] if trajectory.excluded else loss_mask.ranges(trajectory)
+    except Exception as error:
+        where = f"trajectory of {trajectory.question.key}"
+        fix = "correct the loss mask, or use another one"
+        raise plugin_error(LossMaskError, "the loss mask raised", error, where=where, fix=fix) from error
 
 
-def check_invariants(trajectory: Trajectory, ranges: list[Range], *, sampled_only: bool = True) -> None:
-    """Raise unless the mask and the log-probs fit the trajectory.
+def check_invariants(trajectory: Trajectory, ranges: list[Range], loss_mask: LossMask) -> None:
+    """Raise unless the trained ranges and the log-probs fit the trajectory.
 
     Args:
         trajectory: What was sampled.
-        ranges: The mask to check.
-        sampled_only: Whether every trained token must have been sampled by the policy (masked mode).
+        ranges: What is trained of it.
+        loss_mask: The mask that made the ranges; it says whether code outputs may be trained.
 
     Raises:
-        LossMaskError: Ranges out of bounds, empty, unsorted or overlapping; a trained token that the policy did not
-            sample; a prompt token trained; log-probs of another length than their tokens, positive or not finite.
+        LossMaskError: Ranges out of bounds, empty, unsorted or overlapping; a token trained that the policy did not
+            sample; a prompt token trained; log-probs that do not fit (see ``log_prob_problem``).
     """
-    kinds = [segment.kind for segment in trajectory.segments for _ in segment.token_ids]
+    kinds = trajectory.token_kinds
     where = f"trajectory of {trajectory.question.key}"
     if any(not 0 <= start < end <= len(kinds) for start, end in ranges):
         raise LossMaskError(f"mask ranges {ranges} do not fit {len(kinds)} tokens", where=where)
     if any(left[1] > right[0] for left, right in pairwise(ranges)):
         raise LossMaskError(f"mask ranges {ranges} overlap or are unsorted", where=where)
     trained = {kinds[position] for start, end in ranges for position in range(start, end)}
-    forbidden = trained - ({SegmentKind.ACTION} if sampled_only else {SegmentKind.ACTION, SegmentKind.CODE_OUTPUT})
+    forbidden = trained - loss_mask.trainable
     if forbidden:
         raise LossMaskError(
             f"the mask trains tokens of kind {', '.join(sorted(forbidden))}, which the policy did not sample",
             where=where,
-            fix="correct the mask; LossMask(ranges, sampled_only=False) is one that trains code outputs on purpose",
+            fix="correct the mask; if it trains code outputs on purpose, the plugin returns "
+            "LossMask(function, sampled_only=False)",
         )
     for segment in trajectory.segments:
-        if segment.log_probs is None:
-            continue
-        if len(segment.log_probs) != len(segment.token_ids):
-            raise LossMaskError(f"{len(segment.log_probs)} log-probs for {len(segment.token_ids)} tokens", where=where)
-        if any(not math.isfinite(p) or p > 1e-4 for p in segment.log_probs):
-            raise LossMaskError("a log-prob is positive or not finite", where=where)
+        problem = log_prob_problem(segment)
+        if problem:
+            raise LossMaskError(problem, where=where)
+
+
+def log_prob_problem(segment: Segment) -> str:
+    """What is wrong with a segment's log-probs: their number, or one that is positive or not finite; else empty."""
+    if segment.log_probs is None:
+        return ""
+    if len(segment.log_probs) != len(segment.token_ids):
+        return f"{len(segment.log_probs)} log-probs for {len(segment.token_ids)} tokens"
+    if any(not math.isfinite(value) or value > 1e-4 for value in segment.log_probs):
+        return "a log-prob is positive or not finite"
+    return ""
+
+
+def rollout_log_probs(trajectory: Trajectory) -> list[float] | None:
+    """Log-probs aligned with ``token_ids``: the sampling policy's for actions, 0.0 elsewhere.
+
+    Returns:
+        Floats, shape (T,), or None if the engine reported none.
+    """
+    actions = [segment for segment in trajectory.segments if segment.kind is SegmentKind.ACTION]
+    if not actions or any(segment.log_probs is None for segment in actions):
+        return None
+    return [value for s in trajectory.segments for value in (s.log_probs or [0.0] * len(s.token_ids))]

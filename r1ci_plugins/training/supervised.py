@@ -1,7 +1,7 @@
-"""What supervised fine-tuning trains on: trajectories as token ids and trained ranges, the same two as in RL.
+"""What supervised fine-tuning trains on: trajectories as token ids and trained ranges, as in RL.
 
-A recorded trajectory is taken as it is, id by id. One that has text alone is rendered by ``conversation.render``. Ids
-are never cut in the middle of a turn.
+The ids of a recorded trajectory are taken as they are. A record of text alone is rendered by ``conversation.render``.
+A sequence that is too long is never cut in the middle of a turn.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ class Example:
 
 @dataclass(frozen=True)
 class Examples:
-    """A data set, and what became of the rest.
+    """A data set, and how many trajectories are not in it.
 
     Attributes:
         examples: In the order of the trajectories.
@@ -57,7 +57,8 @@ class Examples:
         """One line for people."""
         trained, tokens = sum(e.trained for e in self.examples), sum(len(e.token_ids) for e in self.examples)
         parts = [f"{len(self.examples)} trajectories, {trained} of {tokens} tokens trained"]
-        parts += [f"{self.cut} cut at a turn"] if self.cut else []
+        if self.cut:
+            parts.append(f"{self.cut} cut at a turn")
         parts += [f"{count} left out: {reason}" for reason, count in sorted(self.left_out.items())]
         return "; ".join(parts)
 
@@ -68,21 +69,21 @@ def make_examples(
     loss_mask: LossMask,
     *,
     max_tokens: int,
-    too_long: TooLong = "drop",
-    only_correct: bool = True,
+    too_long: TooLong,
+    only_correct: bool,
 ) -> Examples:
     """Choose, fit and mask trajectories.
 
     Args:
-        trajectories: Judged, if only the correct ones shall count.
-        template: Of the model that will be trained.
+        trajectories: They must be judged if ``only_correct`` is set.
+        template: The chat template of the model that will be trained.
         loss_mask: What is trained of each.
-        max_tokens: Length that a sequence must not exceed.
-        too_long: What becomes of a longer one: left out, or cut after the last turn of the model that fits.
-        only_correct: Leave out those whose answer was not found correct.
+        max_tokens: The longest sequence that is allowed, in tokens.
+        too_long: Whether a longer one is left out, or cut after the model's last turn that fits.
+        only_correct: Whether trajectories without a correct answer are left out.
 
     Raises:
-        TrajectoryFileError: Token ids of another tokenizer, or segments in an impossible order.
+        TrajectoryFileError: The ids are another tokenizer's, or the segments stand in an impossible order.
         LossMaskError: The mask breaks an invariant.
     """
     examples: list[Example] = []
@@ -90,10 +91,10 @@ def make_examples(
     cut = 0
     for trajectory in trajectories:
         if trajectory.excluded:
-            left_out["ended by a fault of the machinery"] += 1
+            left_out["ended with an infrastructure fault"] += 1
             continue
         if only_correct and not trajectory.correct:
-            left_out["not found correct"] += 1
+            left_out["no correct answer"] += 1
             continue
         whole = replace(trajectory, segments=segments_for(trajectory, template))
         fitted = fit(whole, max_tokens, too_long)
@@ -101,12 +102,13 @@ def make_examples(
             left_out[f"longer than {max_tokens} tokens"] += 1
             continue
         ranges = trained_ranges(fitted, loss_mask)
-        check_invariants(fitted, ranges, sampled_only=loss_mask.sampled_only)
+        check_invariants(fitted, ranges, loss_mask)
         if not ranges:
-            left_out["nothing in them is trained"] += 1
+            left_out["no token is trained"] += 1
             continue
         examples.append(Example(tuple(fitted.token_ids), tuple(ranges)))
-        cut += fitted is not whole
+        if fitted is not whole:
+            cut += 1
     return Examples(examples, cut, left_out)
 
 
@@ -132,7 +134,7 @@ def segments_for(trajectory: Trajectory, template: ChatTemplate) -> tuple[Segmen
 
 
 def fit(trajectory: Trajectory, max_tokens: int, too_long: TooLong) -> Trajectory | None:
-    """The trajectory itself if it is short enough; else cut after a turn of the model, or None if that cannot be."""
+    """The trajectory if it is short enough, else a prefix that ends with a turn of the model, or None."""
     lengths = [len(segment.token_ids) for segment in trajectory.segments]
     if sum(lengths) <= max_tokens:
         return trajectory

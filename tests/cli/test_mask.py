@@ -121,11 +121,9 @@ def test_the_advantage_is_found_beside_the_file(trajectories, model, tmp_path):
     line = {"step": 1, "trajectory": trajectories[0].fingerprint, "advantage": -0.75}
     known = tmp_path / "run" / "advantages.jsonl"
     known.write_text(json.dumps(line | {"trajectory": "another"}) + "\n" + json.dumps(line) + "\n")
-    assert "advantage  -0.750 of each trained token\n" in r1ci("show", file, "--tokenizer", model)
+    assert "advantage  -0.750 for each trained token\n" in r1ci("show", file, "--tokenizer", model)
     known.write_text(json.dumps(line | {"lowest": -1.0, "highest": 0.5}) + "\n")
-    assert "-0.750 of each trained token, in the mean (from -1.000 to 0.500)" in r1ci(
-        "show", file, "--tokenizer", model
-    )
+    assert "-0.750 on average over trained tokens (-1.000 to 0.500)" in r1ci("show", file, "--tokenizer", model)
 
 
 def test_what_is_not_known_is_asked_for(file, model):
@@ -157,11 +155,11 @@ def test_audit_names_the_first_offender_or_all(file, model, trajectories):
     file.write_text("\n".join(lines) + "\n")
     position = sum(len(segment.token_ids) for segment in trajectories[1].segments[:4]) - 1
     first = r1ci("audit", "--trajectories", file, "--tokenizer", model, code=1)
-    assert f"line 2, token {position}: demo/sum/rl/1/0\n  what:  10000000 is no id" in first and "  fix:" in first
+    assert f"line 2, token {position}: demo/sum/rl/1/0\n  what:  10000000 is not an id" in first and "  fix:" in first
     assert "line 3" not in first and "looked at 2 of 5" in first
     every = r1ci("audit", "--trajectories", file, "--tokenizer", model, "--all", code=1)
     assert all(f"line {line}" in every for line in (2, 3, 4)) and "version 99 is unknown" in every
-    assert "3 of the lines offend" in every and "3 trajectories, mask masked" in every
+    assert "3 of the lines are wrong" in every and "3 trajectories, mask masked" in every
 
 
 def test_audit_of_no_file_and_of_an_empty_one(tmp_path, model):

@@ -260,8 +260,8 @@ def test_whatever_the_model_says_the_record_and_its_masks_hold(play, tokenizers,
         assert len(segment.token_ids) <= turn
         assert len(segment.log_probs) == len(segment.token_ids)
     ranges = MASKED.ranges(trajectory)
-    check_invariants(trajectory, ranges)
-    check_invariants(trajectory, UNMASKED.ranges(trajectory), sampled_only=False)
+    check_invariants(trajectory, ranges, MASKED)
+    check_invariants(trajectory, UNMASKED.ranges(trajectory), UNMASKED)
     trained = [tokens[i] for start, end in ranges for i in range(start, end)]
     assert trained == [t for s in actions(trajectory) for t in s.token_ids]
     log_probs = rollout_log_probs(trajectory)

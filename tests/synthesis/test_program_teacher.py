@@ -109,7 +109,7 @@ def test_segments_are_those_of_the_same_conversation(tell, total):
         if trajectory.correct:
             segments = render(trajectory.question.text, turns_of(trajectory.segments), template)
             assert segments == trajectory.segments
-            check_invariants(trajectory, MASKED.ranges(trajectory))
+            check_invariants(trajectory, MASKED.ranges(trajectory), MASKED)
 
 
 def test_variants_shape_the_first_turn(tell, total):

@@ -110,7 +110,7 @@ def test_an_id_outside_the_vocabulary_is_found_where_it_is(template, alien, inde
     broken = changed(recorded, index, token_ids=(*recorded.segments[index].token_ids[:-1], alien))
     (offence,) = audited(template, broken)
     assert offence.position == start(recorded, index + 1) - 1
-    assert offence.what.startswith(f"{alien} is no id of the tokenizer")
+    assert offence.what.startswith(f"{alien} is not an id of the tokenizer")
 
 
 @pytest.mark.parametrize("name", ["llama3", "mistral", "qwen2.5", "qwen3"])
@@ -162,7 +162,7 @@ def test_an_excluded_trajectory_trains_nothing_and_a_fault_excludes(template):
     assert audit.tally.excluded == 1 and audit.tally.trained.total() == 0 and audit.tally.tokens.total()
     unmarked = replace(trajectory(template), stop_reason=StopReason.INFRASTRUCTURE_FAULT)
     (offence,) = audited(template, unmarked)
-    assert "fault of the machinery" in offence.what
+    assert "infrastructure fault" in offence.what
 
 
 @pytest.mark.parametrize(

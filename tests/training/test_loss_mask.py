@@ -33,9 +33,9 @@ TURNS = episode((PROMPT, 5), (ACTION, 5), (SEPARATOR, 2), (OUTPUT, 4), (SEPARATO
 def test_the_two_masks_of_one_episode():
     assert MASKED.ranges(TURNS) == [(5, 10), (18, 21)]
     assert UNMASKED.ranges(TURNS) == [(5, 10), (12, 16), (18, 21)]
-    check_invariants(TURNS, MASKED.ranges(TURNS))
-    check_invariants(TURNS, UNMASKED.ranges(TURNS), sampled_only=False)
-    check_invariants(TURNS, [])  # nothing trained is allowed: an excluded trajectory
+    check_invariants(TURNS, MASKED.ranges(TURNS), MASKED)
+    check_invariants(TURNS, UNMASKED.ranges(TURNS), UNMASKED)
+    check_invariants(TURNS, [], MASKED)  # nothing trained is allowed: an excluded trajectory
 
 
 def test_log_probs_stand_at_their_tokens():
@@ -61,14 +61,14 @@ def test_log_probs_stand_at_their_tokens():
 )
 def test_a_mask_that_trains_the_wrong_tokens_is_an_error(ranges, expected):
     with pytest.raises(LossMaskError, match=expected) as caught:
-        check_invariants(TURNS, ranges)
+        check_invariants(TURNS, ranges, MASKED)
     assert TURNS.question.key in str(caught.value)
 
 
 @pytest.mark.parametrize("ranges", [[(4, 10)], [(5, 11)], [(15, 17)]])
 def test_the_ablation_still_trains_no_prompt_and_no_separator(ranges):
     with pytest.raises(LossMaskError, match="prompt|separator"):
-        check_invariants(TURNS, ranges, sampled_only=False)
+        check_invariants(TURNS, ranges, UNMASKED)
 
 
 @pytest.mark.parametrize(
@@ -85,11 +85,11 @@ def test_the_ablation_still_trains_no_prompt_and_no_separator(ranges):
 def test_log_probs_that_do_not_fit_are_an_error(log_probs, expected):
     broken = episode((PROMPT, 2), (ACTION, 3, log_probs))
     with pytest.raises(LossMaskError, match=expected):
-        check_invariants(broken, MASKED.ranges(broken))
+        check_invariants(broken, MASKED.ranges(broken), MASKED)
 
 
 def test_rounding_above_zero_is_no_error():
-    check_invariants(episode((ACTION, 2, (0.0, 1e-6))), [(0, 2)])
+    check_invariants(episode((ACTION, 2, (0.0, 1e-6))), [(0, 2)], MASKED)
 
 
 @given(st.lists(st.tuples(st.sampled_from(SegmentKind), st.integers(0, 4)), max_size=8))
@@ -100,7 +100,7 @@ def test_unmasked_contains_masked_and_both_are_exact(shape):
         ranges = mask.ranges(trajectory)
         positions = [position for start, end in ranges for position in range(start, end)]
         assert positions == [position for position, kind in enumerate(kinds) if kind in trained]
-        check_invariants(trajectory, ranges, sampled_only=mask.sampled_only)
+        check_invariants(trajectory, ranges, mask)
     assert {p for a, b in MASKED.ranges(trajectory) for p in range(a, b)} <= {
         p for a, b in UNMASKED.ranges(trajectory) for p in range(a, b)
     }

@@ -37,8 +37,9 @@ def trajectory(template):
     return Trajectory(question, segments, (), StopReason.ANSWERED, answer="42", score=1.0)
 
 
-def examples(trajectories, template, mask=MASKED, max_tokens=10_000, **options):
-    return make_examples(trajectories, template, mask, max_tokens=max_tokens, **options)
+def examples(trajectories, template, mask=MASKED, **options):
+    usual = {"max_tokens": 10_000, "too_long": "drop", "only_correct": True}
+    return make_examples(trajectories, template, mask, **usual | options)
 
 
 def test_the_record_is_taken_as_it_is(trajectory, template):
@@ -66,7 +67,7 @@ def test_what_is_left_out_is_counted_by_reason(trajectory, template):
     ]
     made = examples(many, template)
     assert len(made.examples) == 1
-    expected = {"not found correct": 2, "ended by a fault of the machinery": 1, "nothing in them is trained": 1}
+    expected = {"no correct answer": 2, "ended with an infrastructure fault": 1, "no token is trained": 1}
     assert made.left_out == Counter(expected)
     assert all(f"{count} left out: {reason}" in made.describe() for reason, count in expected.items())
     assert len(examples(many, template, only_correct=False).examples) == 3
@@ -141,8 +142,8 @@ def test_a_plugins_mask_is_held_to_what_it_promises_in_sft_and_audit_alike(traje
     plain, declared = as_loss_mask(UNMASKED.ranges), LossMask(UNMASKED.ranges, sampled_only=False)
     with pytest.raises(LossMaskError, match="kind code_output") as caught:
         examples([trajectory], template, plain)
-    assert "sampled_only=False" in str(caught.value)
+    assert "LossMask(function, sampled_only=False)" in str(caught.value)
     (offence,) = Audit(template, plain).offences(trajectory)
-    assert "kind code_output" in offence.what
+    assert "kind code_output" in offence.what and "LossMask(function, sampled_only=False)" in offence.fix
     assert examples([trajectory], template, declared).examples
     assert not list(Audit(template, declared).offences(trajectory))

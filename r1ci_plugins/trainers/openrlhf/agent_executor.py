@@ -33,14 +33,14 @@ from openrlhf.utils.agent import AgentExecutorBase
 
 from r1ci_plugins.engines.vllm import generation_of
 from r1ci_plugins.environment import prepare
-from r1ci_plugins.errors import InfrastructureFault, plugin_error
+from r1ci_plugins.errors import LossMaskError
 from r1ci_plugins.protocol.chat_template import ChatTemplate
 from r1ci_plugins.protocol.segments import SegmentKind
 from r1ci_plugins.rollout.engine import Generation
 from r1ci_plugins.rollout.run_folder import RunFolder
 from r1ci_plugins.rollout.trajectory import StopReason, Trajectory
 from r1ci_plugins.tasks.task import Question
-from r1ci_plugins.training.loss_mask import Range, check_invariants, rollout_log_probs
+from r1ci_plugins.training.loss_mask import Range, check_invariants, rollout_log_probs, trained_ranges
 
 log = logging.getLogger(__name__)
 
@@ -119,14 +119,12 @@ class AgentExecutor(AgentExecutorBase):
         engine = VLLMEngine(llm_engine, sampling_params)
         trajectory = await self._environment.episode(Question.from_json(label), engine, self._template, max_length)
         ranges: list[Range] = []
-        if not trajectory.excluded:
-            try:
-                ranges = self._loss_mask.ranges(trajectory)
-            except Exception as error:  # a plugin's mask may raise anything; a wrong mask, below, must stop the run
-                fault = plugin_error(InfrastructureFault, "the loss mask raised", error)
-                trajectory = replace(trajectory, fault=str(fault))
+        try:
+            ranges = trained_ranges(trajectory, self._loss_mask)
+        except LossMaskError as error:  # a mask that raises costs one trajectory; a wrong one, below, stops the run
+            trajectory = replace(trajectory, fault=str(error))
         await asyncio.to_thread(self._plugins.notify, trajectory)
-        check_invariants(trajectory, ranges, sampled_only=self._loss_mask.sampled_only)
+        check_invariants(trajectory, ranges, self._loss_mask)
         return response(prompt, trajectory, ranges, log_probs=sampling_params.logprobs is not None)
 
 

@@ -14,13 +14,14 @@ from pathlib import Path
 
 import pytest
 
+from r1ci_plugins.errors import LossMaskError
 from r1ci_plugins.plugins.packs import load_packs
 from r1ci_plugins.protocol.chat_template import ChatTemplate
 from r1ci_plugins.protocol.segments import SegmentKind
 from r1ci_plugins.questions.splits import draw
 from r1ci_plugins.rollout.engine import Ended
 from r1ci_plugins.rollout.trajectory import StopReason, Trajectory
-from r1ci_plugins.training.loss_mask import check_invariants
+from r1ci_plugins.training.loss_mask import MASKED, UNMASKED, check_invariants
 
 pytestmark = [
     pytest.mark.stack,
@@ -182,11 +183,34 @@ def test_execute_takes_what_openrlhf_gives():
 
 PLUGIN = """
 from r1ci_plugins import hookimpl
+from r1ci_plugins.training.loss_mask import UNMASKED, LossMask
 
 @hookimpl
 def r1ci_trajectory_finished(trajectory):
     raise RuntimeError("an observer may fail")
+
+@hookimpl
+def r1ci_loss_masks():
+    return {
+        "plain": lambda: UNMASKED.ranges,
+        "declared": lambda: LossMask(UNMASKED.ranges, sampled_only=False),
+        "raising": lambda: lambda trajectory: 1 / 0,
+    }
 """
+
+
+@pytest.fixture
+def other_plugin(tmp_path, monkeypatch):
+    """Installs a plugin, ``other``, whose observer raises and whose masks train code outputs."""
+    site = tmp_path / "site"
+    info = site / "other-1.0.dist-info"
+    info.mkdir(parents=True)
+    (site / "r1ci_test_other.py").write_text(PLUGIN)
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: other\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text("[r1ci.plugins]\nother = r1ci_test_other\n")
+    monkeypatch.syspath_prepend(str(site))
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(filter(None, [str(site), os.environ.get("PYTHONPATH")])))
+    return "other"
 
 
 @pytest.fixture
@@ -287,7 +311,7 @@ def test_samples_of_a_prompt_share_nothing(play, question):
         assert response["reward"] == pytest.approx(sum(trajectory.reward_terms.values()))
         assert response["observation_tokens"] == trajectory.token_ids
         assert len(response["rollout_log_probs"]) == len(trajectory.token_ids)
-        check_invariants(trajectory, response["action_ranges"])
+        check_invariants(trajectory, response["action_ranges"], MASKED)
     assert sum(response["scores"] for response in responses) == 1.0
 
 
@@ -321,18 +345,29 @@ def test_the_mask_of_the_recipe_decides_whether_code_outputs_are_trained(play, q
 
 @pytest.mark.firejail
 @needs_firejail
-def test_an_observer_that_raises_changes_nothing(play, question, tmp_path, monkeypatch, caplog):
-    site = tmp_path / "site"
-    info = site / "watcher-1.0.dist-info"
-    info.mkdir(parents=True)
-    (site / "r1ci_test_watcher.py").write_text(PLUGIN)
-    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: watcher\nVersion: 1.0\n")
-    (info / "entry_points.txt").write_text("[r1ci.plugins]\nwatcher = r1ci_test_watcher\n")
-    monkeypatch.syspath_prepend(str(site))
-    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(filter(None, [str(site), os.environ.get("PYTHONPATH")])))
-    (response,) = play(Solver(question.answer), plugins=("r1ci", "watcher"))
+def test_an_observer_that_raises_changes_nothing(play, question, other_plugin, caplog):
+    (response,) = play(Solver(question.answer), plugins=("r1ci", other_plugin))
     assert response["scores"] == 1.0
     assert "an observer may fail" in caplog.text
+
+
+@pytest.mark.firejail
+@needs_firejail
+def test_a_plugins_mask_is_held_to_what_it_promises(play, question, other_plugin):
+    """As in SFT and in the audit, see tests/training/test_supervised.py."""
+    plugins = ("r1ci", other_plugin)
+    with pytest.raises(LossMaskError, match="kind code_output") as caught:
+        play(Solver(question.answer), plugins=plugins, mask="plain")
+    assert "LossMask(function, sampled_only=False)" in str(caught.value)
+    (declared,) = play(Solver(question.answer), plugins=plugins, mask="declared")
+    trajectory = Trajectory.from_json(declared["label"])
+    assert declared["action_ranges"] == UNMASKED.ranges(trajectory) != MASKED.ranges(trajectory)
+    (excluded,) = play(Solver(question.answer), plugins=plugins, mask="raising")
+    assert excluded["action_ranges"] == []
+    fault = Trajectory.from_json(excluded["label"]).fault
+    assert (
+        fault.startswith("the loss mask raised ZeroDivisionError: division by zero") and "r1ci_test_other.py:" in fault
+    )
 
 
 @pytest.mark.firejail
