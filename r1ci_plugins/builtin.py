@@ -30,7 +30,7 @@ def r1ci_answer_formats() -> Mapping[str, Callable[..., AnswerFormat]]:
     return {"natural": NaturalFormat, "tags": TagsFormat, "boxed": BoxedFormat}
 
 
-# Firejail; bubblewrap and bare resource limits for who asks for them by name.
+# Firejail is the default; bubblewrap and bare resource limits are used only where a recipe names them.
 _SANDBOXES: Mapping[str, Callable[..., Sandbox]] = {
     "firejail": FirejailSandbox,
     "bwrap": BubblewrapSandbox,

@@ -33,7 +33,7 @@ async def ask(
         questions: What is asked.
         samples: Episodes per question.
         engine: The policy, started.
-        template: Of its model.
+        template: The chat template of its model.
         environment: Started.
         ended: Called with each trajectory, judged, as it ends.
         already: Trajectories of an evaluation that was interrupted; they count.

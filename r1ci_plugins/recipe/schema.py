@@ -75,9 +75,9 @@ class EvalGroup(TaskGroup):
 
 
 class TasksConfig(_Section):
-    """What is asked."""
+    """The questions to train on, and those held out."""
 
-    train: list[TaskGroup] = Field(default=[], description="Questions to train on; SFT needs none.")
+    train: list[TaskGroup] = Field(default=[], description="Questions to train on. SFT needs none.")
     eval: list[EvalGroup] = Field(
         default=[], description="Held-out questions, asked before, during and after training."
     )
@@ -91,38 +91,38 @@ class TasksConfig(_Section):
 
 
 class ProtocolConfig(_Section):
-    """How a trajectory goes."""
+    """How the model and its programs take turns, and the limits of an episode."""
 
     answer_format: str = Field(default="natural", description="How the model marks code and its final answer.")
     answer_format_options: OptionMapping = Field(default={}, description="Options of the answer format.")
     instructions: str | None = Field(default=None, description="Head prompt; null means the answer format's own.")
     earlier_thinking: Literal["kept", "template"] = Field(
         default="kept",
-        description="What later turns see of <think> sections: all of them, as sampled, or what the chat template "
+        description="Which <think> sections later turns see: all of them, as sampled, or those that the chat template "
         "renders; the latter is refused where the template drops them.",
     )
-    max_code_calls: int = Field(default=8, ge=0, description="Programs per trajectory.")
-    max_turn_tokens: int = Field(default=2048, gt=0, description="Sampled tokens per turn.")
+    max_code_calls: int = Field(default=8, ge=0, description="Programs that a trajectory may run.")
+    max_turn_tokens: int = Field(default=2048, gt=0, description="Tokens that the model may sample in one turn.")
     max_total_tokens: int | None = Field(
         default=None,
         gt=0,
-        description="Tokens of a whole trajectory, prompt included; null means the trainer's data.max_len.",
+        description="Tokens that a whole trajectory may have, prompt included; null means the trainer's data.max_len.",
     )
     max_output_chars: int = Field(
         default=4000, gt=0, description="Characters of a program's output that the model sees."
     )
-    deadline_s: Number = Field(default=600.0, gt=0, description="Wall-clock seconds per trajectory.")
+    deadline_s: Number = Field(default=600.0, gt=0, description="Wall-clock seconds that a trajectory may take.")
 
 
 class LimitsConfig(_Section):
     """What one program may use."""
 
-    wall_s: Number = Field(default=60.0, gt=0, description="Wall-clock seconds.")
-    cpu_s: Number | None = Field(default=None, gt=0, description="CPU seconds; null means wall_s.")
-    memory_mb: int = Field(default=2048, gt=0, description="Address space per process, MiB.")
-    file_mb: int = Field(default=64, gt=0, description="Largest file it may write, MiB.")
-    processes: int = Field(default=64, gt=0, description="Processes and threads.")
-    output_bytes: int = Field(default=1 << 20, gt=0, description="Bytes kept of stdout and of stderr each.")
+    wall_s: Number = Field(default=60.0, gt=0, description="Wall-clock seconds that it may run.")
+    cpu_s: Number | None = Field(default=None, gt=0, description="CPU seconds that it may use; null means wall_s.")
+    memory_mb: int = Field(default=2048, gt=0, description="Address space of each of its processes, MiB.")
+    file_mb: int = Field(default=64, gt=0, description="Size of the largest file that it may write, MiB.")
+    processes: int = Field(default=64, gt=0, description="Processes and threads that it may have.")
+    output_bytes: int = Field(default=1 << 20, gt=0, description="Bytes of stdout, and of stderr, that are kept.")
 
 
 class SandboxConfig(_Section):
@@ -130,10 +130,16 @@ class SandboxConfig(_Section):
 
     backend: str = Field(default="firejail", description="The sandbox's name.")
     options: OptionMapping = Field(default={}, description="Options of the sandbox.")
-    concurrency: int | None = Field(default=None, gt=0, description="Programs at a time; null means one per core.")
-    python: str | None = Field(default=None, description="Interpreter that runs the programs; null means this one.")
+    concurrency: int | None = Field(
+        default=None, gt=0, description="Programs that run at a time; null means one per core."
+    )
+    python: str | None = Field(
+        default=None, description="Path of the Python that runs the programs; null means the one that runs r1ci."
+    )
     limits: LimitsConfig = Field(default=LimitsConfig(), description="What one program may use.")
-    retries: int = Field(default=2, ge=0, description="Further tries when the sandbox itself, not the program, fails.")
+    retries: int = Field(
+        default=2, ge=0, description="How often a program is tried again when the sandbox itself fails."
+    )
 
     def contract_limits(self) -> Limits:
         """The limits as the sandbox contract has them."""
@@ -146,10 +152,10 @@ class VerifierConfig(_Section):
     name: str = Field(default="task", description="The verifier's name; task means each task's own checker.")
     options: OptionMapping = Field(default={}, description="Options of the verifier.")
     deadline_s: Number = Field(
-        default=10.0, gt=0, description="Seconds per answer, after which the checker is killed."
+        default=10.0, gt=0, description="Seconds that checking one answer may take; then the checker is killed."
     )
-    workers: int = Field(default=1, gt=0, description="Checker processes.")
-    memory_mb: int = Field(default=2048, gt=0, description="Address space of a checker process, MiB.")
+    workers: int = Field(default=1, gt=0, description="Number of checker processes.")
+    memory_mb: int = Field(default=2048, gt=0, description="Address space of each checker process, MiB.")
 
 
 class MaskConfig(_Section):
@@ -161,21 +167,25 @@ class MaskConfig(_Section):
 
 
 class TrajectoriesConfig(_Section):
-    """What is recorded of the rollouts."""
+    """How many trajectories are recorded."""
 
-    max_mb: int = Field(default=1024, gt=0, description="Size of a run's trajectory files, MiB; then recording stops.")
-    sample_rate: Number = Field(default=1.0, ge=0, le=1, description="Share of the trajectories that is recorded.")
+    max_mb: int = Field(default=1024, gt=0, description="Size at which a run stops recording trajectories, MiB.")
+    sample_rate: Number = Field(default=1.0, ge=0, le=1, description="Share of the trajectories that are recorded.")
 
 
 class EndpointConfig(_Section):
     """A teacher behind an OpenAI-compatible endpoint."""
 
     model: str = Field(min_length=1, description="The model's name at the endpoint.")
-    base_url: str | None = Field(default=None, description="Such as http://host:8000/v1; null means OpenAI's.")
+    base_url: str | None = Field(
+        default=None, description="The endpoint's address, such as http://host:8000/v1; null means OpenAI's."
+    )
     api_key_variable: str = Field(default="OPENAI_API_KEY", description="Environment variable that holds the key.")
     temperature: Number = Field(default=1.0, ge=0, description="Sampling temperature.")
     timeout_s: Number = Field(default=120.0, gt=0, description="Seconds per request.")
-    retries: int = Field(default=5, ge=0, description="Further tries, with back-off, when a request fails.")
+    retries: int = Field(
+        default=5, ge=0, description="How often a failed request is tried again, after longer and longer waits."
+    )
     requests_per_minute: int | None = Field(
         default=None, gt=0, description="Requests per minute; null means no limit."
     )
@@ -251,8 +261,11 @@ class Recipe(_Section):
     output_dir: str = Field(min_length=1, description="The run's folder; it is created.")
     model: str = Field(min_length=1, description="Hugging Face model folder or hub name.")
     seed: int = Field(default=42, ge=0, description="Seed of the questions and of the trainer.")
-    tasks: TasksConfig = Field(default=TasksConfig(), description="What is asked.")
-    protocol: ProtocolConfig = Field(default=ProtocolConfig(), description="How a trajectory goes.")
+    tasks: TasksConfig = Field(default=TasksConfig(), description="The questions to train on, and those held out.")
+    protocol: ProtocolConfig = Field(
+        default=ProtocolConfig(),
+        description="How the model and its programs take turns, and the limits of an episode.",
+    )
     sandbox: SandboxConfig = Field(default=SandboxConfig(), description="Where the model's programs run.")
     verifier: VerifierConfig = Field(default=VerifierConfig(), description="How answers are judged.")
     rewards: dict[str, OptionMapping] = Field(
@@ -263,7 +276,7 @@ class Recipe(_Section):
     mask: MaskConfig = Field(default=MaskConfig(), description="Which tokens are trained.")
     sft: SftConfig | None = Field(default=None, description="What supervised fine-tuning trains on; RL needs none.")
     trajectories: TrajectoriesConfig = Field(
-        default=TrajectoriesConfig(), description="What is recorded of the rollouts."
+        default=TrajectoriesConfig(), description="How many trajectories are recorded."
     )
     synthesis: SynthesisConfig = Field(default=SynthesisConfig(), description="How SFT trajectories are made.")
     trainer: OptionMapping = Field(

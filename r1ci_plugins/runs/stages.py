@@ -41,7 +41,7 @@ class Stage:
     """One stage, everything it takes from the stages before filled in.
 
     Attributes:
-        name: Of the stage and of its folder below the staged recipe's ``output_dir``.
+        name: The stage's name, and that of its folder below the staged recipe's ``output_dir``.
         command: What runs it.
         launcher: What starts the command on several GPUs, such as ``torchrun --nproc_per_node 8``; empty for none.
         recipe: A recipe without stages.
@@ -122,7 +122,7 @@ def json_schema() -> dict[str, Any]:
     """The JSON schema of recipes, staged ones included, for editors."""
     schema = recipe_schema.json_schema()
     own = {
-        "name": {"type": "string", "description": "Of the stage and of its folder in output_dir."},
+        "name": {"type": "string", "description": "The stage's name, and that of its folder in output_dir."},
         "run": {"enum": list(COMMANDS), "description": "The command that runs it."},
         "launcher": {"type": "string", "description": "What starts train_sft on several GPUs, such as torchrun."},
     }
@@ -163,7 +163,7 @@ def _entries(listed: Any, path: str) -> list[dict[str, Any]]:
         seen.add(name)
         if command not in COMMANDS:
             raise RecipeError(
-                f"stage {name}: run: {command!r} is no command",
+                f"stage {name}: run: {command!r} is not a command",
                 where=where,
                 fix=f"one of {', '.join(COMMANDS)}" if command is None else suggest(str(command), COMMANDS),
             )

@@ -28,9 +28,9 @@ class Statistics:
         task: Qualified name.
         attempts: Attempts that were made.
         kept: Trajectories that are in the file.
-        multi_turn: Of these, with two programs or more.
-        code: Of these, with at least one program.
-        failed_first: Of these, whose first program failed.
+        multi_turn: Kept trajectories with two programs or more.
+        code: Kept trajectories with at least one program.
+        failed_first: Kept trajectories whose first program failed.
         tokens: Tokens of these together, prompts and feedback included.
         variants: Number of these by prompt variant.
         styles: Number of these by style; by its first word where it has several.

@@ -53,7 +53,7 @@ def write(
 
     Args:
         folder: Opened.
-        statistics: Of each task; its part is written.
+        statistics: One for each task; its part is written.
         instructions: The head prompt, which becomes the system message.
         provenance: What it was made from.
         notes: What a user should know besides, one sentence each.

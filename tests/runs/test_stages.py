@@ -100,8 +100,8 @@ def test_overrides_are_for_all_stages_or_for_one(stages):
 @pytest.mark.parametrize(
     "old, new, message",
     [
-        ("run: evaluate", "run: evalute", "run: 'evalute' is no command"),
-        ("{name: base, run: evaluate}", "{name: base}", "run: None is no command"),
+        ("run: evaluate", "run: evalute", "run: 'evalute' is not a command"),
+        ("{name: base, run: evaluate}", "{name: base}", "run: None is not a command"),
         ("name: sft", "name: ../sft", "needs a name of letters"),
         ("name: sft", "name: base", "two stages are named base"),
         ("name: rl, run: train_ppo", "name: rl, run: train_ppo, output_dir: x", "output_dir is the whole recipe's"),

@@ -18,8 +18,8 @@ def load_examples(plan: Plan, template: ChatTemplate, loss_mask: LossMask) -> di
     """Read, check, fit and mask the trajectory files of ``--data.dataset`` and ``--eval.dataset``.
 
     Args:
-        plan: Of ``train_sft``.
-        template: Of its model.
+        plan: The plan of ``train_sft``.
+        template: The chat template of its model.
         loss_mask: The recipe's.
 
     Returns:
