@@ -39,8 +39,8 @@ class LocalVLLM:
     Attributes:
         model: Hugging Face folder or hub name.
         max_total_tokens: Context, prompt included.
-        temperature: Of sampling.
-        seed: Of the engine; replies that are sampled together depend on each other's timing all the same.
+        temperature: The sampling temperature.
+        seed: The seed of the engine; replies that are sampled together depend on each other's timing all the same.
         tensor_parallel_size: GPUs that share the model.
         gpu_memory_utilization: Share of the memory it may take.
     """

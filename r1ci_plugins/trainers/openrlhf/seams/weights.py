@@ -14,8 +14,8 @@ class GlooBroadcast:
     """The trainer's rank 0 sends, vLLM's workers receive. Stands for vLLM's ``PyNcclCommunicator``.
 
     Args:
-        host: Of rank 0, which listens.
-        port: Of rank 0.
+        host: Where rank 0 listens.
+        port: The port it listens on.
         rank: 0 for the trainer, then one per vLLM worker.
         world_size: How many take part; the constructor waits for all of them.
     """
