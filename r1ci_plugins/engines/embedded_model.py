@@ -54,7 +54,7 @@ def build_tiny(folder: Path, seed: int = 0) -> Path:
 
     Args:
         folder: Where to put it, as for `build_smollm2`.
-        seed: Makes the random weights; another seed in the same folder replaces the model.
+        seed: Draws the random weights; another seed in the same folder replaces the model.
 
     Returns:
         The folder.

@@ -40,7 +40,7 @@ class LocalVLLM:
         model: Hugging Face folder or hub name.
         max_total_tokens: Context, prompt included.
         temperature: The sampling temperature.
-        seed: The engine's seed; replies that are sampled together still depend on each other's timing.
+        seed: The seed of the engine; replies that are sampled together depend on each other's timing all the same.
         tensor_parallel_size: GPUs that share the model.
         gpu_memory_utilization: Share of the memory it may take.
     """

@@ -43,7 +43,9 @@ def cuda_available() -> bool:
     decided = os.environ.get(VARIABLE, "")
     if decided not in ("", "0", "1"):
         raise MachineProblem(
-            f"{VARIABLE} is {decided!r}", where="environment", fix="set it to 1 (CPU) or 0 (GPU), or unset it"
+            f"{VARIABLE} is {decided!r}",
+            where="the environment variables",
+            fix="set it to 1 (CPU) or 0 (GPU), or unset it",
         )
     if decided:
         return decided == "0"

@@ -18,9 +18,9 @@ def load_examples(plan: Plan, template: ChatTemplate, loss_mask: LossMask) -> di
     """Read, check, fit and mask the trajectory files of ``--data.dataset`` and ``--eval.dataset``.
 
     Args:
-        plan: The plan of ``train_sft``.
-        template: The chat template of its model.
-        loss_mask: The recipe's.
+        plan: A plan of ``train_sft``.
+        template: The chat template of the plan's model.
+        loss_mask: The mask that the recipe names.
 
     Returns:
         Examples by path.

@@ -68,7 +68,7 @@ def upstream():
 
 @pytest.fixture
 def folder(tmp_path, monkeypatch):
-    """A run's folder, and a recorder that starts anew."""
+    """A run's folder, and a new recorder."""
     recipe = {"output_dir": str(tmp_path), "model": "none", "tasks": {"train": [{"tasks": ["demo/a"], "count": 1}]}}
     (tmp_path / "recipe.yaml").write_text(json.dumps(recipe))
     monkeypatch.setenv("R1CI_RUN", str(tmp_path))

@@ -15,7 +15,7 @@ class GlooBroadcast:
 
     Args:
         host: Where rank 0 listens.
-        port: Where rank 0 listens.
+        port: The port it listens on.
         rank: 0 for the trainer, then one per vLLM worker.
         world_size: How many take part; the constructor waits for all of them.
     """
