@@ -132,14 +132,11 @@ def _settle(
 ) -> _Setting:
     """What is given as an option, else what the named or the recorded recipe says."""
     from r1ci_plugins.environment import prepare
-    from r1ci_plugins.recipe.loading import load_recipe
     from r1ci_plugins.recipe.schema import Recipe
     from r1ci_plugins.report.recorded import recorded_recipe
 
-    recipe = None
-    if recipe_file:
-        recipe = load_recipe(recipe_file)
-    elif file:
+    recipe: Recipe | Path | None = recipe_file
+    if recipe is None and file:
         recipe = recorded_recipe(file)
     if recipe is None:
         if tokenizer is None:
@@ -150,14 +147,9 @@ def _settle(
             )
         recipe = Recipe(output_dir=".", model=tokenizer)
     prepared = prepare(recipe, plugins=plugins, command=None)
-    model, mask = tokenizer or recipe.model, mask or recipe.mask.code_outputs
-    return _Setting(
-        prepared=prepared,
-        model=model,
-        template=prepared.template(model),
-        mask=mask,
-        loss_mask=prepared.loss_mask(mask),
-    )
+    model, mask = tokenizer or prepared.recipe.model, mask or prepared.recipe.mask.code_outputs
+    template, loss_mask = prepared.template(model), prepared.loss_mask(mask)
+    return _Setting(prepared=prepared, model=model, template=template, mask=mask, loss_mask=loss_mask)
 
 
 def _played(task: str, seed: int, setting: _Setting) -> Trajectory:
