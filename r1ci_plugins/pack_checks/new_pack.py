@@ -25,7 +25,7 @@ def make_pack(name: str, place: Path) -> None:
     """Make a pack that works: one task, its test, and what to change.
 
     Args:
-        name: Of the pack and of its module.
+        name: Name of the pack and of its module.
         place: The folder to make.
 
     Raises:
