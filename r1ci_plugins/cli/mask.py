@@ -153,10 +153,10 @@ def _settle(
 
 
 def _played(task: str, seed: int, setting: _Setting) -> Trajectory:
-    from r1ci_plugins.cli.tasks import find
+    from r1ci_plugins.plugins.packs import find_task
     from r1ci_plugins.report.played import play
 
-    pack, found = find(task)
+    pack, found = find_task(task)
     return asyncio.run(play(pack=pack, task=found, seed=seed, prepared=setting.prepared, template=setting.template))
 
 

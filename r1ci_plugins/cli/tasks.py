@@ -2,53 +2,39 @@
 
 from __future__ import annotations
 
-import sys
-from typing import Annotated, NamedTuple
+from typing import Annotated
 
 import typer
 
-from r1ci_plugins.errors import PluginError, suggest
+from r1ci_plugins.cli.options import Jobs, Json
+from r1ci_plugins.plugins.packs import find_task, load_packs
 from r1ci_plugins.questions.splits import draw
-from r1ci_plugins.tasks.task import Question, Task, TaskPack
+from r1ci_plugins.tasks.task import Question
 
-app = typer.Typer(help="List tasks, describe one, draw questions of it, and measure them all.", no_args_is_help=True)
+app = typer.Typer(help="List the tasks, describe one, draw its questions, and measure all.", no_args_is_help=True)
 
 Name = Annotated[str, typer.Argument(help="pack/task, or the task alone where only one pack has it.")]
+Pack = Annotated[str | None, typer.Option(help="Only this pack's tasks.")]
 Seed = Annotated[int, typer.Option(help="The recipe's seed.")]
 
 
-class _Found(NamedTuple):
-    pack: str
-    task: Task
-
-
 @app.command("list")
-def list_tasks(pack: Annotated[str | None, typer.Option(help="Only this pack's tasks.")] = None) -> None:
+def list_tasks(pack: Pack = None) -> None:
     """List the tasks of the installed packs: a table on a terminal, else tab-separated lines."""
-    packs = _packs(pack)
+    from r1ci_plugins.report.tables import print_table
+
+    packs = load_packs(None if pack is None else [pack])
     if not packs:
         typer.echo("no task packs are installed; try: pip install r1ci-tasks-reasoning-gym", err=True)
-    rows = [
-        (name, task.name, str(task.levels), task.description) for name in sorted(packs) for task in packs[name].tasks
-    ]
-    if not sys.stdout.isatty():
-        for row in rows:
-            typer.echo("\t".join(row))
-        return
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
-
-    table = Table("pack", "task", "levels", "asks", box=None, pad_edge=False)
-    for row in rows:
-        table.add_row(*map(Text, row))
-    Console().print(table)
+    tasks = [(name, task) for name in sorted(packs) for task in packs[name].tasks]
+    rows = [(name, task.name, str(task.levels), task.description) for name, task in tasks]
+    print_table(("pack", "task", "levels", "asks"), rows, heads_in_lines=False)
 
 
 @app.command()
 def show(name: Name, seed: Seed = 0) -> None:
-    """Describe one task and show a question of it with its reference answer."""
-    pack, task = find(name)
+    """Describe one task and show one of its questions with the reference answer."""
+    pack, task = find_task(name)
     levels = "1 (only the default)" if task.levels == 1 else f"{task.levels}, difficulty 0 to {task.levels - 1}"
     typer.echo(f"{pack}/{task.name}: {task.description}\nlevels: {levels}\n")
     for question in draw(pack, task, "rl", seed, 1):
@@ -62,72 +48,17 @@ def sample(
     count: Annotated[int, typer.Option("-n", "--count", min=1, help="How many questions.")] = 3,
     seed: Seed = 0,
     split: Annotated[str, typer.Option(help="sft, rl or test.")] = "rl",
-    difficulty: Annotated[int | None, typer.Option(help="A level; without it the task's default.")] = None,
-    json: Annotated[bool, typer.Option("--json", help="One JSON object a line, metadata included.")] = False,
+    difficulty: Annotated[int | None, typer.Option(help="A level; the default is the task's default.")] = None,
+    json: Json = False,
 ) -> None:
     """Draw the first questions of a task, exactly those that a run with this seed gets."""
-    pack, task = find(name)
+    pack, task = find_task(name)
     for number, question in enumerate(draw(pack, task, split, seed, count, difficulty)):
         if json:
             typer.echo(question.to_json())
         else:
             typer.echo("\n" if number else "", nl=False)
             _print(question)
-
-
-@app.command()
-def table(
-    pack: Annotated[str | None, typer.Option(help="Only this pack's tasks.")] = None,
-    seconds: Annotated[float, typer.Option(min=0.05, help="Time for each task's questions.")] = 1.0,
-    jobs: Annotated[int | None, typer.Option("-j", "--jobs", min=1, help="Processes; default one per core.")] = None,
-    json: Annotated[bool, typer.Option("--json", help="One JSON object a line.")] = False,
-) -> None:
-    """Measure every installed task: number of different questions, speed of its generator and of its checker.
-
-    Questions are counted at the default difficulty, 2000 at most; of a slow task the table says how many there are at
-    least, by how rarely the few that were drawn repeat (95 % confidence).
-    """
-    from dataclasses import asdict
-    from json import dumps
-
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
-    from rich.table import Table
-    from rich.text import Text
-
-    from r1ci_plugins.pack_checks.measurement import measure_all
-    from r1ci_plugins.questions.suite import load_suite
-
-    packs = _packs(pack)
-    members = load_suite("default").members
-    tasks = {f"{name}/{task.name}": task for name in packs for task in packs[name].tasks}
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
-        bar = progress.add_task("measuring", total=len(tasks))
-        found = measure_all(packs, seconds, jobs, lambda name: progress.update(bar, advance=1, description=name))
-    heads = ("pack", "task", "class", "part", "questions", "questions/s", "check ms", "problem")
-    rows = []
-    for full, one in found.items():
-        part = members[full].part if full in members else ""
-        if json:
-            typer.echo(dumps({"task": full, "capability": tasks[full].capability, "part": part, **asdict(one)}))
-        speed = "" if one.questions_per_s is None else f"{one.questions_per_s:.0f}"
-        check = "" if one.check_ms is None else f"{one.check_ms:.3f}"
-        count = "" if one.questions_per_s is None else one.questions_text
-        rows.append((*full.split("/"), tasks[full].capability, part, count, speed, check, one.problem))
-    if json:
-        return
-    if not sys.stdout.isatty():
-        for row in (heads, *rows):
-            typer.echo("\t".join(row))
-        return
-    shown = Table(*heads[:4], box=None, pad_edge=False)
-    for head in heads[4:7]:
-        shown.add_column(head, justify="right")
-    shown.add_column(heads[7])
-    for row in rows:
-        shown.add_row(*map(Text, row))
-    Console().print(shown)
 
 
 def _print(question: Question) -> None:
@@ -138,25 +69,28 @@ def _print(question: Question) -> None:
     )
 
 
-def _packs(name: str | None) -> dict[str, TaskPack]:
-    from r1ci_plugins.plugins.packs import load_packs
+@app.command()
+def table(
+    pack: Pack = None,
+    seconds: Annotated[float, typer.Option(min=0.05, help="Time for each task's questions.")] = 1.0,
+    jobs: Jobs = None,
+    json: Json = False,
+) -> None:
+    """Measure every installed task: number of different questions, speed of its generator and of its checker.
 
-    return load_packs(None if name is None else [name])
-
-
-def find(name: str) -> _Found:
-    """The task of that name.
-
-    Raises:
-        PluginError: If there is none, or several packs have one.
+    Questions are counted at the default difficulty, up to 2000. For a slow task the table gives a lower bound, which
+    is estimated from how rarely the questions that were drawn repeat (95 % confidence).
     """
-    pack_name, slash, _ = name.rpartition("/")
-    packs = _packs(pack_name if slash else None)
-    tasks = {f"{pack}/{task.name}": _Found(pack, task) for pack in packs for task in packs[pack].tasks}
-    matches = [full for full in tasks if name in (full, full.split("/")[1])]
-    if len(matches) == 1:
-        return tasks[matches[0]]
-    if matches:
-        raise PluginError(f"several packs have a task {name!r}", fix=f"name one of {', '.join(sorted(matches))}")
-    known = tasks if slash else {full.split("/")[1] for full in tasks}
-    raise PluginError(f"there is no task {name!r}", fix=f"{suggest(name, known)}; see `r1ci tasks list`")
+    from r1ci_plugins.pack_checks.measurement import HEADS, NUMBERS, measure_all
+    from r1ci_plugins.report.progress import progress
+    from r1ci_plugins.report.tables import print_table
+
+    packs = load_packs(None if pack is None else [pack])
+    with progress(keep=False) as bars:
+        bar = bars.add_task("measuring", total=sum(len(one.tasks) for one in packs.values()), detail="")
+        found = measure_all(packs, seconds, jobs, lambda name: bars.update(bar, advance=1, description=name))
+    if not json:
+        print_table(HEADS, [one.row for one in found], numbers=NUMBERS)
+        return
+    for one in found:
+        typer.echo(one.to_json())

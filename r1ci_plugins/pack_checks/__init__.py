@@ -1,1 +1,1 @@
-"""Whether a task pack keeps its promises: the rules, their validation, the pytest plugin, a pack to start from."""
+"""For authors of task packs: the conformance rules, their validation, the pytest plugin, measurement, a new pack."""

@@ -171,7 +171,7 @@ def failure(rule: str, question: Question | None = None, *, what: str, fix: str)
 
 
 def scored(question: Question, answer: str, score: str) -> str:
-    """What a failure says about a score; the reference stands beside it where the answer is another text."""
+    """What a failure says about a score; it adds the reference where the answer is another text."""
     reference = "" if answer == question.answer else f"; the reference is {excerpt(question.answer)!r}"
     return f"the answer {excerpt(answer)!r} scores {score}{reference}"
 

@@ -1,7 +1,8 @@
-"""How many questions a task has, how fast it makes them, and how fast it checks answers."""
+"""Measures how many questions a task has, how fast it makes them, and how fast it checks answers."""
 
 from __future__ import annotations
 
+import json
 import math
 import signal
 import statistics
@@ -9,15 +10,19 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import as_completed
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 from r1ci_plugins.errors import MissingData, TaskError
 from r1ci_plugins.questions.splits import candidate, normalised
+from r1ci_plugins.questions.suite import load_suite
 from r1ci_plugins.tasks.task import Question, Task, TaskPack, Unreadable
 from r1ci_plugins.workers.pack_processes import default_jobs, loaded_pack, pack_processes
 
 MANY = 2000
-"""Questions beyond which nobody counts."""
+"""No more questions than this are counted."""
+
+HEADS = ("pack", "task", "class", "part", "questions", "questions/s", "check ms", "problem")
+NUMBERS = HEADS[4:7]
 
 _START_S = 120.0
 _BARREN = 400
@@ -26,7 +31,7 @@ _CHECKED = 30
 
 @dataclass(frozen=True)
 class Measurement:
-    """What was found out about one task.
+    """The figures of one task.
 
     Attributes:
         questions: Different questions at the default difficulty; a lower bound unless ``counted``.
@@ -50,31 +55,64 @@ class Measurement:
         return str(self.questions) if self.counted else f">{self.questions}"
 
 
+@dataclass(frozen=True)
+class MeasuredTask:
+    """A task and its figures.
+
+    Attributes:
+        task: Qualified name.
+        capability: Its capability class.
+        part: Its part of the default suite; empty if it is in none.
+        found: The figures.
+    """
+
+    task: str
+    capability: str
+    part: str
+    found: Measurement
+
+    @property
+    def row(self) -> tuple[str, ...]:
+        """The texts under ``HEADS``."""
+        found, figures = self.found, ("", "", "")
+        if found.questions_per_s is not None:
+            check = "" if found.check_ms is None else f"{found.check_ms:.3f}"
+            figures = (found.questions_text, f"{found.questions_per_s:.0f}", check)
+        return (*self.task.split("/"), self.capability, self.part, *figures, found.problem)
+
+    def to_json(self) -> str:
+        """One line of JSON."""
+        return json.dumps({"task": self.task, "capability": self.capability, "part": self.part, **asdict(self.found)})
+
+
 def measure_all(
     packs: Mapping[str, TaskPack],
     seconds: float,
     jobs: int | None = None,
     progress: Callable[[str], None] = lambda name: None,
-) -> dict[str, Measurement]:
-    """Measure every task of some packs, in parallel processes.
+) -> list[MeasuredTask]:
+    """Measure every task of some packs, in parallel processes; the result is in the packs' order.
 
     Args:
         packs: Installed packs by name.
         seconds: For generating one task's questions; checks take half as long again at most.
         jobs: Processes; None means one per core.
         progress: Called with the name of each task that is done.
-
-    Returns:
-        By qualified name, in the packs' order.
     """
-    names = [(pack.name, task.name) for pack in packs.values() for task in pack.tasks]
+    tasks = {f"{pack.name}/{task.name}": (pack.name, task) for pack in packs.values() for task in pack.tasks}
+    members = load_suite("default").members
     with pack_processes(jobs or default_jobs(), sorted(packs)) as pool:
-        orders = {pool.submit(_measure_in_worker, pack, task, seconds): f"{pack}/{task}" for pack, task in names}
+        orders = {
+            pool.submit(_measure_in_worker, pack, task.name, seconds): name for name, (pack, task) in tasks.items()
+        }
         found = {}
         for order in as_completed(orders):
             found[orders[order]] = order.result()
             progress(orders[order])
-    return {f"{pack}/{task}": found[f"{pack}/{task}"] for pack, task in names}
+    return [
+        MeasuredTask(name, task.capability, members[name].part if name in members else "", found[name])
+        for name, (_, task) in tasks.items()
+    ]
 
 
 def measure(pack: str, task: Task, seconds: float) -> Measurement:
@@ -110,11 +148,11 @@ def measure(pack: str, task: Task, seconds: float) -> Measurement:
 
 
 def at_least(drawn: int, different: int) -> int:
-    """How many different questions there are at least, at 95 % confidence, if so many of some draws differ.
+    """A lower bound, at 95 % confidence, for the number of questions, from how many of some draws differ.
 
-    Of ``n`` draws from ``N`` equally likely questions, about ``n - N (1 - exp(-n/N))`` repeat an earlier one. The
-    number of repeats is close to Poisson; its upper limit is taken (Wilson and Hilferty's approximation) and the
-    formula inverted. Questions that are not equally likely only repeat more often, so the bound holds for them too.
+    If ``N`` questions are equally likely, about ``n - N (1 - exp(-n/N))`` of ``n`` draws repeat an earlier one. The
+    number of repeats is close to Poisson: take its upper limit (Wilson and Hilferty's approximation) and invert the
+    formula. Questions that are not equally likely repeat more often, so the bound holds for them too.
     """
     one_more = drawn - different + 1
     repeats = one_more * (1 - 1 / (9 * one_more) + 1.645 / (3 * math.sqrt(one_more))) ** 3
@@ -130,7 +168,7 @@ def at_least(drawn: int, different: int) -> int:
 
 @dataclass
 class _Made:
-    """Candidates of a task, the seconds they took, whether there are no others, and what went wrong."""
+    """Candidates of a task, the seconds they took, whether there are no more, and what went wrong."""
 
     questions: list[Question]
     seconds: float = 0.0
@@ -162,7 +200,7 @@ def _generate(pack: str, task: Task, seconds: float) -> _Made:
 
 
 def _check(task: Task, questions: Sequence[Question], seconds: float) -> list[float]:
-    """Seconds of checks of the reference and of another question's, after one that warms up."""
+    """Seconds of each check, of the question's own answer and of another's; the first check is not counted."""
     some = questions[:_CHECKED]
     times: list[float] = []
     try:
@@ -186,7 +224,7 @@ def _answered(task: Task, question: Question, answer: str) -> None:
 
 
 class _TimeUp(BaseException):
-    """Not an Exception, so that no task swallows it."""
+    """A BaseException, so that a task's ``except Exception`` does not catch it."""
 
 
 @contextmanager

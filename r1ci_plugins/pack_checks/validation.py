@@ -57,6 +57,19 @@ class TaskReport:
         """Whether it was examined and kept every rule."""
         return not self.failures and not self.missing
 
+    @property
+    def result(self) -> str:
+        """``ok``, ``failed`` or ``no data here``."""
+        if self.failures:
+            return "failed"
+        return "no data here" if self.missing else "ok"
+
+    @property
+    def remarks(self) -> list[str]:
+        """The rules that are broken, each once, and the notes."""
+        rules = dict.fromkeys(failure.rule for failure in self.failures)
+        return [*rules, *(f"{rule}: {note}" for rule, note in self.notes.items())]
+
 
 def chosen(pack: TaskPack, tasks: Collection[str] = ()) -> list[str]:
     """The names of the pack's tasks, or those asked for.

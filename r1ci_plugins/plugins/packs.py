@@ -22,7 +22,7 @@ from r1ci_plugins.plugins.discovery import (
     refuse_duplicates,
     wrong_type,
 )
-from r1ci_plugins.tasks.task import TaskPack
+from r1ci_plugins.tasks.task import Task, TaskPack
 
 
 def load_packs(
@@ -57,6 +57,27 @@ def load_packs(
             )
         packs[name] = own[name] if name in own else load_announced_pack(chosen[0])
     return packs
+
+
+def find_task(name: str) -> tuple[str, Task]:
+    """An installed task and the name of its pack.
+
+    Args:
+        name: ``pack/task``, or the task alone.
+
+    Raises:
+        PluginError: If there is none, or several packs have one.
+    """
+    pack_name, slash, _ = name.rpartition("/")
+    packs = load_packs([pack_name] if slash else None)
+    tasks = {f"{pack}/{task.name}": (pack, task) for pack in packs for task in packs[pack].tasks}
+    matches = [full for full in tasks if name in (full, full.split("/")[1])]
+    if len(matches) == 1:
+        return tasks[matches[0]]
+    if matches:
+        raise PluginError(f"several packs have a task {name!r}", fix=f"name one of {', '.join(sorted(matches))}")
+    known = tasks if slash else {full.split("/")[1] for full in tasks}
+    raise PluginError(f"there is no task {name!r}", fix=f"{suggest(name, known)}; see `r1ci tasks list`")
 
 
 def load_pack(reference: str) -> TaskPack:

@@ -1,4 +1,4 @@
-"""Reward terms of the paper: a trajectory to a float each; the reward is their sum, each is a metric of its own.
+"""Reward terms of the paper. Each turns a trajectory into a float; the reward is their sum, and each is a metric.
 
 v1 is correctness alone; v2 (the default) adds format and efficiency.
 """

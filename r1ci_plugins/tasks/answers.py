@@ -19,7 +19,7 @@ Rules for odd text, the same in every pack:
 - Brackets nested deeper than ``MAX_DEPTH``, unbalanced ones, half a JSON, text after it, a key twice: unreadable.
 - Powers such as ``9**9**9`` in an expression: unreadable. Elsewhere nothing is worked out: ``2+2`` is not 4.
 - HTML: unreadable where a number, list, structure or choice is due; entities are not decoded, tags not removed.
-- A choice beside its explanation, two choices, a list with an empty item in the middle: unreadable.
+- A choice with an explanation, two choices, a list with an empty item in the middle: unreadable.
 """
 
 from __future__ import annotations

@@ -48,7 +48,7 @@ class Question:
     Attributes:
         text: What the model is asked, complete with rules and the requested answer format.
         answer: One correct answer, in the format the text requests. Where several are valid, any of them.
-        metadata: JSON values that ``Task.check`` needs beside the answer.
+        metadata: JSON values that ``Task.check`` needs in addition to the answer.
         example: The answer that the text shows to illustrate the format, if it shows one; never a correct one.
         task: Qualified name, ``pack/task``.
         split: ``sft``, ``rl`` or ``test``.
@@ -128,8 +128,8 @@ class Program:
     """A short correct Python program that prints the answer to one question. Synthesis without a teacher uses it.
 
     Attributes:
-        style: How it goes about it, such as ``direct``, ``function``, ``brute_force``; the same word means the same
-            way for every question of a task.
+        style: Its approach, such as ``direct``, ``function``, ``brute_force``; the same word means the same approach
+            for every question of a task.
         code: Uses what the question tells and computes from it; it never just prints a known answer.
     """
 

@@ -1,1 +1,1 @@
-"""Processes that can be killed: those that check answers, and those that make questions."""
+"""Worker processes that can be killed: some check answers, others generate questions. No rules about packs here."""

@@ -19,13 +19,13 @@ _packs: Mapping[str, TaskPack] = {}
 
 
 def default_jobs() -> int:
-    """One process per core that this process may use; at most 16, for a pack's process may need 300 MB."""
+    """One process per core that this process may use, but at most 16: each may need 300 MB."""
     return min(len(os.sched_getaffinity(0)), 16)
 
 
 @contextmanager
 def pack_processes(jobs: int, packs: Collection[str], plugins: Sequence[str] = ()) -> Iterator[ProcessPoolExecutor]:
-    """Processes in which ``loaded_pack`` gives the named packs. They start with the first order, so none is in vain.
+    """Processes in which ``loaded_pack`` gives the named packs. They start when the first work is submitted.
 
     Args:
         jobs: How many.
@@ -45,7 +45,7 @@ def pack_processes(jobs: int, packs: Collection[str], plugins: Sequence[str] = (
         pool.shutdown(wait=False, cancel_futures=True)
         for child in multiprocessing.active_children():
             if child not in others:
-                child.terminate()  # what it is making may take minutes, and nobody waits for it any more
+                child.terminate()  # its current question may take minutes, and is not needed any more
         if isinstance(error, BrokenProcessPool):
             raise TaskError(
                 "a process that generates questions died, or could not load the task packs",

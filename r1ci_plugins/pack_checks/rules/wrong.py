@@ -113,7 +113,7 @@ def items_swapped(answer: str, rng: random.Random) -> str | None:
 
 
 def item_dropped(answer: str, rng: random.Random) -> str | None:
-    """One item less, and the separator beside it."""
+    """One item and its separator left out."""
     found = _items(answer)
     if len(found) < 2:
         return None

@@ -13,7 +13,7 @@ _NAMES = ("Alina", "Bruno", "Carmen", "David", "Elif", "Fabian", "Gloria", "Hass
 
 
 class Mishap(NamedTuple):
-    """Something that somebody can do, and what comes of it."""
+    """Something that somebody can do, and its consequence."""
 
     did: str
     do: str

@@ -91,7 +91,7 @@ def _capital(words: str) -> str:
 
 @cache
 def _kinds(literal: Literal, size: int) -> int:
-    """The types of which a literal is true, as a bit mask."""
+    """The types for which a literal is true, as a bit mask."""
     return sum(1 << kind for kind in range(1 << size) if (kind >> literal.predicate & 1 == 1) is literal.positive)
 
 

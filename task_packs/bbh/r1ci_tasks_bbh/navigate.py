@@ -66,8 +66,10 @@ def _facing(rng: random.Random, length: int) -> list[Move]:
     """A closed walk without turns: random steps, the steps that take them back, all in random order."""
     moves = [(rng.randint(1, 10), rng.choice(list(_SIDES))) for _ in range(length)]
     x, y = _end(moves)
-    moves += [(abs(x), "left" if x > 0 else "right")] if x else []
-    moves += [(abs(y), "backward" if y > 0 else "forward")] if y else []
+    if x:
+        moves.append((abs(x), "left" if x > 0 else "right"))
+    if y:
+        moves.append((abs(y), "backward" if y > 0 else "forward"))
     rng.shuffle(moves)
     return moves
 
@@ -82,7 +84,8 @@ def _turning(rng: random.Random, length: int) -> list[Move]:
     for distance, wanted in ((abs(y), 2 if y > 0 else 0), (abs(x), 3 if x > 0 else 1)):
         if distance:
             turn = (wanted - heading) % 4
-            moves += [(0, {1: "right", 2: "around", 3: "left"}[turn])] if turn else []
+            if turn:
+                moves.append((0, {1: "right", 2: "around", 3: "left"}[turn]))
             moves.append((distance, "forward"))
             heading = wanted
     if rng.random() < 0.3:

@@ -58,7 +58,7 @@ def fault(problem: Problem, form: Form) -> str | None:
 
 
 def sift(problems: Sequence[Problem], form: Form) -> tuple[list[Problem], list[BadItem]]:
-    """Part the items that can be judged from those that cannot."""
+    """Separate the items that can be judged from those that cannot."""
     faults = [fault(problem, form) for problem in problems]
     targets: dict[str, set[str]] = {}
     for problem, reason in zip(problems, faults, strict=True):

@@ -80,7 +80,8 @@ class CombinatorialCalculation(Task):
             rights = table[k, count]
             for x, left in table[0, k].items():
                 wanted = [("+", target - x), ("-", x - target)]
-                wanted += [("*", target / x), ("/", x / target)] if x else []
+                if x:
+                    wanted += [("*", target / x), ("/", x / target)]
                 for operator, y in wanted:
                     if y in rights:
                         return f"{left} {operator} {rights[y]}"

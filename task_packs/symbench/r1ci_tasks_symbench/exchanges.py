@@ -19,14 +19,19 @@ def method(give: Mapping[str, int], get: Mapping[str, int]) -> Method:
 
 
 def cycled(kinds: Sequence[str], start: Sequence[int], methods: Sequence[Method]) -> list[int]:
-    """What is left when each method in turn is carried out once if possible, round after round, until none is.
+    """What is left after the methods have taken turns, each once a round if possible, until none is possible.
 
     Raises:
-        ValueError: If that does not come to an end.
+        ValueError: If that goes on for ever.
     """
     counts = dict(zip(kinds, start, strict=True))
     for _ in range(_MOST_ROUNDS):
-        if not [_apply(counts, each) for each in methods if _possible(counts, each)]:
+        carried_out = False
+        for each in methods:
+            if _possible(counts, each):
+                _apply(counts, each)
+                carried_out = True
+        if not carried_out:
             return [counts[kind] for kind in kinds]
     raise ValueError("these methods can be carried out for ever")
 
@@ -35,7 +40,7 @@ def first_possible(kinds: Sequence[str], start: Sequence[int], methods: Sequence
     """What is left when the first possible method of the list is carried out, over and over, until none is possible.
 
     Raises:
-        ValueError: If that does not come to an end.
+        ValueError: If that goes on for ever.
     """
     counts = dict(zip(kinds, start, strict=True))
     for _ in range(_MOST_ROUNDS):
@@ -50,12 +55,11 @@ def _possible(counts: Mapping[str, int], each: Method) -> bool:
     return all(counts[kind] >= number for kind, number in each["give"].items())
 
 
-def _apply(counts: dict[str, int], each: Method) -> bool:
+def _apply(counts: dict[str, int], each: Method) -> None:
     for kind, number in each["give"].items():
         counts[kind] -= number
     for kind, number in each["get"].items():
         counts[kind] += number
-    return True
 
 
 def by_vectors(start: Sequence[int], kinds: Sequence[str], methods: Sequence[Method], restart: bool) -> list[int]:

@@ -183,8 +183,11 @@ def _values(terms: list[tuple[Fraction, str]]) -> list[tuple[Fraction, str]]:
         return terms
     (x, a), (y, b) = terms
     made = [(x + y, f"({a}+{b})"), (x - y, f"({a}-{b})"), (y - x, f"({b}-{a})"), (x * y, f"({a}*{b})")]
-    made += [(x / y, f"({a}/{b})")] if y else []
-    return made + ([(y / x, f"({b}/{a})")] if x else [])
+    if y:
+        made.append((x / y, f"({a}/{b})"))
+    if x:
+        made.append((y / x, f"({b}/{a})"))
+    return made
 
 
 def _needed(value: Fraction, target: Fraction) -> Iterator[tuple[Fraction, Callable[[str, str], str]]]:

@@ -191,7 +191,7 @@ def _equivalent(answer: str, reference: str, given: Fraction | None) -> bool:
 
 
 def _formula(text: str) -> Any:
-    """A sympy object; None for what is no formula or might take long."""
+    """A sympy object; None for text that is not a formula or might take long."""
     powers = text.count("^")
     commands = re.findall(r"\\([a-zA-Z]+|.)", text)
     if (

@@ -99,7 +99,7 @@ class LogicPuzzle(Task):
 
 
 def published(record: Mapping[str, Any]) -> Question:
-    """The question of one published record; how many cells to choose is told by its text, or else its reference."""
+    """The question of one published record; its text, or else its reference, says how many cells to choose."""
     params, text = record["params"], record["question"]
     kind, _, bound = params["constraints"]["type"].rpartition("_")
     if kind not in _RULES:

@@ -27,7 +27,7 @@ Put the filled grid between <<< and >>>, as a list of nine rows of nine digits i
 
 
 class StandardSudoku(Task):
-    """Fill a 9 x 9 Sudoku of which 25 to 55 cells are empty.
+    """Fill a 9 x 9 Sudoku in which 25 to 55 cells are empty.
 
     Source: ``standard_sudoku`` of SymBench (CodeSteer-v1.0). Any filled grid that keeps rules and clues counts.
     """

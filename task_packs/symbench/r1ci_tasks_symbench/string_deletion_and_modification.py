@@ -156,8 +156,10 @@ def _sentence(where: str, what: str, new: str, dropped: int, before: str, after:
     else:
         actions = [f"replace {place} by '{new}'" if new else f"remove {place}"]
     actions += ["remove the last character of the string"] * dropped
-    actions += [f"put '{before}' in front of the string"] * bool(before)
-    actions += [f"put '{after}' behind the string"] * bool(after)
+    if before:
+        actions.append(f"put '{before}' in front of the string")
+    if after:
+        actions.append(f"put '{after}' behind the string")
     return f"If {condition}, {' and '.join(actions)}."
 
 

@@ -45,7 +45,7 @@ parts X, Y, Z are there at the end? Put the six numbers, in this order, between 
 
 
 class StringSplitting(Task):
-    """Five methods in turn make machines A, B, C into parts X, Y, Z; count what is left when none is possible.
+    """Five methods take turns to make parts X, Y, Z of machines A, B, C; count what is left at the end.
 
     Source: ``string_splitting`` of SymBench (CodeSteer-v1.0). The answer is unique.
     """

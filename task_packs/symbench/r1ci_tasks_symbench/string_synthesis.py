@@ -43,7 +43,7 @@ numbers between <<< and >>>, in the order [A], [B], [C], {{A}}, {{B}}, {{C}}, (A
 
 
 class StringSynthesis(Task):
-    """Combine blocks by six rules, always by the first that is possible; count what is left when none is.
+    """Combine blocks by six rules, always the first that is possible; count what is left at the end.
 
     Source: ``string_synthesis`` of SymBench (CodeSteer-v1.0). The answer is unique.
     """

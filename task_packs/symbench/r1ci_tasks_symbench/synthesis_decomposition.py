@@ -28,7 +28,7 @@ order between <<< and >>>, as a list in the form <<<{example}>>>"""
 
 
 class SynthesisDecomposition(Task):
-    """Exchange three to five kinds of goods by methods that take turns; count what is left when none is possible.
+    """Exchange three to five kinds of goods by methods that take turns; count what is left at the end.
 
     Source: ``synthesis_decomposition`` of SymBench (CodeSteer-v1.0). The answer is unique.
     """

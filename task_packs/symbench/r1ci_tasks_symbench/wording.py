@@ -8,5 +8,5 @@ from r1ci_plugins import Question
 
 
 def in_upstream_words(question: Question, text: str | None) -> Question:
-    """The question with upstream's text, where there is one, in place of ours and of the example that ours shows."""
+    """The question with upstream's text, where there is one, and without the example that our text shows."""
     return replace(question, text=text, example="") if text else question
