@@ -70,7 +70,6 @@ def _write_smollm2(source: Path, target: Path) -> None:
     import torch
     from transformers import LlamaConfig, LlamaForCausalLM
 
-    weights = LlamaForCausalLM.from_pretrained(source.parent, gguf_file=source.name, dtype=torch.bfloat16).state_dict()
     config = LlamaConfig(
         hidden_size=576,
         intermediate_size=1536,
@@ -80,6 +79,9 @@ def _write_smollm2(source: Path, target: Path) -> None:
         rope_parameters={"rope_type": "default", "rope_theta": 100_000.0},
         **_SHARED_CONFIG,
     )
+    weights = LlamaForCausalLM.from_pretrained(
+        source.parent, gguf_file=source.name, config=config, dtype=torch.bfloat16
+    ).state_dict()
     # A fresh model: the one read from GGUF remembers its origin, which save_pretrained would try to restore.
     _save(LlamaForCausalLM(config), weights, target)
     _tokenizer(source).save_pretrained(target)

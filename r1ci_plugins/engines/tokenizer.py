@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 from typing import Any
 
@@ -22,13 +23,11 @@ def load_template(model: str, instructions: str) -> ChatTemplate:
         MachineProblem: The model folder or its tokenizer cannot be loaded.
         TemplateError: The chat template cannot carry the protocol.
     """
-    try:
-        from transformers import AutoTokenizer
-    except ImportError as error:
+    if importlib.util.find_spec("transformers") is None:
         raise MachineProblem(
             "prompts are rendered by the model's chat template, and transformers is not installed",
             fix="pip install 'r1ci-plugins[data]', or [gpu] for training too",
-        ) from error
+        )
     exists = os.path.isdir(model)
     looks_local = exists or model.startswith((".", "/", "~")) or model.count("/") != 1
     looks_local = looks_local or os.path.isdir(os.path.dirname(model))
@@ -38,6 +37,8 @@ def load_template(model: str, instructions: str) -> ChatTemplate:
             where="recipe key model",
             fix=f"give a Hugging Face model folder or hub name; {_SETUP_BUILDS_MODELS}",
         )
+    from transformers import AutoTokenizer  # takes seconds, so a missing folder is found before
+
     try:
         tokenizer: Any = AutoTokenizer.from_pretrained(model, trust_remote_code=True)
     except Exception as error:  # transformers and the hub raise many types

@@ -1,3 +1,4 @@
+import functools
 import importlib.util
 import json
 import os
@@ -21,6 +22,14 @@ pytestmark = [
 SYSTEM = "<|im_start|>system\nYou are a helpful AI assistant named SmolLM, trained by Hugging Face<|im_end|>\n"
 AWKWARD = [" ", "  1", "\n\n", "\t", "```", "<|im_end|>", "<|im_", " 's", "\u200b", "▁", "<0x41>", "e\u0301"]
 LOST = "\x04\x06\x13\x14\x16\x1d"
+
+
+@pytest.fixture(scope="module", autouse=True)
+def vocabulary_read_once():
+    """Most of the time that a build takes: the same GGUF file gives the same tokenizer."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(embedded_model, "_tokenizer", functools.cache(embedded_model._tokenizer))
+        yield
 
 
 @pytest.fixture(scope="module")
