@@ -112,7 +112,7 @@ def check(output, trajectories, mask):
     lines = steps(output)
     assert [line["step"] for line in lines] == [1, 2]
     assert all(math.isfinite(line["gpt_loss"]) and line["grad_norm"] > 0 for line in lines)
-    expected = sum(end - start for t in trajectories[:8] for start, end in mask(t))
+    expected = sum(end - start for t in trajectories[:8] for start, end in mask.ranges(t))
     assert sum(line["trained_tokens"] for line in lines) == expected
 
 
