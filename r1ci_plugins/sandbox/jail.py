@@ -40,7 +40,8 @@ class Jail:
         filtered: Whether the jail itself filters system calls and forbids new privileges, before our own filter does.
         capabilities: Mask of the capabilities that the zygote may hold; None if they are not checked.
         wiped: Folders that the zygote empties after each program, ``home`` among them. They must be on file systems of
-            the jail's own, or it refuses. Empty if there is no jail.
+            the jail's own and empty but for what the jail itself puts into ``home``, or it refuses. None of them if
+            there is no jail.
         other_processes: How many other processes of the programs' user count towards the process limit; None if that
             is unknown, so that there is no limit.
         checks: The canary's checks that must hold (see ``canary.CHECKS``).

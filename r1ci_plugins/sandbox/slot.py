@@ -14,6 +14,7 @@ import secrets
 import signal
 import socket
 import subprocess
+import time
 from array import array
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -35,6 +36,7 @@ STOP_S = 5.0  # for a jail to end by itself after the host hangs up
 # than a pipe holds has to wait this long, once.
 DRAIN_AFTER_S = 0.010
 DIAGNOSTIC_BYTES = 4096
+TICK_S = 0.02  # the clock that stamps files goes on in ticks of up to 10 ms
 
 
 @dataclass(frozen=True)
@@ -247,6 +249,7 @@ class Slot:
             cleanup.callback(self._control.close)
             self._messages = cleanup.enter_context(Capture(DIAGNOSTIC_BYTES, None))
             inner.callback(self._messages.close_inner)
+            self._spawned = time.time()
             self._process = subprocess.Popen(
                 self._jail.command,
                 stdin=inside.fileno(),
@@ -269,6 +272,7 @@ class Slot:
         settings = {
             "host_namespaces": {name: host[name] for name in jail.separate},
             "host_devices": canary.host_devices(jail.wiped),
+            "spawned": self._spawned - TICK_S,
             "home": jail.home,
             "filtered": jail.filtered,
             "capabilities": jail.capabilities,

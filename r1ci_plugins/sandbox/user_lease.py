@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import pwd
 import socket
 
 from r1ci_plugins.errors import InfrastructureFault
@@ -16,7 +17,7 @@ JOB_USERS = range(60706, 61184)  # unused, according to systemd's list of user i
 
 
 class UserLease:
-    """A user id that no process on this machine has and no other sandbox has leased.
+    """A user id that nobody on this machine has, no process runs under and no other sandbox has leased.
 
     An abstract socket, which vanishes with this process, shows other sandboxes that it is taken.
     """
@@ -24,7 +25,7 @@ class UserLease:
     def __init__(self) -> None:
         taken = _users_of_processes()
         for uid in JOB_USERS:
-            if uid in taken:
+            if uid in taken or _has_name(uid):
                 continue
             self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
             try:
@@ -42,6 +43,14 @@ class UserLease:
     def release(self) -> None:
         """Give the user id back."""
         self._socket.close()
+
+
+def _has_name(uid: int) -> bool:
+    try:
+        pwd.getpwuid(uid)
+    except KeyError:
+        return False
+    return True
 
 
 def _users_of_processes() -> set[int]:

@@ -154,12 +154,25 @@ def checks_that_fail(settings: dict[str, Any]) -> list[str]:
         failed.append("capabilities")
     if settings["contained"] and not set(processes()) <= {1, os.getppid(), os.getpid()}:
         failed.append("private-processes")
-    failed += [
-        f"private-{folder}"
-        for folder in settings["wiped"]
-        if not os.path.isdir(folder) or os.stat(folder).st_dev in settings["host_devices"]
-    ]
-    return failed
+    return failed + [f"private-{folder}" for folder in settings["wiped"] if not is_private(folder, settings)]
+
+
+def is_private(folder: str, settings: dict[str, Any]) -> bool:
+    """Whether a folder is the jail's own, so that what is in it may be removed.
+
+    It is on a file system that the host has not mounted, which alone is no proof: btrfs gives one file system several
+    device numbers, and other mount namespaces have others. It also holds nothing: in ``home`` nothing but files that
+    are newer than the jail, and folders on the way to the interpreter, which are kept.
+    """
+    if not os.path.isdir(folder) or os.stat(folder).st_dev in settings["host_devices"]:
+        return False
+    if folder != settings["home"]:
+        return not os.listdir(folder)
+    with os.scandir(folder) as entries:
+        return all(
+            entry.is_dir(follow_symlinks=False) or entry.stat(follow_symlinks=False).st_ctime >= settings["spawned"]
+            for entry in entries
+        )
 
 
 def processes() -> list[int]:

@@ -26,8 +26,12 @@ class Bare:
     isolation = "bare"
     claims = frozenset()
 
-    def __init__(self, *, concurrency: int | None = None, python: str | None = None, fail: bool = False):
+    def __init__(
+        self, *, concurrency: int | None = None, python: str | None = None, fail: bool = False, lie: bool = False
+    ):
         self.fail = fail
+        if lie:
+            self.claims = frozenset({"network", "processes"})
 
     async def start(self): ...
     async def close(self): ...
@@ -82,6 +86,12 @@ def test_what_is_broken_is_shown_and_the_exit_status_is_one(bare):
     result = run([*bare, "--option", "fail=true", "--no-attacks"])
     assert result.exit_code == 1
     assert "broken" in result.output and "results-are-complete" in result.output and "attacks" not in result.output
+
+
+def test_no_attack_is_run_where_they_would_reach_this_machine(bare):
+    result = run([*bare, "--option", "lie=true"])
+    assert result.exit_code == 1
+    assert "BROKEN" in result.output and "attacks: not run" in result.output and "of 1" not in result.output
 
 
 def test_json_is_one_object_a_line(bare):

@@ -1,7 +1,10 @@
 """Jails with a hole, and what must survive them: whatever is not the jail's own stays as it is, and start() refuses.
 
-Usage, to try all of them as the user who runs this: holes.py. Prints one JSON object per hole. Needs no package but
-ours.
+Usage, to try all of them as the user who runs this, or those named: holes.py [NAME...]. Prints one JSON object per
+hole. Needs no package but ours.
+
+Should a sandbox not refuse, it would empty folders of this machine. Root therefore runs this with file systems of its
+own over them (``in_own_mounts``).
 """
 
 from __future__ import annotations
@@ -21,8 +24,10 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
+from unittest import mock
 
-from r1ci_plugins.errors import SandboxUnavailable
+from r1ci_plugins.errors import InfrastructureFault, SandboxUnavailable
+from r1ci_plugins.sandbox import canary
 from r1ci_plugins.sandbox.backends.bwrap import BubblewrapSandbox
 from r1ci_plugins.sandbox.backends.firejail import FirejailSandbox
 from r1ci_plugins.sandbox.backends.rlimits import RlimitsSandbox
@@ -44,7 +49,8 @@ class Hole:
 
     Attributes:
         name: Short name.
-        script: Text of the program, in bash; ``$REAL`` is the true one.
+        script: Text of the program, in bash; ``$REAL`` is the true one, ``$IN_SHM`` and ``$IN_TMP`` are folders with
+            a sentinel.
         named: A pattern that the refusal must match.
         binary: Whose place it takes.
     """
@@ -74,7 +80,7 @@ def mounting(folder: str, source: str) -> str:
         while [ $# -gt 0 ]; do
             case "$*" in
                 "--perms 1777 --tmpfs {folder} "*) {there}; shift 4;;
-                "--tmpfs {folder} "*) {there}; shift 2;;
+                "--tmpfs {folder} "*|"--proc {folder} "*) {there}; shift 2;;
                 *) args+=("$1"); shift;;
             esac
         done
@@ -103,6 +109,11 @@ HOLES = (
     Hole("host-shm", without("--private-dev"), "does not isolate: private-/dev/shm"),
     Hole("kept-shm", without("none", more="--keep-dev-shm"), "does not isolate: private-/dev/shm"),
     Hole("host-home", without("--private", "--whitelist=*"), f"does not isolate: private-{HOME}"),
+    Hole("bwrap-no-jail", RUN_IT, "does not isolate: mnt-namespace.* private-/r1ci private-/dev/shm", "bwrap"),
+    Hole("bwrap-host-processes", without("--unshare-pid", "--as-pid-1"), "does not isolate: pid-namespace", "bwrap"),
+    Hole("bwrap-host-proc", mounting("/proc", "/proc"), "does not isolate: private-processes", "bwrap"),
+    Hole("bwrap-part-of-shm", mounting("/dev/shm", "$IN_SHM"), "does not isolate: private-/dev/shm", "bwrap"),
+    Hole("bwrap-other-folder", mounting("/dev/shm", "$IN_TMP"), "does not isolate: private-/dev/shm", "bwrap"),
     Hole("bwrap-host-shm", mounting("/dev/shm", "/dev/shm"), "does not isolate: private-/dev/shm", "bwrap"),
     Hole("bwrap-host-home", mounting("/r1ci", HOME), "does not isolate: private-/r1ci", "bwrap"),
     Hole("bwrap-host-tmp", mounting("/r1ci", "/tmp"), "does not isolate: private-/r1ci", "bwrap"),
@@ -129,6 +140,10 @@ class Survivors:
     paths: list[str]
     process: subprocess.Popen[bytes]
     harmed: list[str] = field(default_factory=list)
+
+    def folder(self, place: str) -> str:
+        """The sentinels' folder in that place."""
+        return next(path for path in self.paths if os.path.dirname(path) == place and os.path.isdir(path))
 
 
 def state(path: str, *, whole: bool) -> object:
@@ -165,22 +180,49 @@ def sentinels() -> Iterator[Survivors]:
             survivors.harmed.append(f"the process ended with {process.returncode}")
 
 
-async def use(backend: str) -> None:
-    """Start a sandbox, run a program that leaves files and processes, end it."""
+LEAVE_SOMETHING = "import os\nopen('file', 'w').close()\nif os.fork() == 0:\n  os.setsid()\n  while True: pass"
+
+
+async def use(backend: str, code: str = LEAVE_SOMETHING) -> str:
+    """Start a sandbox, run a program, end it; return what the program printed."""
     sandbox = BACKENDS[backend](concurrency=1, preload="light")
     try:
         await sandbox.start()
-        code = "import os\nopen('file', 'w').close()\nif os.fork() == 0:\n  os.setsid()\n  while True: pass"
-        await sandbox.run(code, Limits(wall_s=20))
+        return (await sandbox.run(code, Limits(wall_s=20))).stdout
     finally:
         await sandbox.close()
+
+
+def replace_scratch() -> tuple[str, list[str]]:
+    """Without a jail, put a link to a folder of the host in the place of scratch; return as ``fall_into``."""
+    with sentinels() as survivors, tempfile.TemporaryDirectory() as folder:
+        os.chmod(folder, 0o777)
+        code = textwrap.dedent(f"""
+            import os
+            parent = os.path.dirname(os.getcwd())
+            try:
+                os.rename(parent, "{folder}/moved")
+                os.symlink("{survivors.folder("/var/tmp")}", parent)
+                open("{folder}/link", "w").write(parent)
+            except OSError as error:
+                print("denied", error)
+        """)
+        try:
+            said = asyncio.run(use("rlimits", code))
+        except InfrastructureFault as fault:
+            said = str(fault)
+        link = Path(folder, "link")
+        if link.exists():
+            Path(link.read_text()).unlink()
+    return said, survivors.harmed
 
 
 def fall_into(hole: Hole) -> tuple[str, list[str]]:
     """Start a sandbox in a jail with that hole; return what start() says and what was harmed."""
     said = "nothing: it started"
     with tempfile.TemporaryDirectory() as folder, sentinels() as survivors:
-        fake(Path(folder), hole.script, hole.binary)
+        victims = f"IN_SHM={survivors.folder('/dev/shm')}\nIN_TMP={survivors.folder('/var/tmp')}\n"
+        fake(Path(folder), victims + hole.script, hole.binary)
         path = os.environ["PATH"]
         os.environ["PATH"] = f"{folder}{os.pathsep}{path}"
         try:
@@ -192,19 +234,57 @@ def fall_into(hole: Hole) -> tuple[str, list[str]]:
     return said, survivors.harmed
 
 
-def main() -> None:
-    """Fall into all of them."""
-    for hole in HOLES:
-        if shutil.which(hole.binary):
+IN_OWN_MOUNTS = """
+mount -t tmpfs tmpfs /mnt
+for folder in /dev/shm /tmp /var/tmp "$1"; do
+    mkdir -p "/mnt$folder/upper" "/mnt$folder/work"
+    chmod --reference="$folder" "/mnt$folder/upper"
+    chown --reference="$folder" "/mnt$folder/upper"
+    mount -t overlay -o "lowerdir=$folder,upperdir=/mnt$folder/upper,workdir=/mnt$folder/work" overlay "$folder"
+done
+shift
+exec "$@"
+"""
+
+
+def in_own_mounts(home: str, *command: str) -> list[str]:
+    """A command that runs another one so that what it does to shared folders and the home, nobody else sees."""
+    if os.geteuid() != 0:
+        return [*command]
+    return ["unshare", "--mount", "sh", "-euc", IN_OWN_MOUNTS, "sh", home, *command]
+
+
+SHARING = [hole for hole in HOLES if "does not isolate: private-/" in hole.named]
+NAMES = [
+    *(hole.name for hole in HOLES),
+    *(f"unseen-{hole.name}" for hole in SHARING),  # the same, as if device numbers told nothing
+    *("replaced-scratch", *BACKENDS),  # without a jail, and sandboxes that work
+]
+
+
+def attempt(name: str) -> None:
+    """Try what has that name and print what happened, if this machine can."""
+    refused: object = True
+    hole = {hole.name: hole for hole in HOLES}.get(name.removeprefix("unseen-"))
+    tool = hole.binary if hole else name if name in ("firejail", "bwrap") else "/usr/bin/python3"
+    if shutil.which(tool) is None:
+        return
+    if hole is not None:
+        with contextlib.ExitStack() as stack:
+            if name != hole.name:
+                stack.enter_context(mock.patch.object(canary, "host_devices", lambda folders: set()))
             said, harmed = fall_into(hole)
-            refused = re.search(hole.named, said) is not None
-            print(json.dumps({"hole": hole.name, "refused": refused, "said": said, "harmed": harmed}), flush=True)
-    for backend in BACKENDS:
-        if backend == "rlimits" or shutil.which(backend):
-            with sentinels() as survivors:
-                asyncio.run(use(backend))
-            print(json.dumps({"hole": backend, "refused": True, "said": "", "harmed": survivors.harmed}), flush=True)
+        refused = re.search(hole.named, said)
+    elif name == "replaced-scratch":
+        said, harmed = replace_scratch()
+        refused = re.search("replaced|denied", said)
+    else:
+        with sentinels() as survivors:
+            said = asyncio.run(use(name))
+        harmed = survivors.harmed
+    print(json.dumps({"hole": name, "refused": bool(refused), "said": said, "harmed": harmed}), flush=True)
 
 
 if __name__ == "__main__":
-    main()
+    for one in sys.argv[1:] or NAMES:
+        attempt(one)
