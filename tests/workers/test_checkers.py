@@ -30,11 +30,12 @@ def ask(text, *, task="misbehaving/misbehave", index=0, answer="ok"):
 
 def workers():
     """Checker processes of this one that still run."""
-    return [
-        process.pid
-        for process in psutil.Process().children(recursive=True)
-        if process.status() != psutil.STATUS_ZOMBIE and any("checker_worker" in part for part in process.cmdline())
-    ]
+    found = []
+    for process in psutil.Process().children(recursive=True):
+        with contextlib.suppress(psutil.NoSuchProcess):  # it ends while we look
+            if process.status() != psutil.STATUS_ZOMBIE and any("checker_worker" in one for one in process.cmdline()):
+                found.append(process.pid)
+    return found
 
 
 @pytest.mark.parametrize(
