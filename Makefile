@@ -54,7 +54,7 @@ bench-sandbox: setup  ## executions per second and CPU time each, against raw Py
 	@$(PIP) --no-deps -r .ci/cpu-stack-no-deps.txt
 	@echo "== 4/4 r1ci-plugins and its task packs, from this folder"
 	@$(PIP) -e '.[dev]' -e task_packs/bbh -e task_packs/reasoning_gym -e task_packs/symbench
-	@$(BIN)/python -m compileall -qq -j 0 -x '/tests?/' .venv/lib || true  # pip does it on one core
+	@$(BIN)/python -W ignore -m compileall -qq -j 0 -x '/tests?/' .venv/lib || true  # pip does it on one core
 	@touch $@
 
 $(SMOLLM2)/r1ci_model.json: .venv/.ready
