@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import sysconfig
 from collections.abc import Iterable
-from difflib import get_close_matches
 from traceback import walk_tb
 from typing import TypeVar
 
@@ -108,14 +107,21 @@ def plugin_error(
 
 
 def plugin_line(error: BaseException) -> str | None:
-    """``FILE:LINE`` of the innermost frame outside this package and the standard library; None if there is none."""
+    """``FILE:LINE`` of the innermost frame of the plugin, whose frame is the first outside this package and Python's.
+
+    What the plugin itself calls, numpy for instance, is not the plugin. None if there is no such frame.
+    """
     if isinstance(error, SyntaxError) and error.filename:
         return f"{error.filename}:{error.lineno}"
-    found = None
+    found, home = None, ""
     for frame, line in walk_tb(error.__traceback__):
         file = frame.f_code.co_filename
-        installed = file.startswith(_INSTALLED)
-        if not file.startswith("<") and not file.startswith(_OURS) and (installed or not file.startswith(_PYTHON)):
+        place = next((place for place in _INSTALLED if file.startswith(place)), "")
+        if file.startswith(("<", _OURS)) or (not place and file.startswith(_PYTHON)):
+            continue
+        # An installed package or module, else the folder of the file.
+        home = home or (place + file[len(place) :].split(os.sep)[0] if place else os.path.dirname(file) + os.sep)
+        if file.startswith(home):
             found = f"{file}:{line}"
     return found
 
@@ -129,6 +135,8 @@ _SHOWN = 12
 
 def nearest(given: str, known: Iterable[str]) -> str | None:
     """The known name most like the given one, or None when nothing is near."""
+    from difflib import get_close_matches  # only where something is wrong
+
     found = get_close_matches(given, list(known), n=1, cutoff=0.6)
     return found[0] if found else None
 

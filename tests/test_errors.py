@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import importlib.util
 import inspect
 import json
 import pickle
@@ -80,3 +81,18 @@ def test_a_syntax_error_names_its_own_line(tmp_path):
     module = tmp_path / "broken.py"
     module.write_text("\n(")
     assert plugin_line(caught(lambda: compile(module.read_text(), str(module), "exec"))) == f"{module}:2"
+
+
+def test_the_line_is_the_plugins_and_not_that_of_a_package_that_it_calls(tmp_path):
+    """An installed package stands for numpy: the error is inside it, the line to mend is the plugin's."""
+    module = tmp_path / "plugin.py"
+    module.write_text("import yaml\n\n\ndef term(trajectory):\n    return yaml.safe_load('a: [')\n")
+    spec = importlib.util.spec_from_file_location("plugin_for_test", module)
+    plugin = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(plugin)
+    error = None
+    try:
+        plugin.term(None)
+    except Exception as raised:
+        error = raised.with_traceback(raised.__traceback__.tb_next)  # without this test's own frame
+    assert plugin_line(error) == f"{module}:5"
