@@ -30,8 +30,13 @@ SLOWEST_FIRST = (
     "tests/trainers/openrlhf/test_launcher.py",
     "tests/trainers/openrlhf/test_parity.py",
     "tests/sandbox/test_contract.py",
+    "task_packs/reasoning_gym/tests/test_programs.py",
+    "task_packs/reasoning_gym/tests/test_pack.py",
+    "tests/workers/test_checkers.py",
+    "tests/cli/test_data.py",
+    "tests/engines/test_embedded_model.py",
 )
-"""Files that take a minute and more, so that no process is left with one of them at the end."""
+"""Files that take close to a minute or more, so that no process is left with one of them at the end."""
 
 
 def pytest_collection_modifyitems(items):
