@@ -50,7 +50,7 @@ class Gain:
         if self.certain:
             return "a rise of more than two standard errors"
         if self.without_room:
-            return f"no room to rise: {self.start.mean:.1%} were right already {self.before}"
+            return f"no room to rise: {self.start.mean:.1%} were right before this stage"
         return "NO rise beyond two standard errors"
 
     def __str__(self) -> str:

@@ -34,8 +34,9 @@ class StagedReport:
 
     @property
     def improved(self) -> bool:
-        """Whether every training stage raised accuracy beyond doubt, or had hardly anything left to raise."""
-        return self.table is not None and all(gain.certain or gain.without_room for gain in self.gains)
+        """Whether a training stage raised accuracy for certain, and each other one did or had no room to."""
+        each = [gain.certain or gain.without_room for gain in self.gains]
+        return any(gain.certain for gain in self.gains) and all(each)
 
 
 def write_report(work: StagedRun) -> StagedReport:

@@ -55,8 +55,8 @@ def test_mistakes_are_found_before_anything_starts(r1ci):
     [
         (0, 10, 0, "a rise of more than two standard errors"),
         (0, 1, 1, "NO rise"),
-        (9, 9, 0, "no room to rise: 90.0% were right already base"),
-        (10, 9, 0, "no room to rise: 100.0% were right already base"),
+        (9, 9, 1, "no room to rise: 90.0% were right before this stage"),
+        (10, 9, 1, "no room to rise: 100.0% were right before this stage"),
         (10, 5, 1, "NO rise"),
         (8, 8, 1, "NO rise"),
     ],
