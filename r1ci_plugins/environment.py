@@ -143,8 +143,7 @@ class Prepared:
         length = self.flags.get("data.max_len")
         if length is None:
             length = openrlhf_flags.MAX_LEN if self.unchecked else self.flag("data.max_len")
-        length = int(length)
-        return min(self.recipe.protocol.max_total_tokens or length, length)
+        return min(self.recipe.protocol.max_total_tokens or int(length), int(length))
 
     @property
     def model(self) -> str:

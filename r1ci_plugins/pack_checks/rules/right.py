@@ -46,7 +46,7 @@ def programs_are_right(exam: Examination) -> Iterator[Failure]:
         exam.doing(f"running the {program.style} program for {question.key}")
         printed = exam.run_program(program.code).strip()
         if exam.score(rule, question, printed) < 1.0:
-            what = f"the {program.style} program printed {excerpt(printed)!r}, which is no correct answer"
+            what = f"the {program.style} program printed {excerpt(printed)!r}, which is not a correct answer"
             yield failure(rule, question, what=what, fix=f"correct Task.programs, style {program.style!r}")
 
 

@@ -103,7 +103,7 @@ def solution_for_variable(answer: str, reference: str, metadata: Metadata) -> bo
 
 
 def chosen_number(answer: str, reference: str, metadata: Metadata) -> bool:
-    """Of all candidates, the one nearest to the answer is the solution; the format does not matter."""
+    """The candidate nearest to the answer is the solution; the format does not matter."""
     value = _value(answer)
     nearest = min(abs(value - Fraction(candidate)) for candidate in metadata["candidates"])
     return abs(value - Fraction(metadata["solution"])) == nearest < Fraction(1, 10**4)
