@@ -46,9 +46,14 @@ def check(
     They take a minute or two; after each, an ordinary program must still work. Attacks are not run if the canary finds
     something broken: they might signal all processes of this user and write to files of this machine.
     """
-    logging.getLogger("r1ci_plugins.sandbox").setLevel(logging.ERROR)  # slots are broken here on purpose
     make = _maker(plugin, backend, _options(option or []) | {"python": python})
-    results = asyncio.run(_examine(make, attacks, as_json))
+    log = logging.getLogger("r1ci_plugins.sandbox")
+    level = log.level
+    log.setLevel(logging.ERROR)  # slots are broken here on purpose
+    try:
+        results = asyncio.run(_examine(make, attacks, as_json))
+    finally:
+        log.setLevel(level)
     if any(one.verdict.value == "broken" for one in results):
         raise typer.Exit(1)
 

@@ -103,16 +103,17 @@ def _run(command: Command, argv: Sequence[str]) -> int:
     if own.dry_run:
         print(plan.describe())
     _prepare_process(plan)
-    loss_mask, template = plan.prepared.loss_mask(), plan.prepared.template()
     _check_disk(plan)
+    loss_mask = plan.prepared.loss_mask()
     if command == "train_ppo":
-        asyncio.run(_try(plan.environment))
+        asyncio.run(_try(plan.environment))  # takes a second; the tokenizer takes several
+        template = plan.prepared.template()
         if own.dry_run:
             print("\n# checked: flags, model folder, chat template, tasks, sandbox, disk. Nothing was started.")
             return 0
         _write_folder(plan, template)
         return _train(plan)
-    examples = load_examples(plan, template, loss_mask)
+    examples = load_examples(plan, plan.prepared.template(), loss_mask)
     if own.dry_run:
         print("\n# checked: flags, model folder, chat template, trajectories. Nothing was started.")
         return 0
