@@ -47,9 +47,10 @@ class Evaluation:
     def __str__(self) -> str:
         """One line for the terminal."""
         accuracy, samples = self.accuracy, len(self.outcomes)
+        excluded = sum(outcome.excluded for outcome in self.outcomes)
         return (
             f"evaluation {self.label}: accuracy {accuracy.mean:.1%} +- {accuracy.standard_error:.1%} "
-            f"({accuracy.count} questions, {samples} samples)"
+            f"({accuracy.count} questions, {samples} samples" + (f", {excluded} excluded)" if excluded else ")")
         )
 
 

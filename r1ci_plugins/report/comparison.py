@@ -69,8 +69,8 @@ def gains(evaluations: Sequence[Evaluation]) -> list[Gain]:
 def comparison_table(evaluations: Sequence[Evaluation]) -> Table | None:
     """Accuracy per task and overall at each time, with the paired difference to the time before.
 
-    The last two rows say how many of the trajectories ended with a final answer in the protocol's form, and how many
-    ran a program.
+    The last rows say how many of the trajectories ended with a final answer in the protocol's form, how many ran a
+    program and, if there are any, how many samples are excluded because of an infrastructure fault.
 
     Returns:
         The table; None for fewer than two evaluations.
@@ -93,6 +93,12 @@ def comparison_table(evaluations: Sequence[Evaluation]) -> Table | None:
         for name, holds in _SHARES.items():
             sides = [by_question(one.outcomes, holds) for one in evaluations]
             table.add_row(name, str(len(sides[-1])), *_cells(sides))
+    counts = [sum(outcome.excluded for outcome in one.outcomes) for one in evaluations]
+    if any(counts):
+        cells = [str(counts[0])]
+        for count in counts[1:]:
+            cells += [str(count), ""]
+        table.add_row("excluded samples", "", *cells)
     return table
 
 

@@ -33,6 +33,7 @@ class OutcomeSummary:
         action_tokens: Tokens the policy sampled.
         wall_s: Seconds the episode took.
         trajectory: ``Trajectory.fingerprint``, which finds its record and its advantage.
+        fault: The infrastructure fault, with its cause; empty without one.
     """
 
     task: str
@@ -51,6 +52,7 @@ class OutcomeSummary:
     action_tokens: int
     wall_s: float
     trajectory: str = ""
+    fault: str = ""
 
     def __post_init__(self) -> None:
         for name in ("tool_errors", "queue_s", "execution_s", "cpu_s"):  # JSON gives lists back
@@ -78,6 +80,7 @@ class OutcomeSummary:
             ),
             wall_s=trajectory.wall_s,
             trajectory=trajectory.fingerprint,
+            fault=trajectory.fault,
         )
 
     def to_dict(self) -> dict[str, object]:
@@ -87,6 +90,8 @@ class OutcomeSummary:
 
 def batch_metrics(outcomes: Sequence[OutcomeSummary]) -> dict[str, float]:
     """Metrics of a batch: ``accuracy``, ``code_calls``, ... and the same under ``task/<name>/`` for every task.
+
+    ``macro_accuracy`` is the mean of the tasks' accuracies.
 
     Excluded trajectories do not count in ``accuracy``, ``reward`` and ``reward/<term>``, and these are left out when
     all are excluded; they count everywhere else. Rates are means over trajectories, tool-error rates over code calls.
@@ -109,13 +114,19 @@ def batch_metrics(outcomes: Sequence[OutcomeSummary]) -> dict[str, float]:
     by_task: dict[str, list[OutcomeSummary]] = defaultdict(list)
     for outcome in outcomes:
         by_task[outcome.task].append(outcome)
+    accuracies = []
     for task, group in sorted(by_task.items()):
-        metrics |= {f"task/{task}/{name}": value for name, value in _metrics(group).items()}
+        own = _metrics(group)
+        metrics |= {f"task/{task}/{name}": value for name, value in own.items()}
+        if "accuracy" in own:
+            accuracies.append(own["accuracy"])
         for stop, count in Counter(o.stop_reason for o in group).items():
             metrics[f"task/{task}/stop/{stop}"] = count / len(group)
         task_calls = [error for o in group for error in o.tool_errors]
         for kind, count in Counter(error for error in task_calls if error).most_common(3):
             metrics[f"task/{task}/tool_error/{kind}"] = count / len(task_calls)
+    if accuracies:
+        metrics["macro_accuracy"] = _mean(accuracies)
     return metrics
 
 

@@ -10,11 +10,12 @@ stands here:
 | the samples of a prompt share and change one SamplingParams | ``VLLMEngine`` copies it for every turn |
 | feedback that does not fit ends the episode without a trace | recorded: ``StopReason.CONTEXT_OVERFLOW`` |
 | ``truncated`` is the last turn's; feedback stays after the end | from the stop reason; none is added after the end |
-| ``response_length`` counts feedback | it still does; ``rollout/action_tokens`` counts what was sampled |
+| ``response_length`` counts feedback | it counts what was sampled (``seams/samples.py``) |
 | an exception in a step kills the run; nothing closes sandboxes | faults are recorded; jails and workers die with us |
 | ``extra_logs`` of the last step only, same keys for all | empty; metrics come from the trajectories |
 | steps see text, ids do not survive encoding | sampled ids are kept, only feedback is tokenised |
-| GAE steps through feedback; top_p biases log-probs | refused at start where wrong (``plan.py``) |
+| GAE and returns step through feedback | over own tokens alone (``advantages.py``) |
+| top_p biases log-probs | refused at start where wrong (``plan.py``) |
 | groups by order: a dropped sample would shift them | excluded samples stay in place, with an empty mask |
 | a resumed run loses rollouts that were buffered | it still does; what was recorded is on disk |
 """
@@ -148,6 +149,7 @@ def response(prompt: str, trajectory: Trajectory, ranges: list[Range], *, log_pr
         "mm_train_inputs": None,
         "reward": trajectory.reward,
         "scores": float(trajectory.correct),
+        "excluded": trajectory.excluded,  # for seams/samples.py
         "observation_tokens": trajectory.token_ids,
         "action_ranges": ranges,
         "rollout_log_probs": sampled,

@@ -37,6 +37,7 @@ from r1ci_plugins.trainers.openrlhf.seams import (
     SFT_SEAMS,
     experience,
     losses,
+    optimization,
     recorder,
     samples,
     trainer,
@@ -52,12 +53,11 @@ pytestmark = [
 ]
 IMPORTED_BY_NAME = {
     "openrlhf.trainer.ppo_utils.experience_maker": ("masked_mean",),
-    "openrlhf.trainer.ppo_trainer_async": ("compute_eval_metrics",),
+    "openrlhf.trainer.ppo_trainer_async": ("compute_eval_metrics", "prepare_datasets"),
     "openrlhf.models.loss": ("masked_mean",),
     "openrlhf.trainer.ray.ppo_actor": ("masked_mean", "get_loss_batch_info"),
 }
 """Where upstream imports what we replace: it must get ours there too."""
-GROUPED = ("group_norm", "rloo", "reinforce_baseline", "dr_grpo", "flash_reinforce")
 
 
 @pytest.fixture(scope="module")
@@ -119,7 +119,7 @@ def name_of(seam) -> str:
 def test_every_seam_is_in_place(seam):
     """Fails when upstream moves or renames something that we replace."""
     assert found_at(seam.module, seam.name) is seam.new
-    assert originals[seam.new].__module__.startswith("openrlhf.")
+    assert originals[seam.new].__module__.startswith(("openrlhf.", "torch.utils.data."))
 
 
 @pytest.mark.skipif(cpu_flags.cuda_available(), reason="this machine has CUDA")
@@ -141,9 +141,17 @@ def test_what_we_add_can_be_pickled_by_its_name():
 
 
 def test_nothing_but_the_table_of_seams_reaches_into_openrlhf():
-    """Only the table names OpenRLHF's modules; two files import from it; nobody else replaces names of a module."""
+    """Only the table names OpenRLHF's modules; three files import from it; nobody else replaces names of a module."""
     package, known = Path(r1ci_plugins.__file__).parent, Path("trainers/openrlhf")
-    allowed = {known / "agent_executor.py": {"openrlhf.utils.agent"}, known / "seams/sft.py": {"openrlhf.utils.utils"}}
+    allowed = {
+        known / "agent_executor.py": {"openrlhf.utils.agent"},
+        known / "seams/sft.py": {"openrlhf.utils.utils"},
+        known / "seams/experience.py": {
+            "openrlhf.models.utils",
+            "openrlhf.trainer.ppo_utils.experience",
+            "openrlhf.trainer.ppo_utils.length_penalty",
+        },
+    }
     replacing = {Path("trainers/import_hooks.py"), known / "seams/__init__.py", known / "cpu_backend.py"}
     for file in package.rglob("*.py"):
         place, tree = file.relative_to(package), ast.parse(file.read_text(encoding="utf-8"))
@@ -261,7 +269,7 @@ def arguments(estimator, size, **reward):
         algo=SimpleNamespace(advantage=SimpleNamespace(estimator=estimator, gamma=1.0, no_std_norm=True)),
         rollout=SimpleNamespace(n_samples_per_prompt=size, micro_batch_size=3),
         reward=SimpleNamespace(clip_range=None, **reward),
-        train=SimpleNamespace(dynamic_batch_enable=False),
+        train=SimpleNamespace(dynamic_batch_enable=False, batch_size=1),
     )
 
 
@@ -275,12 +283,16 @@ def advantages(upstream, rewards, excluded, estimator, size, truncated=None, **r
     maker.args = arguments(estimator, size, **reward)
     maker.strategy, maker.advantage_estimator = SimpleNamespace(args=maker.args), estimator
     maker.kl_ctl, maker.tokenizer = SimpleNamespace(value=0.0), SimpleNamespace(pad_token_id=0)
+    maker.actor_model_group = SimpleNamespace(_actor_handlers=[None] * 2, duplicate_actors=1)
+    maker.critic_model_group = maker.reward_model_group = maker.initial_model_group = None
     made = []
     for i, value in enumerate(rewards):
         mask = [0, 1, 1, 0, 1]
         made.append(
             Experience(
                 sequences=torch.ones(1, 6, dtype=torch.long),
+                attention_mask=torch.ones(1, 6, dtype=torch.long),
+                total_length=torch.tensor([6]),
                 action_mask=torch.tensor([[0] * 5 if excluded[i] else mask]),
                 rewards=torch.tensor([0.0 if excluded[i] else value]),
                 response_length=torch.tensor([4]),
@@ -303,40 +315,6 @@ def advantages(upstream, rewards, excluded, estimator, size, truncated=None, **r
     return [found[i] for i in range(len(rewards))]
 
 
-@st.composite
-def groups(draw):
-    size = draw(st.integers(2, 5))
-    count = size * draw(st.integers(1, 3))
-    rewards = draw(st.lists(st.sampled_from([-0.5, 0.0, 0.25, 1.0]), min_size=count, max_size=count))
-    excluded = draw(st.lists(st.booleans(), min_size=count, max_size=count).filter(lambda flags: not all(flags)))
-    return size, rewards, excluded
-
-
-@settings(deadline=None, max_examples=40)
-@given(groups(), st.sampled_from(GROUPED))
-def test_baselines_are_means_over_the_samples_that_count(upstream, batch, estimator):
-    size, rewards, excluded = batch
-    found = advantages(upstream, rewards, excluded, estimator, size)
-    everything = [r for r, out in zip(rewards, excluded, strict=True) if not out]
-    expected = []
-    for start in range(0, len(rewards), size):
-        group = range(start, start + size)
-        known = [rewards[i] for i in group if not excluded[i]]
-        mean = sum(known) / len(known) if known else 0.0
-        deviation = math.sqrt(sum((r - mean) ** 2 for r in known) / (size - 1))
-        for i in group:
-            off = rewards[i] - mean
-            expected.append(
-                0.0 if excluded[i]
-                else off / (deviation + 1e-9) if estimator == "group_norm"
-                else off * size / (size - 1) if estimator == "rloo"
-                else rewards[i] - sum(everything) / len(everything) if estimator == "flash_reinforce"
-                else off
-            )  # fmt: skip
-    # reinforce_baseline also centres over all trained tokens: by 0, as each group already is.
-    assert found == pytest.approx(expected, abs=1e-4)
-
-
 def test_a_length_penalty_counts_in_the_baseline(upstream):
     found = advantages(
         upstream, [1.0, 0.0, 9.0, 0.0], [False, False, True, False], "dr_grpo", 4,
@@ -346,17 +324,127 @@ def test_a_length_penalty_counts_in_the_baseline(upstream):
     assert found == pytest.approx([1.0 - mean, -0.5 - mean, 0.0, -mean])
 
 
-def test_only_a_lasting_outage_ends_the_run(upstream, folder, monkeypatch):
+def test_a_batch_of_nothing_but_faults_ends_the_run_and_names_the_cause(upstream, folder, monkeypatch):
     maker = upstream["openrlhf.trainer.ppo_utils.experience_maker"].RemoteExperienceMaker
     monkeypatch.setitem(originals, experience.make_experience_batch, lambda self, samples: [])
     make = object.__new__(maker).make_experience_batch
-    dead = [sampled(upstream, trajectory(fault="down")) for _ in range(2)]
-    alive = [sampled(upstream, trajectory(fault="down")), sampled(upstream, trajectory())]
-    for batch in (dead, dead, alive, dead, dead):
-        assert make(batch) == []
-    with pytest.raises(InfrastructureFault, match="3 batches in a row") as caught:
+    dead = [sampled(upstream, trajectory(fault="no room on the device")) for _ in range(2)]
+    assert make([dead[0], sampled(upstream, trajectory())]) == []
+    with pytest.raises(InfrastructureFault, match="all 2 trajectories .* no room on the device") as caught:
         make(dead)
-    assert "r1ci doctor" in str(caught.value)
+    assert "--ckpt.load_enable" in str(caught.value)
+
+
+def test_the_first_fault_of_each_kind_is_printed_at_once(folder, capsys):
+    here = recorder.recorder()
+    for fault in ("slot 3 died", "slot 4 died", "the checker raised", ""):
+        here.record(trajectory(fault=fault).to_json())
+    said = capsys.readouterr().out
+    assert "slot 3 died" in said and "slot 4 died" not in said and "the checker raised" in said
+
+
+def test_an_excluded_sample_does_not_sway_dynamic_filtering(upstream, monkeypatch):
+    import asyncio
+
+    actor = upstream["openrlhf.trainer.ray.vllm_engine"].RolloutRayActor.__ray_metadata__.modified_class
+
+    def scores(*given):
+        async def theirs(self, **options):
+            return [{"scores": score or 0.0, "excluded": score is None} for score in given]
+
+        monkeypatch.setitem(originals, samples.generate_responses, theirs)
+        return [one["scores"] for one in asyncio.run(actor.generate_responses(object.__new__(actor)))]
+
+    assert scores(1.0, None, 0.0, 1.0, 1.0) == [1.0, 0.75, 0.0, 1.0, 1.0]
+    assert scores(None, None) == [None, None]
+    generator = object.__new__(upstream["openrlhf.trainer.ppo_utils.samples_generator"].SamplesGenerator)
+    generator.args = SimpleNamespace(algo=SimpleNamespace(dynamic_filtering_range=(0.0, 1.0)))
+    from r1ci_plugins.trainers.openrlhf.agent_executor import response
+
+    answer = response("p", trajectory(fault="down"), [], log_probs=True) | {"scores": None}
+    monkeypatch.setattr(recorder, "_recorder", SimpleNamespace(record=lambda label: outcome(excluded=True)))
+    # Such a group is kept: a dead sandbox must end the run, not use up its prompts.
+    assert generator._process_response_into_experience(answer, max_len=64).scores.tolist() == [0.5]
+
+
+# -- batches of any shape ---------------------------------------------------------------------------------------------
+
+
+def buffer_of(upstream, lengths, trained):
+    """A rank's real replay buffer with samples of these lengths; their first token is their number."""
+    import torch
+    from openrlhf.trainer.ppo_utils.experience import Experience
+    from openrlhf.trainer.ppo_utils.replay_buffer import NaiveReplayBuffer
+
+    buffer = NaiveReplayBuffer(2)
+    buffer.strategy, buffer.trainings = SimpleNamespace(seed=1, accumulated_gradient=2), 0
+    for number, (length, kept) in enumerate(zip(lengths, trained, strict=True)):
+        sequence = torch.full((1, length), 7)
+        sequence[0, 0] = number
+        buffer.append(
+            Experience(
+                sequences=sequence,
+                attention_mask=torch.ones(1, length, dtype=torch.long),
+                action_mask=torch.full((1, length - 1), int(kept)),
+                action_log_probs=torch.zeros(1, length - 1),
+                advantages=torch.ones(1, length - 1),
+                rewards=torch.tensor([1.0]),
+                labels=["x"],
+                info={"reward": torch.tensor([float(number)])},
+            )
+        )
+    return buffer
+
+
+def test_a_short_batch_fills_whole_steps_and_what_trains_nothing_stays_out(upstream):
+    buffer = buffer_of(upstream, [5, 9, 4, 6, 8, 3], [True, True, False, True, True, True])
+    options = {"shuffle": True, "drop_last": True, "pin_memory": False, "collate_fn": buffer.collate_fn}
+    loader = upstream["openrlhf.trainer.ray.ppo_actor"].DataLoader(buffer, batch_size=2, **options)
+    assert len(loader) == 4  # two steps of two micro-batches: 6 samples in steps of 4
+    for _ in range(2):
+        epoch = list(loader)
+        assert len(epoch) == 4
+        real = [one.sequences[row, 0].item() for one in epoch for row in range(2) if one.action_mask[row].any()]
+        assert sorted(real) == [0, 1, 3, 4, 5]
+        for step in (epoch[:2], epoch[2:]):
+            assert 2 <= sum(int(one.action_mask.any(dim=-1).sum()) for one in step) <= 3
+
+
+def test_nothing_to_train_is_no_step(upstream):
+    buffer = buffer_of(upstream, [5, 4], [False, False])
+    options = {"shuffle": True, "drop_last": True, "pin_memory": False, "collate_fn": buffer.collate_fn}
+    assert list(upstream["openrlhf.trainer.ray.ppo_actor"].DataLoader(buffer, batch_size=2, **options)) == []
+
+
+@pytest.mark.parametrize("rows", [[1, 0, 1], [0, 0, 0]])
+def test_averages_are_over_trained_samples_and_an_empty_micro_batch_has_no_weight(upstream, monkeypatch, rows):
+    import torch
+
+    trainer_class = upstream["openrlhf.trainer.ray.ppo_actor"].ActorPPOTrainer
+    own = object.__new__(trainer_class)
+    own.args = SimpleNamespace(train=SimpleNamespace(dynamic_batch_enable=False))
+    status = {
+        "metrics": {"reward": torch.tensor([1.0, 9.0, 3.0]), "policy_loss": torch.tensor(0.5), "actor_lr": 0.1},
+        "weights": {"reward": "sample", "policy_loss": "token", "actor_lr": None},
+        "num_samples": 3.0,
+        "num_action_tokens": float(4 * sum(rows)),
+    }
+    monkeypatch.setitem(originals, optimization.actor_training_step, lambda *given: status)
+    made = SimpleNamespace(action_mask=torch.tensor([[bit] * 4 for bit in rows]))
+    found = own.training_step(made, 0.0, 0, None)
+    assert found["metrics"]["reward"].mean().item() == (2.0 if any(rows) else 0.0)
+    assert 0 < found["num_samples"] == (2 if any(rows) else pytest.approx(0, abs=1e-6))
+    assert 0 < found["num_action_tokens"] == pytest.approx(4 * sum(rows), abs=1e-6)
+
+
+def test_the_steps_of_a_run_are_counted_as_they_are_taken(upstream, monkeypatch):
+    args = SimpleNamespace(
+        rollout=SimpleNamespace(batch_size=4, n_samples_per_prompt=3),
+        train=SimpleNamespace(batch_size=10, num_episodes=2, max_epochs=1),
+    )
+    monkeypatch.setitem(originals, trainer.prepare_datasets, lambda *given: ([None] * 7, None, 3))
+    prepare = upstream["openrlhf.trainer.ppo_trainer"].prepare_datasets
+    assert prepare(SimpleNamespace(args=args), None)[2] == 2 * (2 + 1)  # 12 and 9 samples in steps of 10
 
 
 def test_the_advantage_of_each_trajectory_is_kept(upstream, folder, monkeypatch):

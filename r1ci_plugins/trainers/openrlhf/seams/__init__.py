@@ -14,13 +14,23 @@ from collections.abc import Mapping, Sequence
 
 from r1ci_plugins.trainers.import_hooks import Seam
 from r1ci_plugins.trainers.import_hooks import install as install_seams
-from r1ci_plugins.trainers.openrlhf.seams import devices, experience, losses, samples, sft, trainer, weights
+from r1ci_plugins.trainers.openrlhf.seams import (
+    devices,
+    experience,
+    losses,
+    optimization,
+    samples,
+    sft,
+    trainer,
+    weights,
+)
 from r1ci_plugins.training.supervised import Example
 
 _UTILS = "openrlhf.trainer.ppo_utils"
 _SAMPLES = f"{_UTILS}.samples_generator"
 _EXPERIENCE = f"{_UTILS}.experience_maker"
 _TRAINER, _ASYNC = "openrlhf.trainer.ppo_trainer", "openrlhf.trainer.ppo_trainer_async"
+_ACTOR, _CRITIC = "openrlhf.trainer.ray.ppo_actor", "openrlhf.trainer.ray.ppo_critic"
 _LOSSES = "openrlhf.utils.loss_utils"
 _SFT = "openrlhf.trainer.sft_trainer"
 _DEEPSPEED = "openrlhf.utils.deepspeed.deepspeed"
@@ -30,27 +40,42 @@ _VLLM_WORKER = "openrlhf.trainer.ray.vllm_worker_wrap"
 SEAMS = (
     # upstream module, its name, what stands there, what we add
     Seam(_SAMPLES, "SamplesGenerator._process_response_into_experience", samples.process_response_into_experience,
-         "record the trajectory; leave its summary in the label"),
+         "record the trajectory; leave its summary in the label; lengths of what the policy sampled"),
+    Seam("openrlhf.trainer.ray.vllm_engine", "RolloutRayActor.generate_responses", samples.generate_responses,
+         "dynamic filtering by the known samples"),
     Seam(_SAMPLES, "SamplesGenerator.generate_samples", samples.generate_samples,
          "the samples that follow are training rollouts of the current step"),
     Seam(_SAMPLES, "SamplesGenerator.generate_eval_samples", samples.generate_eval_samples,
          "the samples that follow are an evaluation"),
+    Seam(_TRAINER, "prepare_datasets", trainer.prepare_datasets, "the number of steps that are taken"),
+    Seam(_TRAINER, "PPOTrainer._detect_eval_metric_key", trainer.detect_eval_metric_key,
+         "the best checkpoint by accuracy averaged over tasks"),
     Seam(_TRAINER, "PPOTrainer._compute_rollout_stats", trainer.compute_rollout_stats,
-         "metrics per task and per reward term, in TensorBoard and wandb"),
+         "metrics per task and per reward term, in TensorBoard and wandb; upstream's over known samples"),
     Seam(_TRAINER, "PPOTrainer.restore_best_checkpoint_state", trainer.restore_best_checkpoint_state,
          "an evaluation before the first step"),
     Seam(_TRAINER, "PPOTrainer.save_logs_and_checkpoints", trainer.save_logs_and_checkpoints,
          "`metrics.jsonl`; an evaluation after the last step"),
     Seam(_TRAINER, "compute_eval_metrics", trainer.compute_eval_metrics,
          "accuracy (upstream averages the reward), metrics per task, `evaluations.jsonl`"),
+    Seam(_ASYNC, "TrainingActor._detect_eval_metric_key", trainer.detect_eval_metric_key, "as in PPOTrainer"),
     Seam(_ASYNC, "TrainingActor._compute_rollout_stats", trainer.compute_rollout_stats, "as in PPOTrainer"),
     Seam(_ASYNC, "TrainingActor.restore_best_checkpoint_state", trainer.restore_best_checkpoint_state,
          "as in PPOTrainer"),
     Seam(_ASYNC, "TrainingActor.save_logs_and_checkpoints", trainer.save_logs_and_checkpoints, "as in PPOTrainer"),
     Seam(_EXPERIENCE, "RemoteExperienceMaker.make_experience_batch", experience.make_experience_batch,
-         "`advantages.jsonl`; batches of nothing but faults end the run"),
-    Seam(_EXPERIENCE, "apply_length_penalties", experience.apply_length_penalties,
-         "infrastructure faults stay out of their group's baseline"),
+         "`advantages.jsonl`; a batch of nothing but faults ends the run"),
+    Seam(_EXPERIENCE, "RemoteExperienceMaker.split_rollout_samples", experience.split_rollout_samples,
+         "as many micro-batches for every rank"),
+    Seam(_EXPERIENCE, "RemoteExperienceMaker.compute_advantages_and_returns",
+         experience.compute_advantages_and_returns, "estimators over known samples and own tokens"),
+    Seam(_ACTOR, "DataLoader", optimization.training_loader, "as many optimizer steps on every rank, none empty"),
+    Seam(_ACTOR, "ActorPPOTrainer.ppo_train", optimization.actor_ppo_train, "what the loader needs to know"),
+    Seam(_ACTOR, "ActorPPOTrainer.training_step", optimization.actor_training_step,
+         "averages over trained samples; a micro-batch without any counts for nothing"),
+    Seam(_CRITIC, "DataLoader", optimization.training_loader, "as in the actor"),
+    Seam(_CRITIC, "CriticPPOTrainer.ppo_train", optimization.critic_ppo_train, "as in the actor"),
+    Seam(_CRITIC, "CriticPPOTrainer.training_step", optimization.critic_training_step, "as in the actor"),
     Seam("openrlhf.models.utils", "masked_mean", losses.masked_mean, "an empty loss mask means 0, not NaN"),
     Seam(_LOSSES, "_optimizer_step_loss_norm", losses.optimizer_step_loss_norm, "an empty loss mask means 0, not NaN"),
     Seam(_LOSSES, "get_loss_batch_info", losses.get_loss_batch_info, "an empty loss mask means 0, not NaN"),

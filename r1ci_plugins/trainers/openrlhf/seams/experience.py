@@ -1,41 +1,40 @@
-"""OpenRLHF's experience maker: excluded trajectories stay out of baselines, and advantages are kept."""
+"""OpenRLHF's experience maker: batches of any size, exact baselines without excluded samples, advantages on disk."""
 
 from __future__ import annotations
 
+import itertools
 import logging
+import math
+from collections import Counter
 from collections.abc import Sequence
+from dataclasses import fields, replace
 from typing import Any
 
 from r1ci_plugins.errors import InfrastructureFault
 from r1ci_plugins.trainers.import_hooks import upstream
+from r1ci_plugins.trainers.openrlhf import advantages
 from r1ci_plugins.trainers.openrlhf.seams.recorder import recorder
-from r1ci_plugins.trainers.openrlhf.seams.samples import outcomes_of
+from r1ci_plugins.trainers.openrlhf.seams.samples import PADDING, outcomes_of, rows_of
+from r1ci_plugins.trainers.openrlhf.windows import parts
 
 log = logging.getLogger("r1ci")
 
-_DEAD_BATCHES = 3
-
 
 def make_experience_batch(self: Any, rollout_samples: Sequence[Any]) -> Any:
-    """End the run after ``_DEAD_BATCHES`` batches in a row without a single usable sample.
-
-    One such batch may be a passing outage; its loss mask is empty, so that it trains nothing.
+    """Upstream's; a batch of nothing but faults ends the run, and each trajectory's advantage goes to disk.
 
     Raises:
-        InfrastructureFault: Sandbox or checkers are down for good: going on would burn GPUs for nothing.
+        InfrastructureFault: No sample is usable: going on would burn GPUs for nothing.
     """
     outcomes, here = outcomes_of(rollout_samples), recorder()
     if all(outcome.excluded for outcome in outcomes):
-        here.dead_batches += 1
-        log.warning("all %d trajectories of step %d ended in an infrastructure fault", len(outcomes), here.step)
-        if here.dead_batches >= _DEAD_BATCHES:
-            raise InfrastructureFault(
-                f"{here.dead_batches} batches in a row had nothing but infrastructure faults",
-                where=str(here.folder.trajectories("train")),
-                fix="read `fault` in the trajectories, run `r1ci doctor`, then resume with --ckpt.load_enable",
-            )
-    else:
-        here.dead_batches = 0
+        cause, count = Counter(outcome.fault for outcome in outcomes).most_common(1)[0]
+        raise InfrastructureFault(
+            f"all {len(outcomes)} trajectories of step {here.step} ended in an infrastructure fault, "
+            f"{count} of them in this one: {cause}",
+            where=str(here.folder.trajectories("train")),
+            fix="mend the cause (`r1ci doctor` may help), then go on with --ckpt.load_enable",
+        )
     experiences = upstream[make_experience_batch](self, rollout_samples)
     _record_advantages(experiences)
     return experiences
@@ -45,10 +44,10 @@ def _record_advantages(experiences: Sequence[Any]) -> None:
     """Keep each trajectory's advantage: the mean over its trained tokens, lowest and highest where they differ."""
     here = recorder()
     for experience in experiences:
-        masks, advantages = experience.action_mask.bool(), experience.advantages
-        for row, outcome in enumerate(outcomes_of([experience])):
-            values = advantages[row][masks[row]].float()
-            if not len(values):
+        masks = experience.action_mask.bool()
+        for row, outcome in enumerate(rows_of([experience])):
+            values = experience.advantages[row][masks[row]].float()
+            if outcome is None or not len(values):
                 continue
             line = {"step": here.step, "trajectory": outcome.trajectory, "advantage": values.mean().item()}
             if (values.max() - values.min()).item() > 1e-6:
@@ -56,27 +55,96 @@ def _record_advantages(experiences: Sequence[Any]) -> None:
             here.append(here.folder.advantages, line)
 
 
-def apply_length_penalties(experiences: Sequence[Any], args: Any) -> None:
-    """Upstream's penalties; then each excluded sample gets the mean reward of the rest of its baseline's group.
+def split_rollout_samples(self: Any, rollout_samples: Sequence[Any]) -> list[Any]:
+    """Micro-batches for the forward passes: as many for every rank of every model, or ZeRO-3 would wait for ever.
 
-    This is the last call that touches rewards before baselines are computed, so an excluded sample does not move its
-    baseline; its own loss mask is empty. The group's standard deviation (``group_norm``) still counts it, as a value
-    at the mean; with one of five excluded it comes out 13 % smaller.
+    The batch is filled up with samples of two tokens that train nothing; ``PADDING`` is their label. With dynamic
+    batches it is filled up to whole optimizer steps, because upstream drops what is left over.
     """
-    upstream[apply_length_penalties](experiences, args)
-    rows = [(experience, row) for experience in experiences for row in range(len(experience.index))]
-    samples = sorted(
-        zip([experience.index[row] for experience, row in rows], rows, outcomes_of(experiences), strict=True),
-        key=lambda sample: sample[0],  # a prompt's samples have consecutive indices
-    )
-    whole_batch = args.algo.advantage.estimator == "flash_reinforce"
-    size = len(samples) if whole_batch else args.rollout.n_samples_per_prompt
-    for start in range(0, len(samples), size):
-        group = samples[start : start + size]
-        known = [experience.rewards[row].item() for _, (experience, row), outcome in group if not outcome.excluded]
-        for _, (experience, row), outcome in group:
-            if outcome.excluded:
-                experience.rewards[row] = sum(known) / len(known) if known else 0.0
+    from openrlhf.trainer.ppo_utils.experience import Experience
+
+    groups = (self.actor_model_group, self.critic_model_group, self.reward_model_group, self.initial_model_group)
+    # Upstream has no public name for a group's processes.
+    sizes = [len(group._actor_handlers) // group.duplicate_actors for group in groups if group is not None]
+    ranks, dynamic = math.lcm(*sizes), self.args.train.dynamic_batch_enable
+    whole = math.lcm(ranks, self.args.train.batch_size) if dynamic else ranks
+    samples = [*rollout_samples, *[_padding(rollout_samples[0])] * (-len(rollout_samples) % whole)]
+    # One object per place: upstream numbers them in place.
+    samples = [replace(sample) for sample in samples]
+    if dynamic:
+        return list(upstream[split_rollout_samples](self, samples))
+    for number, sample in enumerate(samples):
+        sample.index = [number]
+    return [
+        Experience.concat_experiences([samples[number] for number in numbers], self.tokenizer.pad_token_id)
+        for numbers in parts(len(samples), ranks, self.args.rollout.micro_batch_size)
+    ]
+
+
+def _padding(sample: Any) -> Any:
+    """Two tokens of a sample, shape (1, 2), without anything to train or to judge."""
+    cut = {
+        field.name: value[:, : 2 if field.name in ("sequences", "attention_mask") else 1]
+        for field in fields(sample)
+        if (value := getattr(sample, field.name)) is not None and type(sample).is_step_tensor_field(field.name)
+    }
+    cut["action_mask"] = cut["action_mask"] * 0
+    lengths = {"response_length": sample.response_length * 0, "total_length": sample.total_length * 0 + 2}
+    return replace(sample, labels=[PADDING], **cut, **lengths)
+
+
+def compute_advantages_and_returns(self: Any, experiences: Sequence[Any]) -> Sequence[Any]:
+    """Upstream's estimators over the known samples and the policy's own tokens (``advantages``).
+
+    Raises:
+        ValueError: An estimator that OpenRLHF 0.11.2 does not have.
+    """
+    import torch
+    from openrlhf.models.utils import compute_reward
+    from openrlhf.trainer.ppo_utils.length_penalty import apply_length_penalties
+
+    args, estimator = self.args, self.advantage_estimator
+    settings = args.algo.advantage
+    if estimator not in (*advantages.GROUPED, "gae", "reinforce", "flash_reinforce"):
+        raise ValueError(f"unknown advantage estimator {estimator}")
     for experience in experiences:
-        if "reward" in experience.info:
-            experience.info["reward"] = experience.rewards.clone()
+        experience.rewards = experience.rewards.to(torch.promote_types(experience.rewards.dtype, torch.float32))
+    apply_length_penalties(experiences, args)
+
+    # Rewards by prompt: samples have consecutive numbers, and padding comes last.
+    places = torch.tensor(list(itertools.chain.from_iterable(experience.index for experience in experiences)))
+    outcomes = rows_of(experiences)
+    rewards = torch.empty(len(places), dtype=experiences[0].rewards.dtype)
+    rewards[places] = torch.cat([experience.rewards for experience in experiences])
+    known = torch.empty(len(places), dtype=torch.bool)
+    known[places] = torch.tensor([outcome is not None and not outcome.excluded for outcome in outcomes])
+    count, size = sum(outcome is not None for outcome in outcomes), args.rollout.n_samples_per_prompt
+    groups, known_groups = rewards[:count].reshape(-1, size), known[:count].reshape(-1, size)
+    shaped, deviations = torch.zeros_like(rewards), torch.zeros_like(rewards)
+    shaped[:count] = advantages.shaped_rewards(groups, known_groups, estimator).flatten()
+    deviations[:count] = advantages.group_deviations(groups, known_groups).expand(-1, size).flatten()
+
+    gamma = settings.gamma if estimator in ("gae", "reinforce") else 1.0
+    for experience in experiences:
+        rows, own = torch.tensor(experience.index), experience.action_mask.bool()
+        if size > 1:
+            experience.info["group_reward_std"] = deviations[rows]
+        clip = args.reward.clip_range
+        token_rewards = compute_reward(shaped[rows], self.kl_ctl.value, experience.kl, own, clip) * own
+        if estimator == "gae":
+            experience.advantages, experience.returns = advantages.generalized_advantages(
+                experience.values, token_rewards, own, gamma, settings.lambd
+            )
+        else:
+            experience.returns = advantages.discounted_returns(token_rewards, own, gamma)
+            experience.advantages = experience.returns.clone()
+        experience.info["return"] = token_rewards.sum(dim=-1)
+        experience.kl = None
+
+    if estimator in ("gae", "reinforce", "reinforce_baseline"):
+        masks = [experience.action_mask.bool() for experience in experiences]
+        given = [experience.advantages.float() for experience in experiences]
+        found = advantages.standardized(given, masks, divide=not settings.no_std_norm)
+        for experience, values in zip(experiences, found, strict=True):
+            experience.advantages = values
+    return experiences

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import logging
+import re
 import time
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,8 @@ from r1ci_plugins.rollout.trajectory import Trajectory
 from r1ci_plugins.rollout.trajectory_file import TrajectoryWriter
 
 log = logging.getLogger("r1ci")
+
+_MAX_FAULTS = 20
 
 
 class Recorder:
@@ -32,13 +35,23 @@ class Recorder:
         self.step = 0
         self.phase = "train"
         self.step_started = time.monotonic()
-        self.dead_batches = 0
+        self._faults: set[str] = set()
 
     def record(self, label: str) -> OutcomeSummary:
         """Write the trajectory that a rollout worker put into a label; return what the trainer keeps of it."""
         trajectory = dataclasses.replace(Trajectory.from_json(label), step=self.step)
         self.writers[self.phase].write([trajectory])
-        return OutcomeSummary.of(trajectory)
+        outcome = OutcomeSummary.of(trajectory)
+        if outcome.fault:
+            self._announce(outcome.fault)
+        return outcome
+
+    def _announce(self, fault: str) -> None:
+        """Print the first fault of each kind, at once: it may be the cause of all that follows."""
+        kind = re.sub(r"\d+", "#", fault.partition("\n")[0])
+        if kind not in self._faults and len(self._faults) < _MAX_FAULTS:
+            self._faults.add(kind)
+            print(f"r1ci: a sample is excluded, the first with this fault: {fault}", flush=True)
 
     def append(self, path: Path, values: dict[str, Any]) -> None:
         """Append a line to one of the run's files; a full disk is logged, it does not end the run."""

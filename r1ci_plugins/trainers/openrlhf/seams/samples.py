@@ -16,11 +16,37 @@ from r1ci_plugins.trainers.import_hooks import upstream
 from r1ci_plugins.trainers.openrlhf.seams.recorder import recorder
 
 
+PADDING = ""
+"""Label of a sample that only fills up a batch."""
+
+
 def process_response_into_experience(self: Any, response: dict[str, Any], **options: Any) -> Any:
-    """Upstream's sample of a rollout worker's response; its label becomes the outcome, the trajectory is recorded."""
+    """Upstream's sample of a rollout worker's response; its label becomes the outcome, the trajectory is recorded.
+
+    ``response_length`` counts what the policy sampled (upstream's also counts what programs printed), so that length
+    penalties and curves do.
+    """
+    import torch
+
     outcome = recorder().record(response["label"])
-    label = json.dumps(outcome.to_dict())
-    return upstream[process_response_into_experience](self, {**response, "label": label}, **options)
+    changed = {"label": json.dumps(outcome.to_dict())}
+    if response["scores"] is None:  # nothing is known of its group: dynamic filtering must not take it for wrong
+        low, high = self.args.algo.dynamic_filtering_range
+        changed["scores"] = (low + high) / 2
+    sample = upstream[process_response_into_experience](self, {**response, **changed}, **options)
+    sample.response_length = torch.tensor([outcome.action_tokens])
+    return sample
+
+
+async def generate_responses(self: Any, *arguments: Any, **options: Any) -> list[dict[str, Any]]:
+    """Upstream's; the score of an excluded sample is the mean of its group's others, None if all are excluded.
+
+    Dynamic filtering then goes by the known samples; a score has no other use in training.
+    """
+    responses = await upstream[generate_responses](self, *arguments, **options)
+    known = [response["scores"] for response in responses if not response["excluded"]]
+    mean = sum(known) / len(known) if known else None
+    return [response | {"scores": mean} if response["excluded"] else response for response in responses]
 
 
 def generate_samples(self: Any, **options: Any) -> Any:
@@ -38,15 +64,21 @@ def generate_eval_samples(self: Any, **options: Any) -> Any:
     return upstream[generate_eval_samples](self, **options)
 
 
-def outcomes_of(samples: Sequence[Any]) -> list[OutcomeSummary]:
-    """The outcomes that travel in the labels of OpenRLHF ``Experience`` objects, in order.
+def rows_of(samples: Sequence[Any]) -> list[OutcomeSummary | None]:
+    """The outcome that travels in the label of each row of OpenRLHF ``Experience`` objects; None for padding.
 
     Raises:
         TrajectoryFileError: A label was not written by this process's seam.
     """
+    labels = [label for sample in samples for label in sample.labels]
     try:
-        return [OutcomeSummary(**json.loads(label)) for sample in samples for label in sample.labels]
+        return [OutcomeSummary(**json.loads(label)) if label != PADDING else None for label in labels]
     except (TypeError, ValueError) as error:
         raise TrajectoryFileError(
             f"a sample carries no outcome: {error}", where="OpenRLHF Experience.labels"
         ) from error
+
+
+def outcomes_of(samples: Sequence[Any]) -> list[OutcomeSummary]:
+    """The outcomes of all rows that have one, in order."""
+    return [outcome for outcome in rows_of(samples) if outcome is not None]

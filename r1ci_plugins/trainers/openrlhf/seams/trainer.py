@@ -11,13 +11,43 @@ from r1ci_plugins.evaluation.record import Evaluation
 from r1ci_plugins.rollout.metrics import batch_metrics
 from r1ci_plugins.trainers.import_hooks import upstream
 from r1ci_plugins.trainers.openrlhf.seams.recorder import recorder
-from r1ci_plugins.trainers.openrlhf.seams.samples import outcomes_of
+from r1ci_plugins.trainers.openrlhf.seams.samples import outcomes_of, rows_of
+
+
+def prepare_datasets(strategy: Any, tokenizer: Any) -> tuple[Any, Any, int]:
+    """Upstream's, with the number of optimizer steps that are really taken, for the learning rate's schedule.
+
+    Upstream rounds down; here the last batch of an episode, and one that does not divide, give a step more.
+    """
+    prompts, eval_prompts, _ = upstream[prepare_datasets](strategy, tokenizer)
+    rollout, train = strategy.args.rollout, strategy.args.train
+    full, rest = divmod(len(prompts), rollout.batch_size)
+    batches = [rollout.batch_size] * full + ([rest] if rest else [])
+    steps = sum(-(-size * rollout.n_samples_per_prompt // train.batch_size) for size in batches)
+    return prompts, eval_prompts, steps * train.num_episodes * train.max_epochs
 
 
 def compute_rollout_stats(self: Any, experiences: Sequence[Any]) -> dict[str, float]:
-    """Upstream's statistics of a batch, and ours."""
-    stats = upstream[compute_rollout_stats](self, experiences)
+    """Upstream's statistics of a batch, over the samples whose reward is known, and ours."""
+    known = []
+    for experience in experiences:
+        rows = [row for row, outcome in enumerate(rows_of([experience])) if outcome and not outcome.excluded]
+        if rows:
+            cut = {name: getattr(experience, name)[rows] for name in ("response_length", "truncated")}
+            info = {"reward": experience.info["reward"][rows]}
+            known.append(dataclasses.replace(experience, info=info, **cut))
+    stats = upstream[compute_rollout_stats](self, known)
     return stats | {f"rollout/{name}": value for name, value in batch_metrics(outcomes_of(experiences)).items()}
+
+
+def detect_eval_metric_key(self: Any, eval_metrics: dict[str, float]) -> str | None:
+    """The metric that the best checkpoint goes by: accuracy averaged over tasks, unless the user names another.
+
+    Upstream takes the first of the tasks by name.
+    """
+    self.best_eval_metric_key = self.best_eval_metric_key or "eval_macro_accuracy"
+    key: str | None = upstream[detect_eval_metric_key](self, eval_metrics)
+    return key
 
 
 def compute_eval_metrics(eval_dataloader: Any, samples: Sequence[Any], n_samples_per_prompt: int) -> dict[str, float]:
@@ -63,9 +93,11 @@ def save_logs_and_checkpoints(
     lost = sum(writer.lost for writer in here.writers.values())
     here.append(here.folder.metrics, {"step": global_step, "seconds": seconds, "trajectories_lost": lost, **numbers})
     shown = {name: numbers.get(f"rollout/{name}", float("nan")) for name in ("reward", "accuracy", "code_calls")}
+    excluded = numbers.get("rollout/excluded", 0)
     print(
         f"r1ci: step {global_step}: reward {shown['reward']:.3f}, accuracy {shown['accuracy']:.1%}, "
-        f"code calls {shown['code_calls']:.2f}, {seconds:.0f} s",
+        + (f"{excluded:.0f} excluded, " if excluded else "")
+        + f"code calls {shown['code_calls']:.2f}, {seconds:.0f} s",
         flush=True,
     )
     consumed = (client_states or {}).get("total_consumed_prompts", 0)
