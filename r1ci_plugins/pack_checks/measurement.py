@@ -1,7 +1,5 @@
 """Measures how many questions a task has, how fast it makes them, and how fast it checks answers."""
 
-from __future__ import annotations
-
 import json
 import math
 import signal

@@ -1,7 +1,5 @@
 """Makes the folder of a new task pack from the templates in ``new_pack/``."""
 
-from __future__ import annotations
-
 import keyword
 import re
 import sys

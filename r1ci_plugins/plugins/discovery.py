@@ -3,8 +3,6 @@
 Each function that looks at installed distributions takes ``path``, the folders to look in (default: ``sys.path``).
 """
 
-from __future__ import annotations
-
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """Options of what a recipe names, checked against the signature of the factory that gets them."""
 
-from __future__ import annotations
-
 import inspect
 import typing
 from collections.abc import Callable, Mapping

@@ -1,7 +1,5 @@
 """Load task packs: those that are installed, those that a plugin registers, and one from a folder."""
 
-from __future__ import annotations
-
 import sys
 import tomllib
 from collections import Counter

@@ -4,8 +4,6 @@ Firejail can run a command without any isolation and still exit with status 0, s
 ``PROGRAM`` looks around where untrusted programs run, and ``checks_of`` says what that means.
 """
 
-from __future__ import annotations
-
 import json
 import os
 from collections.abc import Collection, Mapping

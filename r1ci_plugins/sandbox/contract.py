@@ -4,8 +4,6 @@ When the program fails, that is data (an ExecutionResult); when the sandbox itse
 suite, ``r1ci_plugins.sandbox.checks.promises``, runs against every backend (``r1ci sandbox check``).
 """
 
-from __future__ import annotations
-
 import math
 from dataclasses import dataclass
 from enum import StrEnum

@@ -1,7 +1,5 @@
 """The Python that runs the programs: where it lives and what a jail must show of it."""
 
-from __future__ import annotations
-
 import json
 import os
 import pwd

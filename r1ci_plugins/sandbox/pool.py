@@ -6,8 +6,6 @@ zygote had to end a program, and after ``RECYCLE_AFTER`` jobs. Before a new slot
 have shown that it isolates.
 """
 
-from __future__ import annotations
-
 import asyncio
 import contextlib
 import logging

@@ -4,8 +4,6 @@ A light zygote forks ten times faster than one with scientific libraries, and a 
 costs a program nothing. A program sees no difference but time: what its profile lacks, it imports itself.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Mapping
 

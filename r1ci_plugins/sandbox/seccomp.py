@@ -11,8 +11,6 @@ an administrator needs, and interfaces with a long history of holes. A denied ca
 privileges, except where noted. Firejail adds a filter of its own; other backends have only this one.
 """
 
-from __future__ import annotations
-
 import platform
 import struct
 from collections.abc import Mapping, Sequence

@@ -4,8 +4,6 @@ So the process limit of a program does not count processes of others, and the ke
 zygote.
 """
 
-from __future__ import annotations
-
 import contextlib
 import os
 import pwd

@@ -22,8 +22,6 @@ Rules for odd text, the same in every pack:
 - A choice with an explanation, two choices, a list with an empty item in the middle: unreadable.
 """
 
-from __future__ import annotations
-
 import re
 import unicodedata
 from collections.abc import Collection

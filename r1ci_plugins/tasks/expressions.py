@@ -4,8 +4,6 @@ Length and nesting are bounded here; how large a value may become is up to the t
 its values cannot outgrow its text).
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass

@@ -4,8 +4,6 @@ Checkers are other people's code that reads a model's text: they may loop, leak,
 process with a deadline and a memory limit; a worker that misses its deadline is killed and replaced.
 """
 
-from __future__ import annotations
-
 import asyncio
 import contextlib
 import sys

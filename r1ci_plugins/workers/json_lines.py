@@ -4,8 +4,6 @@ Each request has a number, and its replies carry it: a reply to something else (
 that forked) is refused. Only the standard library is needed here, so that a task pack can use this module too.
 """
 
-from __future__ import annotations
-
 import contextlib
 import ctypes
 import json

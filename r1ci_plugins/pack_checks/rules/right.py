@@ -1,7 +1,5 @@
 """Rules about right answers: each of them scores 1.0, however it is written."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterable, Iterator, Sequence
 

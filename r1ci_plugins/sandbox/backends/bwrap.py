@@ -3,8 +3,6 @@
 Bubblewrap provides namespaces and mounts. Only our own filter filters system calls.
 """
 
-from __future__ import annotations
-
 import os
 import shutil
 from pathlib import Path

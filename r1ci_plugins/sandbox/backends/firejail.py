@@ -1,7 +1,5 @@
 """The firejail backend, the default and the one meant for a model's programs."""
 
-from __future__ import annotations
-
 import os
 import pwd
 import re

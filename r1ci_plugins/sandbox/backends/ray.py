@@ -6,8 +6,6 @@ wait, the list of nodes is refreshed, so that new nodes are used and dead ones a
 run again elsewhere, since they have no state. A node whose jail does not isolate is logged and not used.
 """
 
-from __future__ import annotations
-
 import asyncio
 import contextlib
 import hashlib

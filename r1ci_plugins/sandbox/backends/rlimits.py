@@ -4,8 +4,6 @@ It is for machines where no jail can be started, and for programs that are trust
 are open to them. The results say ``rlimits``.
 """
 
-from __future__ import annotations
-
 import os
 import stat
 import tempfile

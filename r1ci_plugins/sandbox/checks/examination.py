@@ -1,7 +1,5 @@
 """What a sandbox enforces, as the canary sees it, and by what."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import NamedTuple
 

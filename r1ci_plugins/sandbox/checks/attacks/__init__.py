@@ -6,8 +6,6 @@ new sandbox, and no process of the attack may be left on the machine. ``r1ci san
 A new attack belongs in the file of its family.
 """
 
-from __future__ import annotations
-
 from r1ci_plugins.sandbox.checks.attacks import (
     exhaustion,
     files,

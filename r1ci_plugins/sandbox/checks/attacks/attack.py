@@ -1,8 +1,6 @@
 """An attack on a sandbox: its program, how it is tried, and what shows that it failed."""
 
 # ruff: noqa: E501 - programs as they are run
-from __future__ import annotations
-
 import contextlib
 import secrets
 from collections.abc import Callable, Iterator, Mapping

@@ -1,8 +1,6 @@
 """Attacks that take everything: memory, files, processes, descriptors, output."""
 
 # ruff: noqa: E501 - programs as they are run
-from __future__ import annotations
-
 from r1ci_plugins.sandbox.checks.attacks.attack import Attack, ended, register_in
 from r1ci_plugins.sandbox.checks.bench import ERROR, MEMORY, OK, OUTPUT, TIMEOUT
 

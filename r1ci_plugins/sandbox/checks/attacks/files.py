@@ -1,8 +1,6 @@
 """Attacks on files: the host's, and those of the next program."""
 
 # ruff: noqa: E501 - programs as they are run
-from __future__ import annotations
-
 from r1ci_plugins.sandbox.checks.attacks.attack import Attack, ended, register_in
 from r1ci_plugins.sandbox.checks.attacks.host import host_files
 from r1ci_plugins.sandbox.checks.bench import OK

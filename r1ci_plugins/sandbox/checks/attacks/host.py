@@ -1,7 +1,5 @@
 """Targets on the host, one context manager each. Most check that the host itself can reach them."""
 
-from __future__ import annotations
-
 import contextlib
 import os
 import secrets

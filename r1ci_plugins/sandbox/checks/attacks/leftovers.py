@@ -1,8 +1,6 @@
 """Attacks on the next program, by what is left for it."""
 
 # ruff: noqa: E501 - programs as they are run
-from __future__ import annotations
-
 from r1ci_plugins.sandbox.checks.attacks.attack import Attack, ended, register_in
 from r1ci_plugins.sandbox.checks.attacks.host import host_abstract_socket, host_system_v
 from r1ci_plugins.sandbox.checks.bench import OK

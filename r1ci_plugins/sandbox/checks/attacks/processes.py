@@ -1,8 +1,6 @@
 """Attacks on other processes: the zygote, the jail's init, the host's."""
 
 # ruff: noqa: E501 - programs as they are run
-from __future__ import annotations
-
 import contextlib
 import signal
 from collections.abc import Iterator

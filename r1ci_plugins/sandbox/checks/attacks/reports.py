@@ -1,7 +1,5 @@
 """Attacks on the report of how a program ended: forged ones, odd ends, no end."""
 
-from __future__ import annotations
-
 from r1ci_plugins.sandbox import canary
 from r1ci_plugins.sandbox.checks.attacks.attack import Attack, ended, register_in
 from r1ci_plugins.sandbox.checks.bench import ERROR, OK, OUTPUT, TIMEOUT

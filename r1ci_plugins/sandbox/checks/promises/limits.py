@@ -1,7 +1,5 @@
 """Time, memory, files, processes and output of a program are limited."""
 
-from __future__ import annotations
-
 import math
 import time
 from collections.abc import Mapping

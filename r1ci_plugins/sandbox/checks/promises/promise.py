@@ -1,7 +1,5 @@
 """A promise that a sandbox makes, and how the files beside this one list theirs."""
 
-from __future__ import annotations
-
 from collections.abc import Awaitable, Callable, Collection
 from dataclasses import dataclass
 

@@ -1,7 +1,5 @@
 """What a result says about a program."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 
 from r1ci_plugins.sandbox.checks.bench import ERROR, OK, Bench

@@ -1,7 +1,5 @@
 """What a program finds when it starts: an ordinary main program, libraries, the same state every time."""
 
-from __future__ import annotations
-
 import os
 import secrets
 

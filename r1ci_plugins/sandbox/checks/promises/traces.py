@@ -1,7 +1,5 @@
 """A program leaves nothing behind, and programs do not see each other."""
 
-from __future__ import annotations
-
 import asyncio
 import secrets
 import time
