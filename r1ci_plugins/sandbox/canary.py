@@ -4,9 +4,11 @@ Firejail can run a command without any isolation and still exit with status 0, s
 ``PROGRAM`` looks around where untrusted programs run, and ``checks_of`` says what that means.
 """
 
+import contextlib
 import json
 import os
-from collections.abc import Collection, Mapping
+import tempfile
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -100,6 +102,25 @@ def program(sentinels: Collection[Path], writable_probes: Collection[str]) -> st
         writable_probes: Folders in which the jail must not let a program create a file.
     """
     return f"{PROGRAM}look({[str(path) for path in sentinels]!r}, {list(writable_probes)!r})\n"
+
+
+@contextlib.contextmanager
+def sentinels(*more: str) -> Iterator[list[Path]]:
+    """Files of the host that no program may be able to read, though everybody may read those that are made for it.
+
+    Args:
+        more: Folders to make one in, besides the usual ones. A folder that cannot be written to gets none.
+    """
+    with contextlib.ExitStack() as stack:
+        found = [Path(__file__).resolve()]
+        for parent in dict.fromkeys([tempfile.gettempdir(), "/var/tmp", "/dev/shm", *more]):
+            with contextlib.suppress(OSError):
+                folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="r1ci-canary-", dir=parent))
+                os.chmod(folder, 0o755)
+                found.append(Path(folder, "sentinel"))
+                found[-1].write_text("visible")
+                found[-1].chmod(0o644)
+        yield found
 
 
 def host_namespaces() -> dict[str, str]:

@@ -7,15 +7,12 @@ have shown that it isolates.
 """
 
 import asyncio
-import contextlib
 import logging
 import os
 import signal
 import sys
-import tempfile
 import time
-from collections.abc import Coroutine, Iterator, Mapping, Sequence
-from pathlib import Path
+from collections.abc import Coroutine, Mapping, Sequence
 
 from r1ci_plugins.errors import InfrastructureFault, R1CIError, SandboxUnavailable, suggest
 from r1ci_plugins.sandbox import canary
@@ -78,9 +75,8 @@ class SlotPool:
         self.recycle_after = RECYCLE_AFTER
         self._places = asyncio.Semaphore(self.concurrency)
         self._opening = asyncio.Lock()
-        self._starts = asyncio.Semaphore(
-            max(1, len(os.sched_getaffinity(0)) // 2)
-        )  # many at once slow each other down
+        # Many starts at once slow each other down.
+        self._starts = asyncio.Semaphore(max(1, len(os.sched_getaffinity(0)) // 2))
         self._jail: Jail | None = None  # None before start() and after close(): nothing may run
         self._idle: dict[str, asyncio.LifoQueue[Slot | None]] = {}  # None: whoever takes it starts a slot
         self._slots: set[Slot] = set()
@@ -263,7 +259,7 @@ class SlotPool:
         return slot
 
     async def _prove(self, slot: Slot, jail: Jail) -> None:
-        with _sentinels() as sentinels:
+        with canary.sentinels() as sentinels:
             folders = list(canary.NOT_WRITABLE)
             folders += [folder for folder in jail.interpreter.import_path if os.path.isdir(folder)]
             result = await slot.run(canary.program(sentinels, folders), Limits(wall_s=30, processes=16), 0.0)
@@ -286,17 +282,3 @@ class SlotPool:
         task = asyncio.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
-
-
-@contextlib.contextmanager
-def _sentinels() -> Iterator[list[Path]]:
-    """Files of the host that no program may be able to read."""
-    with contextlib.ExitStack() as stack:
-        found = [Path(__file__).resolve()]
-        for parent in dict.fromkeys([tempfile.gettempdir(), "/var/tmp", "/dev/shm"]):
-            with contextlib.suppress(OSError):
-                folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="r1ci-canary-", dir=parent))
-                os.chmod(folder, 0o755)
-                found.append(Path(folder, "sentinel"))
-                found[-1].write_text("visible")
-        yield found

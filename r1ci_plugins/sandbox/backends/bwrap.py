@@ -71,8 +71,7 @@ class BubblewrapSandbox(SlotPool):
         binary = shutil.which("bwrap")
         if binary is None:
             raise SandboxUnavailable(
-                "bubblewrap is not installed",
-                fix="as root: apt-get install bubblewrap, or use the backend firejail",
+                "bubblewrap is not installed", fix="as root: apt-get install bubblewrap, or use the backend firejail"
             )
         as_root = os.geteuid() == 0
         interpreter = find_interpreter(self.python)

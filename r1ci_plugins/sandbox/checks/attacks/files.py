@@ -144,7 +144,6 @@ kept = mmap.mmap(file.fileno(), 4096)
 if os.fork() == 0:
     os.setsid(); time.sleep(100)
 """,
-    held=ended(OK),
     look="""attempt("held", lambda: os.stat("/dev/shm/held")); attempt("closed", lambda: os.stat("/dev/shm/closed"))""",
     needs="file-budget",
 )

@@ -1,9 +1,8 @@
 """Attacks on other processes: the zygote, the jail's init, the host's."""
 
 # ruff: noqa: E501 - programs as they are run
-import contextlib
 import signal
-from collections.abc import Iterator
+from contextlib import nullcontext
 
 from r1ci_plugins.sandbox.checks.attacks.attack import Attack, ended, register_in
 from r1ci_plugins.sandbox.checks.attacks.host import host_process
@@ -121,10 +120,6 @@ raise SystemExit(5)
 
 
 def _signals(number: int) -> None:
-    @contextlib.contextmanager
-    def prepare() -> Iterator[dict[str, object]]:
-        yield {"signal": number}
-
     def held(result: ExecutionResult) -> bool:
         # A program that signals everybody may hit itself; in a jail it hits nobody else.
         return (result.status is ERROR and result.exit_code in (5, -number)) and "REACHED" not in result.stdout
@@ -136,7 +131,7 @@ def _signals(number: int) -> None:
         ZYGOTE_SIGNALS,
         needs="processes",
         held=held,
-        prepare=prepare,
+        prepare=lambda: nullcontext({"signal": number}),
     )
 
 

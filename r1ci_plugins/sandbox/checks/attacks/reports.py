@@ -1,7 +1,7 @@
 """Attacks on the report of how a program ended: forged ones, odd ends, no end."""
 
 from r1ci_plugins.sandbox import canary
-from r1ci_plugins.sandbox.checks.attacks.attack import Attack, ended, register_in
+from r1ci_plugins.sandbox.checks.attacks.attack import Attack, ended, register_in, shut
 from r1ci_plugins.sandbox.checks.bench import ERROR, OK, OUTPUT, TIMEOUT
 from r1ci_plugins.sandbox.checks.promises.limits import ENDLESS
 
@@ -41,12 +41,7 @@ print("held", file=sys.stderr); print("held")
 os.close(250)
 print("held again", file=sys.stderr)
 """,
-    held=lambda result: (
-        result.status is OK
-        and "held" in result.stdout
-        and "held again" in result.stderr
-        and "held again" in result.output
-    ),
+    held=lambda result: shut(result) and "held again" in result.stderr and "held again" in result.output,
 )
 attack(
     "closed-pipes",
@@ -116,10 +111,4 @@ for _name, _code, _status in (
     ("stdin-reads", "sys.stdin.read(); os.read(0, 10)", OK),
     ("hash-bomb", "x = {i * (2**61 - 1): 0 for i in range(5000)}", OK),
 ):
-    attack(
-        f"ends-by-{_name}",
-        "End in an odd way.",
-        "the status comes from the kernel",
-        _code,
-        held=ended(_status),
-    )
+    attack(f"ends-by-{_name}", "End in an odd way.", "the status comes from the kernel", _code, held=ended(_status))

@@ -4,6 +4,9 @@ from collections.abc import Awaitable, Callable, Collection
 from dataclasses import dataclass
 
 from r1ci_plugins.sandbox.checks.bench import Bench, CheckResult, Verdict
+from r1ci_plugins.sandbox.contract import ExecutionResult
+
+Check = Callable[[Bench], Awaitable[None]]
 
 
 class BrokenPromise(AssertionError):
@@ -24,7 +27,7 @@ class Promise:
 
     name: str
     meaning: str
-    check: Callable[[Bench], Awaitable[None]]
+    check: Check
     needs: frozenset[str] = frozenset()
     options: frozenset[str] = frozenset()
 
@@ -45,7 +48,7 @@ def register_in(promises: list[Promise]) -> Callable[..., Callable]:
     """Return a decorator for checks: it lists them under their function's name; the docstring is what they mean."""
 
     def promise(*needs: str, options: Collection[str] = ()) -> Callable:
-        def register(check: Callable[[Bench], Awaitable[None]]) -> Callable[[Bench], Awaitable[None]]:
+        def register(check: Check) -> Check:
             name = check.__name__.replace("_", "-")
             promises.append(Promise(name, check.__doc__ or "", check, frozenset(needs), frozenset(options)))
             return check
@@ -53,6 +56,16 @@ def register_in(promises: list[Promise]) -> Callable[..., Callable]:
         return register
 
     return promise
+
+
+def outcome(holds: Callable[[ExecutionResult], bool], code: str, **limits: float) -> Check:
+    """A check that runs one program and expects something of its result."""
+
+    async def check(bench: Bench) -> None:
+        result = await bench.run(code, **limits)
+        expect(holds(result), result)
+
+    return check
 
 
 def expect(holds: bool, saw: object) -> None:

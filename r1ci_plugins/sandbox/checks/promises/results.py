@@ -1,10 +1,10 @@
 """What a result says about a program."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from r1ci_plugins.sandbox.checks.bench import ERROR, OK, Bench
-from r1ci_plugins.sandbox.checks.promises.promise import Promise, expect, register_in
-from r1ci_plugins.sandbox.contract import ExecutionStatus, Sandbox
+from r1ci_plugins.sandbox.checks.promises.promise import Promise, expect, outcome, register_in
+from r1ci_plugins.sandbox.contract import ExecutionResult, ExecutionStatus, Sandbox
 
 PROMISES: list[Promise] = []
 promise = register_in(PROMISES)
@@ -94,22 +94,13 @@ ENDS: Mapping[str, tuple[str, ExecutionStatus, int]] = {
 """How programs end: code, status, exit code."""
 
 
-def _ends(name: str, code: str, status: ExecutionStatus, exit_code: int) -> None:
-    async def check(bench: Bench) -> None:
-        result = await bench.run(code)
-        expect((result.status, result.exit_code) == (status, exit_code), result)
-
-    PROMISES.append(
-        Promise(
-            f"ends-{name}",
-            f"A program that ends like this has the status {status.value} and the exit code {exit_code}.",
-            check,
-        )
-    )
+def _ended(status: ExecutionStatus, exit_code: int) -> Callable[[ExecutionResult], bool]:
+    return lambda result: (result.status, result.exit_code) == (status, exit_code)
 
 
-for _name, _end in ENDS.items():
-    _ends(_name, *_end)
+for _name, (_code, _status, _exit) in ENDS.items():
+    _meaning = f"A program that ends like this has the status {_status.value} and the exit code {_exit}."
+    PROMISES.append(Promise(f"ends-{_name}", _meaning, outcome(_ended(_status, _exit), _code)))
 
 
 @promise()
