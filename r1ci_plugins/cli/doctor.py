@@ -169,10 +169,8 @@ def torch() -> Finding:
 
 def flash_attn() -> Finding:
     """Flash-attention, which only GPU runs with packing need."""
-    found = _version("flash-attn")
-    if found:
-        return Finding("ok", found)
-    return Finding("ok", "not installed: set ds.attn_implementation: sdpa, and leave ds.packing_samples out")
+    absent = "not installed: set ds.attn_implementation: sdpa, and leave ds.packing_samples out"
+    return Finding("ok", _version("flash-attn") or absent)
 
 
 def packs() -> Finding:

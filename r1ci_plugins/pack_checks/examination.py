@@ -6,6 +6,7 @@ Four promises hold for every call to the checker, whichever rule makes it: ``ans
 
 from __future__ import annotations
 
+import functools
 import math
 import random
 import sys
@@ -196,7 +197,6 @@ def _rule_of(error: Exception) -> str:
 _EVENTS = ("compile", "exec", "open", "pickle.find_class", "socket.", "subprocess.", "os.system", "os.exec", "os.fork",
            "os.posix_spawn", "os.spawn", "os.remove", "os.rename", "ctypes.dlopen")  # fmt: skip
 _watching: list[_Watch] = []
-_hooked = False
 
 
 class _Evaluated(BaseException):
@@ -218,12 +218,9 @@ class _Watch:
         _watching.pop()
 
 
+@functools.cache  # once per process, because the hook cannot be removed
 def _watch_interpreter() -> None:
-    """Add the audit hook, once per process because it cannot be removed."""
-    global _hooked
-    if not _hooked:
-        _hooked = True
-        sys.addaudithook(_audit)
+    sys.addaudithook(_audit)
 
 
 def _audit(event: str, arguments: tuple[Any, ...]) -> None:

@@ -108,10 +108,9 @@ def validate(
                 for order, seed in zip(orders, _HASH_SEEDS, strict=True)
             ]
             examined = {threads.submit(_examine, workers, task, seconds): task for task in tasks}
-            differences = _Differences(generated)
             for future in as_completed(examined):
                 report = future.result()
-                yield replace(report, failures=report.failures + differences.of(report.task))
+                yield replace(report, failures=report.failures + _differences(generated, report.task))
         finally:
             workers.close()
             threads.shutdown(cancel_futures=True)
@@ -120,20 +119,15 @@ def validate(
 # --- the side that asks -------------------------------------------------------------------------------------------
 
 
-class _Differences:
-    """What two processes generated, compared once both have ended."""
-
-    def __init__(self, generated: Sequence[Future[dict[str, list[Question]]]]) -> None:
-        self._generated = generated
-
-    def of(self, task: str) -> tuple[Failure, ...]:
-        one, other = (future.result().get(task, []) for future in self._generated)
-        found = []
-        for left, right in zip(one, other, strict=False):
-            if left != right:
-                what = f"another process makes {excerpt(right.text)!r}, answer {excerpt(right.answer)!r}"
-                found.append(failure("same in every process", left, what=what, fix=FIX_DETERMINISM))
-        return tuple(found[:2])
+def _differences(generated: Sequence[Future[dict[str, list[Question]]]], task: str) -> tuple[Failure, ...]:
+    """How the questions of a task differ between two processes, once both have ended."""
+    one, other = (future.result().get(task, []) for future in generated)
+    found = []
+    for left, right in zip(one, other, strict=False):
+        if left != right:
+            what = f"another process makes {excerpt(right.text)!r}, answer {excerpt(right.answer)!r}"
+            found.append(failure("same in every process", left, what=what, fix=FIX_DETERMINISM))
+    return tuple(found[:2])
 
 
 def _generate(workers: _Workers, tasks: Sequence[str], hash_seed: int) -> dict[str, list[Question]]:

@@ -72,14 +72,10 @@ def refuse_duplicates(announced: list[Announced]) -> None:
         PluginError: It names them.
     """
     if len(announced) > 1:
-        origins = [one.origin for one in announced]
-        raise PluginError(
-            f"the {origins[0].kind} {origins[0].name!r} is announced {len(origins)} times",
-            where="; ".join(
-                f"{o.distribution} {o.version}: {a.entry_point.value}" for o, a in zip(origins, announced, strict=True)
-            ),
-            fix="uninstall all but one",
-        )
+        kind, name = announced[0].origin.kind, announced[0].origin.name
+        places = [f"{one.origin.distribution} {one.origin.version}: {one.entry_point.value}" for one in announced]
+        what = f"the {kind} {name!r} is announced {len(announced)} times"
+        raise PluginError(what, where="; ".join(places), fix="uninstall all but one")
 
 
 def load_hooks(announced: Announced) -> Hooks:

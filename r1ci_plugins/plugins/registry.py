@@ -199,20 +199,16 @@ def installed(*, path: Sequence[str] | None = None) -> list[Installed]:
     listing = []
     for one in found:
         try:
-            refuse_duplicates([other for other in found if _same_name(one, other)])
-            if one.origin.kind == "task pack":
-                pack = load_announced_pack(one)
-                registers = [f"{len(pack.tasks)} tasks"]
+            kind, name = one.origin.kind, one.origin.name
+            refuse_duplicates([other for other in found if (other.origin.kind, other.origin.name) == (kind, name)])
+            if kind == "task pack":
+                registers = [f"{len(load_announced_pack(one).tasks)} tasks"]
             else:
                 registers = _registrations(one)
             listing.append(Installed(one.origin, tuple(registers), ""))
         except Exception as error:
             listing.append(Installed(one.origin, (), str(error)))
     return listing
-
-
-def _same_name(one: Announced, other: Announced) -> bool:
-    return (one.origin.kind, one.origin.name) == (other.origin.kind, other.origin.name)
 
 
 def _factories(origin: Origin, hooks: Hooks, kind: str) -> dict[str, Any]:

@@ -114,12 +114,9 @@ class Capture:
                 plain.append(mark)
                 before += size
         rest = data[position:]
-        cut = next((n for n in range(min(size - 1, len(rest)), 0, -1) if self._may_be_mark(rest[-n:])), 0)
+        cut = next((n for n in range(min(size - 1, len(rest)), 0, -1) if rest[-n:].startswith(self._token[:n])), 0)
         self._unread = rest[len(rest) - cut :]
         return b"".join([*plain, rest[: len(rest) - cut]])
-
-    def _may_be_mark(self, tail: bytes) -> bool:
-        return tail.startswith(self._token[: len(tail)])
 
     def _unwatch(self) -> None:
         if self._watching:

@@ -154,7 +154,8 @@ class Slot:
             try:
                 code_fd = os.memfd_create("program", os.MFD_CLOEXEC)
                 inner.callback(os.close, code_fd)
-                _write_all(code_fd, code.encode("utf-8", "surrogatepass"))
+                with open(code_fd, "wb", closefd=False) as file:
+                    file.write(code.encode("utf-8", "surrogatepass"))
                 stdout = outer.enter_context(Capture(limits.output_bytes, self._stop_job, self._order))
                 stderr = outer.enter_context(Capture(limits.output_bytes, self._stop_job))
                 self._send(request.encode(), code_fd, stdout.inner_fd, stderr.inner_fd)
@@ -191,22 +192,18 @@ class Slot:
             return
         self._closed = True
         if self._process is not None:
-            await self._end()
+            self._hang_up()
+            try:
+                async with asyncio.timeout(STOP_S):
+                    await self._exited.wait()
+            except TimeoutError:
+                self.kill()
+                self._process.kill()
+                await self._exited.wait()
+            self._messages.finish()
+            self._cleanup.close()
         if self._user is not None:
             self._user.release()  # nobody runs under it any more
-
-    async def _end(self) -> None:
-        assert self._process is not None
-        self._hang_up()
-        try:
-            async with asyncio.timeout(STOP_S):
-                await self._exited.wait()
-        except TimeoutError:
-            self.kill()
-            self._process.kill()
-            await self._exited.wait()
-        self._messages.finish()
-        self._cleanup.close()
 
     def kill(self) -> None:
         """Kill the jail now: its init is the wrapper's only child, and the kernel kills everything in it with it.
@@ -344,12 +341,6 @@ class Slot:
 def _watch(*captures: Capture) -> None:
     for capture in captures:
         capture.watch()
-
-
-def _write_all(fd: int, data: bytes) -> None:
-    view = memoryview(data)
-    while view:
-        view = view[os.write(fd, view) :]
 
 
 def _children(pid: int) -> list[int]:

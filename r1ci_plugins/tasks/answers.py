@@ -217,12 +217,9 @@ def _plain(text: str) -> str:
     if text.isascii():
         return text
     kept = {c for c in set(text) if unicodedata.decomposition(c).startswith(_KEPT)}
-    plain = unicodedata.normalize("NFKC", text) if not kept else _plain_but(text, kept)
-    return plain.translate(_PLAIN)
-
-
-def _plain_but(text: str, kept: Collection[str]) -> str:
-    return "".join(c if c in kept else unicodedata.normalize("NFKC", c) for c in text)
+    if not kept:
+        return unicodedata.normalize("NFKC", text).translate(_PLAIN)
+    return "".join(c if c in kept else unicodedata.normalize("NFKC", c) for c in text).translate(_PLAIN)
 
 
 def _without_surroundings(text: str) -> str:

@@ -61,7 +61,7 @@ class Expression:
         if len(text) > _MAX_CHARS:
             raise Unreadable(f"an expression of more than {_MAX_CHARS} characters")
         text = re.sub(r"[×·]", "*", text).replace("÷", "/")
-        evaluate(text, lambda _: _WELL_FORMED, power=False)
+        evaluate(text, lambda _: _WellFormed(), power=False)
         return cls(text)
 
     def value(self) -> Fraction:
@@ -92,9 +92,6 @@ class _WellFormed:
         return self
 
     __add__ = __sub__ = __mul__ = __truediv__ = __neg__ = _same
-
-
-_WELL_FORMED = _WellFormed()
 
 
 def _tokens(text: str) -> list[str]:

@@ -95,13 +95,8 @@ class VerifierPool:
     async def _spawn(self) -> asyncio.subprocess.Process:
         try:
             self._refuse_if_closed()
-            worker = await asyncio.create_subprocess_exec(
-                sys.executable,
-                "-m",
-                "r1ci_plugins.workers.checker_worker",
-                limit=1 << 24,
-                **start_options(hash_seed=0),
-            )
+            command = (sys.executable, "-m", "r1ci_plugins.workers.checker_worker")
+            worker = await asyncio.create_subprocess_exec(*command, limit=1 << 24, **start_options(hash_seed=0))
         except OSError as error:
             raise InfrastructureFault(
                 f"no process for a checker: {error}", where="starting a checker worker", fix="run `r1ci doctor`"

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from r1ci_plugins.errors import SandboxUnavailable
 from r1ci_plugins.sandbox import canary
-from r1ci_plugins.sandbox.backends.firejail import SHOWN_OF_ETC, ZYGOTE_CAPABILITIES
+from r1ci_plugins.sandbox.backends.firejail import NOT_COVERED, SHOWN_OF_ETC, ZYGOTE_CAPABILITIES
 from r1ci_plugins.sandbox.interpreter import Interpreter, find_interpreter
 from r1ci_plugins.sandbox.jail import Jail
 from r1ci_plugins.sandbox.pool import SlotPool
@@ -87,13 +87,7 @@ class BubblewrapSandbox(SlotPool):
             wiped=(HOME, "/dev/shm"),
             other_processes=0 if as_root else 1,  # the zygote
             checks=frozenset(canary.CHECKS),
-            not_covered=(
-                "a second filter of system calls beneath ours, which firejail has",
-                "memory in pipe and socket buffers",
-                "disk reads, and what the kernel does for a program",
-                "world-readable files of /usr",
-                "holes in the kernel",
-            ),
+            not_covered=("a second filter of system calls beneath ours, which firejail has", *NOT_COVERED),
         )
 
     def advice(self) -> str:

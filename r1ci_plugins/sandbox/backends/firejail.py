@@ -31,6 +31,12 @@ ZYGOTE_CAPABILITIES = {
     "setuid": 7,
     "sys_ptrace": 19,  # read how much memory its processes share
 }
+NOT_COVERED = (
+    "memory in pipe and socket buffers",
+    "disk reads, and what the kernel does for a program",
+    "world-readable files of /usr",
+    "holes in the kernel",
+)
 
 
 def firejail_version(binary: str) -> tuple[int, ...]:
@@ -128,9 +134,10 @@ class FirejailSandbox(SlotPool):
                 fix="add the user, for instance with useradd, or run as another one",
             ) from error
         as_root = os.geteuid() == 0
+        interpreter = find_interpreter(self.python)
         jail = Jail(
             isolation=self.isolation,
-            interpreter=(interpreter := find_interpreter(self.python)),
+            interpreter=interpreter,
             wrapper=(binary, *jail_options(interpreter, home, as_root), "--"),
             home=str(home),
             separate=canary.NAMESPACES,
@@ -140,12 +147,7 @@ class FirejailSandbox(SlotPool):
             wiped=(str(home), "/dev/shm"),
             other_processes=0 if as_root else 2,  # the jail's init and the zygote
             checks=frozenset(canary.CHECKS),
-            not_covered=(
-                "memory in pipe and socket buffers",
-                "disk reads, and what the kernel does for a program",
-                "world-readable files of /usr",
-                "holes in the kernel",
-            ),
+            not_covered=NOT_COVERED,
         )
         if too_long := [argument for argument in jail.command if len(os.fsencode(argument)) > LONGEST_ARGUMENT]:
             raise SandboxUnavailable(

@@ -177,7 +177,9 @@ class _Remote(_Site):
                 finally:
                     self._deadlines.discard(deadline)
         except ActorDiedError:  # for good; its node is dead, or the process that it belonged to
-            _drop(self._actor)
+            with _finding:  # the next search finds, or starts, another in its place
+                for key in [key for key, actor in _actors.items() if actor is self._actor]:
+                    del _actors[key]
             raise
         except (TimeoutError, asyncio.CancelledError):
             with contextlib.suppress(RayError, ValueError):  # Ray may have been shut down
@@ -420,15 +422,15 @@ class RaySandbox:
         key = ray.get_runtime_context().get_job_id(), actor_name
         with _finding:
             if key not in _actors:
-                options = {
-                    "name": actor_name,
-                    "get_if_exists": True,
-                    "num_cpus": 0,  # the pool bounds its programs, and the node may offer no CPUs to others
-                    "max_restarts": -1,
-                    "max_concurrency": CALLS_AT_ONCE,
-                    "scheduling_strategy": NodeAffinitySchedulingStrategy(node, soft=False),
-                }
-                _actors[key] = ray.remote(SandboxNode).options(**options).remote(self._make, self._concurrency)
+                actor_class = ray.remote(SandboxNode).options(
+                    name=actor_name,
+                    get_if_exists=True,
+                    num_cpus=0,  # the pool bounds its programs, and the node may offer no CPUs to others
+                    max_restarts=-1,
+                    max_concurrency=CALLS_AT_ONCE,
+                    scheduling_strategy=NodeAffinitySchedulingStrategy(node, soft=False),
+                )
+                _actors[key] = actor_class.remote(self._make, self._concurrency)
             actor = _actors[key]
         return _Remote(name, actor, self._client)
 
@@ -450,13 +452,6 @@ class RaySandbox:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         return task
-
-
-def _drop(actor: Any) -> None:
-    """Let the next search find, or start, another in its place."""
-    with _finding:
-        for key in [key for key, found in _actors.items() if found is actor]:
-            del _actors[key]
 
 
 def _places(concurrency: int | None) -> int:

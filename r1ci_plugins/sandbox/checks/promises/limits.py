@@ -57,10 +57,8 @@ for _name, _code in ENDLESS.items():
 async def the_cpu_limit_ends_it(bench: Bench) -> None:
     """The CPU limit ends a program, also one that ignores SIGXCPU."""
     busy = "while True: pass"
-    results = await bench.run_all(
-        busy, f"import signal; signal.signal(signal.SIGXCPU, signal.SIG_IGN)\n{busy}", cpu_s=1, wall_s=60
-    )
-    for result in results:
+    ignoring = f"import signal; signal.signal(signal.SIGXCPU, signal.SIG_IGN)\n{busy}"
+    for result in await bench.run_all(busy, ignoring, cpu_s=1, wall_s=60):
         expect(result.status is TIMEOUT and 0.5 < result.cpu_s < 10, result)  # the kernel counts in ticks
 
 
