@@ -12,18 +12,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from r1ci_plugins.errors import PluginError, R1CIError, RecipeError, suggest
-from r1ci_plugins.plugins.discovery import (
-    PACKS,
-    PLUGINS,
-    Announced,
-    Hooks,
-    Origin,
-    call_hook,
-    find,
-    load_hooks,
-    refuse_duplicates,
-    wrong_type,
-)
+from r1ci_plugins.plugins import discovery
+from r1ci_plugins.plugins.discovery import Announced, Hooks, Origin
 from r1ci_plugins.plugins.packs import load_announced_pack, packs_of
 from r1ci_plugins.tasks.task import TaskPack
 
@@ -132,18 +122,19 @@ class Plugins:
         """
         flags: dict[str, object] = {}
         owner: dict[str, Origin] = {}
+        name = "r1ci_trainer_arguments"
         for origin, hook in self._trainer_arguments:
-            given = call_hook(origin, "r1ci_trainer_arguments", hook, {"recipe": recipe, "command": command})
-            if not isinstance(given, Mapping) or not all(isinstance(name, str) for name in given):
-                raise wrong_type(origin, "r1ci_trainer_arguments", given, "a mapping of flag names to values")
-            for name, value in given.items():
-                if name in flags and flags[name] != value:
+            given = discovery.call_hook(origin, name, hook, {"recipe": recipe, "command": command})
+            if not isinstance(given, Mapping) or not all(isinstance(flag, str) for flag in given):
+                raise discovery.wrong_type(origin, name, given, "a mapping of flag names to values")
+            for flag, value in given.items():
+                if flag in flags and flags[flag] != value:
                     raise PluginError(
-                        f"two plugins set the trainer flag {name!r}: {flags[name]!r} and {value!r}",
-                        where=f"{owner[name]}; {origin}",
+                        f"two plugins set the trainer flag {flag!r}: {flags[flag]!r} and {value!r}",
+                        where=f"{owner[flag]}; {origin}",
                         fix="use one of the two plugins",
                     )
-                flags[name], owner[name] = value, origin
+                flags[flag], owner[flag] = value, origin
         return flags
 
     def notify(self, trajectory: Trajectory) -> None:
@@ -166,7 +157,7 @@ def load_plugins(names: Sequence[str], *, path: Sequence[str] | None = None) -> 
         PluginError: If a name is unknown, given twice or announced twice, a plugin does not load, has a misspelt
             hook, a hook that raises or returns the wrong type, or two plugins register the same name.
     """
-    known = find("plugin", PLUGINS, path)
+    known = discovery.find("plugin", discovery.PLUGINS, path)
     loaded: list[tuple[Origin, Hooks]] = []
     for name in names:
         if list(names).count(name) > 1:
@@ -178,8 +169,8 @@ def load_plugins(names: Sequence[str], *, path: Sequence[str] | None = None) -> 
                 where="--plugin",
                 fix=f"{suggest(name, {one.origin.name for one in known})}; `r1ci plugins` lists what is installed",
             )
-        refuse_duplicates(chosen)
-        loaded.append((chosen[0].origin, load_hooks(chosen[0])))
+        discovery.refuse_duplicates(chosen)
+        loaded.append((chosen[0].origin, discovery.load_hooks(chosen[0])))
 
     factories: dict[str, dict[str, Any]] = {}
     for kind in KINDS:
@@ -195,13 +186,13 @@ def load_plugins(names: Sequence[str], *, path: Sequence[str] | None = None) -> 
 
 def installed(*, path: Sequence[str] | None = None) -> list[Installed]:
     """Every announced plugin and pack, each loaded on trial; a broken one carries its error. Never raises."""
-    found = find("plugin", PLUGINS, path) + find("task pack", PACKS, path)
+    found = discovery.find("plugin", discovery.PLUGINS, path) + discovery.find("task pack", discovery.PACKS, path)
     listing = []
     for one in found:
         try:
-            kind, name = one.origin.kind, one.origin.name
-            refuse_duplicates([other for other in found if (other.origin.kind, other.origin.name) == (kind, name)])
-            if kind == "task pack":
+            alike = [other for other in found if other.origin.kind == one.origin.kind]
+            discovery.refuse_duplicates([other for other in alike if other.origin.name == one.origin.name])
+            if one.origin.kind == "task pack":
                 registers = [f"{len(load_announced_pack(one).tasks)} tasks"]
             else:
                 registers = _registrations(one)
@@ -215,15 +206,15 @@ def _factories(origin: Origin, hooks: Hooks, kind: str) -> dict[str, Any]:
     hook = f"r1ci_{kind}"
     if hook not in hooks:
         return {}
-    given = call_hook(origin, hook, hooks[hook], {})
+    given = discovery.call_hook(origin, hook, hooks[hook], {})
     if not isinstance(given, Mapping) or not all(isinstance(n, str) and n and callable(f) for n, f in given.items()):
-        raise wrong_type(origin, hook, given, "a mapping of names to callables")
+        raise discovery.wrong_type(origin, hook, given, "a mapping of names to callables")
     return dict(given)
 
 
 def _registrations(announced: Announced) -> list[str]:
     """What a plugin registers, for people to read."""
-    origin, hooks = announced.origin, load_hooks(announced)
+    origin, hooks = announced.origin, discovery.load_hooks(announced)
     named = {kind.noun: list(_factories(origin, hooks, key)) for key, kind in KINDS.items()}
     named["task pack"] = list(packs_of(origin, hooks))
     lines = [f"{noun} {', '.join(names)}" for noun, names in named.items() if names]

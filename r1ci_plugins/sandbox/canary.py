@@ -90,9 +90,6 @@ class Check:
     holds: bool
     saw: str
 
-    def __str__(self) -> str:
-        return f"{self.name} ({self.saw})"
-
 
 def program(sentinels: Collection[Path], writable_probes: Collection[str]) -> str:
     """Return the canary's source.

@@ -98,7 +98,6 @@ class Sandbox(Protocol):
         Raises:
             SandboxUnavailable: The binary is missing or unsupported, or the canary shows that it does not isolate.
         """
-        ...
 
     async def run(self, code: str, limits: Limits) -> ExecutionResult:
         """Run one program and return what it did.
@@ -110,8 +109,6 @@ class Sandbox(Protocol):
         Raises:
             InfrastructureFault: The sandbox itself failed. The program's outcome is unknown; it may be run again.
         """
-        ...
 
     async def close(self) -> None:
         """Stop everything; afterwards no process of the sandbox is left."""
-        ...

@@ -267,11 +267,9 @@ class SlotPool:
             raise InfrastructureFault(f"the canary ended with {result.status}: {result.stderr[-500:]}")
         checks = canary.checks_of(result.stdout, jail.environment)
         if failed := [check for check in checks if check.name in jail.checks and not check.holds]:
-            raise InfrastructureFault(
-                f"{jail.isolation} does not isolate here: {'; '.join(map(str, failed))}",
-                where=self.python,
-                fix=self.advice(),
-            )
+            saw = "; ".join(f"{check.name} ({check.saw})" for check in failed)
+            what = f"{jail.isolation} does not isolate here: {saw}"
+            raise InfrastructureFault(what, where=self.python, fix=self.advice())
 
     async def _end(self, slot: Slot) -> None:
         if slot in self._slots:

@@ -99,38 +99,28 @@ class SandboxNode:
         return Answer(outcome, self._load, self._places)
 
 
-class _Site:
-    """One pool as its client sees it."""
+class _Local:
+    """The pool of this machine as the client sees it."""
 
-    local = True
+    name, local = "local", True
 
-    def __init__(self, name: str, places: int) -> None:
-        self.name, self.places = name, places
+    def __init__(self, pool: Sandbox, places: int) -> None:
+        self.pool, self.run, self.places = pool, pool.run, places
         self.running = 0  # our programs there, waiting ones included
 
     @property
     def free(self) -> int:
         return self.places - self.running
 
-    async def run(self, code: str, limits: Limits) -> ExecutionResult:
-        raise NotImplementedError
 
+class _Remote:
+    """The pool of a node as the client sees it."""
 
-class _Local(_Site):
-    def __init__(self, pool: Sandbox, places: int) -> None:
-        super().__init__("local", places)
-        self.pool = pool
-
-    async def run(self, code: str, limits: Limits) -> ExecutionResult:
-        return await self.pool.run(code, limits)
-
-
-class _Remote(_Site):
     local = False
 
     def __init__(self, name: str, actor: Any, client: str) -> None:
-        super().__init__(name, 0)
-        self._actor, self._client = actor, client
+        self.name, self._actor, self._client = name, actor, client
+        self.places = self.running = 0
         self._deadlines: set[asyncio.Timeout] = set()  # of the calls that are under way
         self._others = 0  # programs of other clients there, when it last answered
 
@@ -191,6 +181,9 @@ class _Remote(_Site):
         if isinstance(answer.outcome, R1CIError):
             raise answer.outcome
         return answer.outcome
+
+
+_Site = _Local | _Remote
 
 
 class RaySandbox:

@@ -14,7 +14,9 @@ attack = register_in(ATTACKS)
 FLOOD = {"output_bytes": 10_000, "wall_s": 30.0}
 
 
-def exhaust(name: str, code: str, held: Callable[[ExecutionResult], bool], needs: str = "", **limits: float) -> None:
+def exhaust(
+    name: str, code: str, held: Callable[[ExecutionResult], bool], needs: str = "", /, **limits: float
+) -> None:
     """List an attack of this family."""
     tries = "Take all memory, files, processes, descriptors or output."
     enforced_by = "the kernel's limits, the watchdog, the cap on output"
@@ -44,16 +46,16 @@ exhaust(
     "files-in-shared-memory",
     "for i in range(1000): open(f'/dev/shm/{i}', 'wb').write(b'x' * (8 << 20))\nprint('REACHED')",
     ended(MEMORY),
-    needs="file-budget",
+    "file-budget",
 )
 exhaust(
     "deleted-files",
     "kept = []\nfor i in range(200):\n  f = open('f', 'wb'); f.write(b'x' * (8 << 20)); f.flush(); kept.append(f)\n"
     "  os.unlink('f')\nprint('REACHED')",
     ended(MEMORY),
-    needs="file-budget",
+    "file-budget",
 )
-exhaust("inodes", "for i in range(10**7): open(f'{i}', 'w').close()", ended(MEMORY), needs="file-budget", memory_mb=30)
+exhaust("inodes", "for i in range(10**7): open(f'{i}', 'w').close()", ended(MEMORY), "file-budget", memory_mb=30)
 exhaust(
     "big-file",
     "f = open('big', 'wb')\nwhile True: f.write(b'x' * (1 << 20)); f.flush()",
@@ -88,16 +90,14 @@ exhaust(
     "threads",
     "import threading\nfor _ in range(10**4): threading.Thread(target=time.sleep, args=(9,), daemon=True).start()",
     ended(ERROR, MEMORY),
-    needs="process-limit",
+    "process-limit",
 )
-exhaust(
-    "fork-bomb", "while True: os.fork()", ended(ERROR, TIMEOUT, MEMORY), needs="process-limit", processes=20, wall_s=3
-)
+exhaust("fork-bomb", "while True: os.fork()", ended(ERROR, TIMEOUT, MEMORY), "process-limit", processes=20, wall_s=3)
 exhaust(
     "fork-bomb-that-ignores-errors",
     "while True:\n  try: os.fork()\n  except OSError: pass",
     ended(TIMEOUT, ERROR, MEMORY),
-    needs="process-limit",
+    "process-limit",
     processes=20,
     wall_s=1,
 )

@@ -46,14 +46,9 @@ async def tracebacks_show_the_program(bench: Bench) -> None:
     """Tracebacks name main.py, with the lines and their numbers as the program has them."""
     result = await bench.run("def half(x):\n    return x / 0\n\nprint('before')\nhalf(1)\n")
     expect((result.status, result.exit_code, result.stdout) == (ERROR, 1, "before\n"), result)
-    first = [
-        "Traceback (most recent call last):",
-        '  File "main.py", line 5, in <module>',
-        "    half(1)",
-        '  File "main.py", line 2, in half',
-        "    return x / 0",
-    ]
-    expect(result.stderr.splitlines()[:5] == first, result.stderr)
+    outer = 'Traceback (most recent call last):\n  File "main.py", line 5, in <module>\n    half(1)\n'
+    inner = '  File "main.py", line 2, in half\n    return x / 0\n'
+    expect(result.stderr.startswith(outer + inner), result.stderr)
     expect(result.stderr.endswith("ZeroDivisionError: division by zero\n"), result.stderr)
 
 
