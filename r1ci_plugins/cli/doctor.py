@@ -34,13 +34,7 @@ _COLOURS = {"ok": typer.colors.GREEN, "warning": typer.colors.YELLOW, "failed": 
 
 @dataclass(frozen=True)
 class Finding:
-    """One line of the report.
-
-    Attributes:
-        status: ``ok``, ``warning`` or ``failed``.
-        detail: What was found.
-        fix: What to do about it.
-    """
+    """One line of the report: ``ok``, ``warning`` or ``failed``, what was found, and what to do about it."""
 
     status: str
     detail: str

@@ -42,14 +42,9 @@ _PATIENCE = 3
 
 @dataclass(frozen=True)
 class Failure:
-    """One breach of a rule.
+    """One breach of a rule: what was seen, and how the pack's author can fix it.
 
-    Attributes:
-        rule: Name of the rule.
-        question: Key of the question, empty if it is not about one.
-        text: The question's text, shortened.
-        what: What was seen.
-        fix: What the pack's author can do about it.
+    ``question`` and ``text`` are the question's key and shortened text; empty if it is not about one.
     """
 
     rule: str

@@ -23,14 +23,7 @@ Hooks = dict[str, Callable[..., Any]]
 
 @dataclass(frozen=True)
 class Origin:
-    """Where something comes from.
-
-    Attributes:
-        kind: ``plugin`` or ``task pack``.
-        name: The entry point's name.
-        distribution: The installed distribution that announces it.
-        version: Its version.
-    """
+    """Where a ``plugin`` or ``task pack`` comes from: its entry point's name, its distribution and the version."""
 
     kind: str
     name: str
@@ -66,11 +59,7 @@ def find(kind: str, group: str, path: Sequence[str] | None) -> list[Announced]:
 
 
 def refuse_duplicates(announced: list[Announced]) -> None:
-    """Refuse a name that several distributions announce.
-
-    Raises:
-        PluginError: It names them.
-    """
+    """Raise a PluginError if several distributions announce one name; it names them."""
     if len(announced) > 1:
         kind, name = announced[0].origin.kind, announced[0].origin.name
         places = [f"{one.origin.distribution} {one.origin.version}: {one.entry_point.value}" for one in announced]
@@ -132,11 +121,7 @@ def _with_arguments(implementation: pluggy.HookImpl) -> Callable[..., Any]:
 
 
 def call_hook(origin: Origin, hook: str, function: Callable[..., Any], arguments: Mapping[str, Any]) -> Any:
-    """Call a hook function of a plugin.
-
-    Raises:
-        PluginError: It raised.
-    """
+    """Call a hook function of a plugin; PluginError if it raises."""
     try:
         return function(**arguments)
     except Exception as error:

@@ -20,12 +20,7 @@ def load_packs(
     own: Mapping[str, TaskPack] = MappingProxyType({}),
     path: Sequence[str] | None = None,
 ) -> dict[str, TaskPack]:
-    """Load task packs by name.
-
-    Args:
-        names: The packs to load; None means every one there is.
-        own: Packs that loaded plugins register themselves (``Plugins.packs``).
-        path: Where to look for distributions.
+    """Load the named task packs, or all there are. ``own`` are those that plugins register (``Plugins.packs``).
 
     Raises:
         PluginError: If a pack is missing, announced twice, or broken.
@@ -49,14 +44,7 @@ def load_packs(
 
 
 def find_task(name: str) -> tuple[str, Task]:
-    """An installed task and the name of its pack.
-
-    Args:
-        name: ``pack/task``, or the task alone.
-
-    Raises:
-        PluginError: If there is none, or several packs have one.
-    """
+    """An installed task, named ``pack/task`` or alone, and its pack; PluginError if there is none, or several."""
     pack_name, slash, _ = name.rpartition("/")
     packs = load_packs([pack_name] if slash else None)
     tasks = {f"{pack}/{task.name}": (pack, task) for pack in packs for task in packs[pack].tasks}
@@ -130,11 +118,7 @@ def missing_pack(name: str, known: Collection[str]) -> PluginError:
 
 
 def packs_of(origin: Origin, hooks: Hooks) -> dict[str, TaskPack]:
-    """The packs that a plugin's hook functions register, by name.
-
-    Raises:
-        PluginError: The hook raised, or returned something else than packs of different names.
-    """
+    """The packs that a plugin's hooks register, by name; PluginError if that fails or gives anything else."""
     if "r1ci_task_packs" not in hooks:
         return {}
     given = discovery.call_hook(origin, "r1ci_task_packs", hooks["r1ci_task_packs"], {})

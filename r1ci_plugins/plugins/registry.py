@@ -47,13 +47,7 @@ KINDS: Mapping[str, _Kind] = {
 
 @dataclass(frozen=True)
 class Installed:
-    """One announced plugin or pack, loaded on trial.
-
-    Attributes:
-        origin: Where it comes from.
-        registers: What it registers, such as ``answer format natural``; empty when broken.
-        error: Why it cannot be used; empty when it can.
-    """
+    """One announced plugin or pack, loaded on trial: what it registers, or the error why it cannot be used."""
 
     origin: Origin
     registers: tuple[str, ...]
@@ -81,12 +75,7 @@ class Plugins:
     _observers: tuple[tuple[Origin, Callable[..., Any]], ...]
 
     def make(self, kind: str, name: str, options: Mapping[str, Any]) -> Any:
-        """Build what a recipe names.
-
-        Args:
-            kind: ``answer_formats``, ``sandboxes``, ``verifiers``, ``reward_terms`` or ``loss_masks``.
-            name: The name in the recipe.
-            options: Keyword arguments for the factory; values are checked against its annotations.
+        """Build what a recipe names, of one of ``KINDS``. Options are checked against the factory's annotations.
 
         Raises:
             RecipeError: If the name or an option is unknown, missing, or of the wrong type, or the factory refuses.
@@ -147,11 +136,7 @@ class Plugins:
 
 
 def load_plugins(names: Sequence[str], *, path: Sequence[str] | None = None) -> Plugins:
-    """Load the named plugins and check everything they register.
-
-    Args:
-        names: Plugins, as named with ``--plugin``.
-        path: Where to look for distributions.
+    """Load the plugins, named as with ``--plugin``, and check everything they register.
 
     Raises:
         PluginError: If a name is unknown, given twice or announced twice, a plugin does not load, has a misspelt

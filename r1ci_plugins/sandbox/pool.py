@@ -84,11 +84,7 @@ class SlotPool:
         self._metrics = PoolMetrics()
 
     def find_jail(self) -> Jail:
-        """Find out how to start a jail on this machine. Subclasses say it; ``start`` calls it in a thread.
-
-        Raises:
-            SandboxUnavailable: Something is missing.
-        """
+        """Find out how to start a jail, or raise SandboxUnavailable. Subclasses do; ``start`` calls it in a thread."""
         raise NotImplementedError
 
     async def start(self) -> None:
@@ -122,11 +118,7 @@ class SlotPool:
         return "run `r1ci sandbox check` to see what is wrong"
 
     async def run(self, code: str, limits: Limits) -> ExecutionResult:
-        """Run one program.
-
-        Args:
-            code: Python source, any text. For lone surrogates and NUL bytes Python reports its own error.
-            limits: What it may use.
+        """Run one program. For lone surrogates and NUL bytes Python reports its own error.
 
         Raises:
             InfrastructureFault: ``ATTEMPTS`` slots broke down or did not start, or the sandbox is not started.
@@ -173,11 +165,7 @@ class SlotPool:
 
     @property
     def jail(self) -> Jail:
-        """The jail of the slots.
-
-        Raises:
-            InfrastructureFault: The sandbox is not started.
-        """
+        """The jail of the slots; an InfrastructureFault if the sandbox is not started."""
         if self._jail is None:
             raise InfrastructureFault("the sandbox is not running", fix="await its start() first, close() last")
         return self._jail

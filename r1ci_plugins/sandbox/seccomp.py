@@ -81,11 +81,7 @@ def _argument(index: int) -> int:
 def static_filter(machine: str | None = None) -> bytes:
     """Return the filter that zygote and jobs share, as ``struct sock_filter`` records of 8 bytes.
 
-    Args:
-        machine: As ``platform.machine()``; default: this machine.
-
-    Raises:
-        SandboxUnavailable: There is no table for this processor.
+    ``machine`` is as in ``platform.machine()``, by default this one; SandboxUnavailable if there is no table for it.
     """
     column, _ = _machine(machine)
     body: list[_Instruction] = []
@@ -104,11 +100,7 @@ def static_filter(machine: str | None = None) -> bytes:
 def signal_filter(machine: str | None = None) -> bytes:
     """Return the filter that keeps a job from signalling zygote, init, or everything at once (``kill(-1)``).
 
-    Args:
-        machine: As ``platform.machine()``; default: this machine.
-
-    Raises:
-        SandboxUnavailable: There is no table for this processor.
+    Argument and error are those of ``static_filter``.
     """
     column, _ = _machine(machine)
     targets = (1, -1, ZYGOTE, -ZYGOTE)

@@ -391,21 +391,13 @@ class Scratch:
         self.baseline = [bytes_in(path) for path in self.folders]
 
     def check_ours(self) -> None:
-        """See that no folder of ours was replaced.
-
-        Raises:
-            OSError: One was; nothing in it may be touched.
-        """
+        """Raise an OSError if a folder of ours was replaced: then nothing in it may be touched."""
         for folder, ours in self.ours.items():
             if identity(folder) != ours:
                 raise OSError(f"{folder} was replaced")
 
     def wipe(self) -> None:
-        """Remove everything that a job left and make a new folder for the next one.
-
-        Raises:
-            OSError: Something cannot be removed.
-        """
+        """Remove all that a job left and make a folder for the next one; OSError if something cannot be removed."""
         self.check_ours()
         with contextlib.suppress(OSError):
             os.rmdir(self.path)  # most programs leave it empty

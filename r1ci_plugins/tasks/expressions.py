@@ -65,11 +65,7 @@ class Expression:
         return cls(text)
 
     def value(self) -> Fraction:
-        """The exact value.
-
-        Raises:
-            Unreadable: On a division by zero.
-        """
+        """The exact value; Unreadable on a division by zero."""
         try:
             value: Fraction = evaluate(self.text, Fraction, power=False)
         except ZeroDivisionError:

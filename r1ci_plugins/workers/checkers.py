@@ -24,16 +24,10 @@ _START_S = 120.0
 
 @dataclass(kw_only=True)
 class VerifierPool:
-    """Worker processes that check answers.
+    """Worker processes that check answers with a verifier, by the name that a plugin registers, and its options.
 
-    Attributes:
-        name: The verifier, as a plugin registers it.
-        options: Its keyword options.
-        plugins: Names of the plugins that a worker loads.
-        packs: Names of the task packs that a worker loads.
-        workers: Number of processes.
-        deadline_s: Wall-clock seconds per answer.
-        memory_mb: Address space per worker, MiB.
+    Each loads the named plugins and packs, has ``deadline_s`` wall-clock seconds per answer, and ``memory_mb`` MiB of
+    address space.
     """
 
     name: str

@@ -18,11 +18,9 @@ HOME = "/r1ci"
 
 
 def jail_options(interpreter: Interpreter, as_root: bool) -> list[str]:
-    """Return bubblewrap's options that make the jail.
+    """Return bubblewrap's options that make the jail. The interpreter's folders are shown read-only.
 
-    Args:
-        interpreter: Its folders are shown, read-only.
-        as_root: Whether the user is root: then there is no user namespace, and the zygote keeps its capabilities.
+    For root there is no user namespace, and the zygote keeps its capabilities.
     """
     options = ["--die-with-parent", "--unshare-ipc", "--unshare-pid", "--unshare-net", "--unshare-uts"]
     options += ["--unshare-cgroup-try", "--hostname", "sandbox", "--cap-drop", "ALL"]
@@ -63,11 +61,7 @@ class BubblewrapSandbox(SlotPool):
     isolation = "bwrap"
 
     def find_jail(self) -> Jail:
-        """Find bwrap and Python.
-
-        Raises:
-            SandboxUnavailable: One is missing.
-        """
+        """Find bwrap and Python; SandboxUnavailable if one is missing."""
         binary = shutil.which("bwrap")
         if binary is None:
             raise SandboxUnavailable(

@@ -40,11 +40,7 @@ NOT_COVERED = (
 
 
 def firejail_version(binary: str) -> tuple[int, ...]:
-    """Return firejail's version.
-
-    Raises:
-        SandboxUnavailable: It does not say, or is too old.
-    """
+    """Return firejail's version, or raise SandboxUnavailable if it does not say or is too old."""
     try:
         text = subprocess.run([binary, "--version"], capture_output=True, timeout=30, env={}, text=True).stdout
     except (OSError, subprocess.SubprocessError, ValueError) as error:
@@ -67,11 +63,9 @@ def firejail_version(binary: str) -> tuple[int, ...]:
 def jail_options(interpreter: Interpreter, home: Path, as_root: bool) -> list[str]:
     """Return firejail's options that make the jail; nothing in them depends on the program.
 
-    Args:
-        interpreter: Its folders are shown, read-only.
-        home: Home directory of the user who runs firejail; replaced by an empty file system in memory.
-        as_root: Whether that user is root. The zygote then keeps the few capabilities it needs to give programs
-            another user; they never have any.
+    The interpreter's folders are shown read-only. An empty file system in memory replaces ``home``, the home directory
+    of the user who runs firejail. If that is root, the zygote keeps the few capabilities that it needs to give
+    programs another user; they never have any.
     """
     options = [
         *("--quiet", "--noprofile", "--net=none", "--ipc-namespace", "--restrict-namespaces", "--nonewprivs"),
@@ -117,11 +111,7 @@ class FirejailSandbox(SlotPool):
     isolation = "firejail"
 
     def find_jail(self) -> Jail:
-        """Find firejail and Python.
-
-        Raises:
-            SandboxUnavailable: One is missing or too old, or this user cannot start jails.
-        """
+        """Find firejail and Python; SandboxUnavailable if one is missing or too old, or this user cannot use it."""
         binary = shutil.which("firejail")
         if binary is None:
             raise SandboxUnavailable("firejail is not installed; programs are never run without it", fix=INSTALL)

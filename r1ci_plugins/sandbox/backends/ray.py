@@ -46,12 +46,9 @@ _finding = threading.Lock()
 
 
 class Answer(NamedTuple):
-    """What a node sends back.
+    """What a node sends back: a result, an error (Ray would wrap it if it were raised), or None when it is ready.
 
-    Attributes:
-        outcome: The result; an error, which Ray would wrap if it were raised; None: it is ready.
-        load: Programs that it runs or that wait there, those of all clients.
-        places: Programs that it can run at a time.
+    ``load`` is how many programs of all clients run or wait there, ``places`` how many it can run at a time.
     """
 
     outcome: ExecutionResult | R1CIError | None
@@ -134,13 +131,7 @@ class _Remote:
         self._learn(await self._call(self._actor.join.remote(self._client), GREETING_S), self.running)
 
     async def run(self, code: str, limits: Limits) -> ExecutionResult:
-        """Run one program there.
-
-        Raises:
-            InfrastructureFault: The pool there failed.
-            SandboxUnavailable: The node does not isolate.
-            RayError, TimeoutError: The node or the actor is lost or hangs.
-        """
+        """Run one program there; RayError or TimeoutError if the node or the actor is lost or hangs."""
         call = self._actor.run.remote(self._client, code, limits)
         outcome = self._learn(await self._call(call, limits.wall_s + ALLOWANCE_S), self.running - 1)
         assert outcome is not None
@@ -189,8 +180,8 @@ _Site = _Local | _Remote
 class RaySandbox:
     """A sandbox that spills over to other machines.
 
-    Within a Ray job the actors are shared by all sandboxes of the same settings. They belong to the process that asked
-    for them first and end with it, so none outlives the job; the others then start new ones. Their jails end when
+    All sandboxes of a Ray job with the same settings share the actors. An actor belongs to the process that asked for
+    it first and ends with it, so that none outlives the job; other processes then start a new one. Its jails end when
     the last sandbox closes.
 
     Args:
@@ -231,9 +222,7 @@ class RaySandbox:
         self._metrics: defaultdict[str, PoolMetrics] = defaultdict(PoolMetrics)
 
     async def start(self) -> None:
-        """Start the local pool and greet the nodes.
-
-        Where this process is not connected to Ray, as in checks before a run, there are no nodes yet.
+        """Start the local pool and greet the nodes. Before this process is connected to Ray there are none.
 
         Raises:
             SandboxUnavailable: The local pool does not start, or there is none and no node can run programs.

@@ -37,14 +37,7 @@ class Verdict(StrEnum):
 
 @dataclass(frozen=True)
 class CheckResult:
-    """What a check of one promise, or one attack, found.
-
-    Attributes:
-        name: Name of the promise or attack.
-        meaning: What it is, in a sentence.
-        verdict: What was found.
-        saw: What was seen if it is broken, or why it was skipped.
-    """
+    """What a check of one promise, or one attack, found; ``saw`` is what broke it, or why it was skipped."""
 
     name: str
     meaning: str
@@ -53,12 +46,7 @@ class CheckResult:
 
 
 class Bench:
-    """A started sandbox and the means to make another of its kind.
-
-    Args:
-        make: Makes a sandbox; takes at least ``concurrency``.
-        sandbox: One that is started and runs two programs at a time.
-    """
+    """A started sandbox, and ``make``, which makes another of its kind and takes at least ``concurrency``."""
 
     def __init__(self, make: Callable[..., Sandbox], sandbox: Sandbox) -> None:
         self.make, self.sandbox = make, sandbox

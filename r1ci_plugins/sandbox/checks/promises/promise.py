@@ -15,14 +15,9 @@ class BrokenPromise(AssertionError):
 
 @dataclass(frozen=True)
 class Promise:
-    """One promise of the contract.
+    """One promise of the contract: a short name, one sentence, and a check that raises BrokenPromise.
 
-    Attributes:
-        name: Short name.
-        meaning: One sentence.
-        check: Raises BrokenPromise if it does not hold.
-        needs: Names of ``CLAIMS``: a sandbox that does not claim them does not promise this.
-        options: Options of the backend that it is about.
+    A sandbox that does not claim what it ``needs`` (names of ``CLAIMS``), or lacks its ``options``, is not asked.
     """
 
     name: str
