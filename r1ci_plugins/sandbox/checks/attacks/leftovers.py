@@ -59,7 +59,7 @@ attempt("mqueue", lambda: call("mq_open", b"left", 0o102, 0o666, 0))
 attack(
     "abstract-socket",
     "Leave an abstract socket and a process that holds it.",
-    "kill of all",
+    "the kill of all its processes",
     """
 left = socket.socket(socket.AF_UNIX); left.bind("\\0" + settings["socket"] + "-left"); left.listen()
 if os.fork() == 0: os.setsid(); time.sleep(100)
@@ -71,7 +71,7 @@ if os.fork() == 0: os.setsid(); time.sleep(100)
 attack(
     "start-up-files",
     "Make the next program import its code: sitecustomize, usercustomize, .pth, modules that shadow the library's.",
-    "wipe, a fixed import path",
+    "the wipe, a fixed import path",
     """
 import site
 text = "open('/proc/self/comm', 'w').write('r1ci-evil'); print('REACHED')"
@@ -97,7 +97,7 @@ print(subprocess.run([sys.executable, "-c", "import colorsys; print('held')"], c
 attack(
     "state-of-the-interpreter",
     "Leave the interpreter changed: builtins, modules, hooks, locale, signals, umask, random state, limits, environment.",
-    "fork: each program has a copy",
+    "fork: each program has its own copy of the interpreter",
     """
 import builtins, gc, locale, random, resource, threading, atexit, json, warnings, decimal
 builtins.print_ = print; builtins.sum = lambda *a: 7; json.dumps = None; sys.setrecursionlimit(99); os.umask(0)
@@ -120,7 +120,7 @@ print("REACHED" if any(bad) else "held", bad)
 attack(
     "locks-and-owners",
     "Leave file locks, leases and owners on files that the next program uses.",
-    "kill of all, wipe",
+    "the kill of all its processes, the wipe",
     LIBRARY_FILE
     + """
 import fcntl
@@ -137,7 +137,7 @@ kept = open(library_file()); fcntl.flock(kept, fcntl.LOCK_EX | fcntl.LOCK_NB); p
 attack(
     "daemons",
     "Leave processes that detached themselves, and that fork all the time.",
-    "kill of all until none is left",
+    "the zygote, which kills until no process is left",
     """
 if os.fork() == 0:
     os.setsid()

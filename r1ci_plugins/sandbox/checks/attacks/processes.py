@@ -46,7 +46,7 @@ attempt("less likely to be killed", lambda: os.write(os.open("/proc/self/oom_sco
 attack(
     "descriptors",
     "Find inherited descriptors beside its streams: the control socket above all.",
-    "close of all in the child",
+    "the child, which closes all other descriptors",
     """
 import fcntl, stat
 for fd in map(int, os.listdir("/proc/self/fd")):
@@ -66,7 +66,7 @@ for fd in range(3, 300):
 attack(
     "reopened-pipes",
     "Reopen its pipes through /proc, to read what the host should read or to keep them open.",
-    "the kernel: the host drains and stops at the program's end",
+    "the host, which reads until the program ends and no longer",
     """
 for fd in (1, 2):
     try:

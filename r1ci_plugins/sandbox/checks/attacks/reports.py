@@ -12,7 +12,7 @@ attack = register_in(ATTACKS)
 attack(
     "forged-report",
     "Write the zygote's report itself, on every descriptor that there is, and say that all went well.",
-    "the report's socket is not the program's; the status is the kernel's",
+    "the program does not have the report's socket; the status comes from the kernel",
     """
 for fd in range(3, 300):
     for text in (b"done 0.1 0.1 0 exit -", b"ready 1", b"stop", b"s", b"g"):
@@ -26,13 +26,13 @@ raise SystemExit(5)
 attack(
     "forged-memory-mark",
     "Claim that memory ran out, and end well, or the other way round.",
-    "the mark counts only with a failing status",
+    "the mark counts only if the program fails",
     """os.write(251, b"m"); print("held")""",
 )
 attack(
     "forged-order-marks",
     "Forge, cut and repeat the marks that put stdout and stderr in order, learnt from sys.stderr.",
-    "marks have no meaning but order; sizes are bounded by what there is",
+    "marks can change the order of what was written, and nothing else",
     """
 token = sys.stderr.buffer.token
 for tail in (b"ffffffff", b"zzzzzzzz", b"-0000001", b"00", b"        ", b"0x000001", b"_1_1_1_1"):
