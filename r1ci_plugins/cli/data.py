@@ -1,7 +1,5 @@
 """``r1ci data``: a recipe's questions as a data set, for other trainers and for the hub."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Annotated
 
