@@ -16,7 +16,7 @@ from typing import ClassVar
 from r1ci_plugins.errors import RecipeError
 from r1ci_plugins.protocol.answer_format import AnswerFormat, WritableFormat
 from r1ci_plugins.protocol.feedback import PREFIX
-from r1ci_plugins.synthesis import mutation
+from r1ci_plugins.synthesis import mutation, wording
 from r1ci_plugins.synthesis.mutation import Mutant
 from r1ci_plugins.synthesis.teacher import Attempt, Reply, Speaker
 from r1ci_plugins.synthesis.variant import Variant
@@ -54,7 +54,7 @@ class Scene:
         style = self.programs[0].style
         match self.attempt.variant:
             case Variant.CODE_FIRST:
-                text = self.wording.code_first()
+                text = self.wording.say_unless_terse(wording.CODE_FIRST)
             case Variant.TEXT_FIRST:
                 text = self.wording.deliberation(style)
             case _:
@@ -63,15 +63,13 @@ class Scene:
 
     def second(self, program: Program) -> str:
         """A turn with a second program that checks the first."""
-        if self.attempt.variant is Variant.FORCED_SWITCH:
-            text = self.wording.switch(program.style)
-        else:
-            text = self.wording.check(program.style)
-        return self.writes.code_turn(text, program.code)
+        switched = self.attempt.variant is Variant.FORCED_SWITCH
+        sentences = wording.SWITCHES if switched else wording.CHECKS
+        return self.writes.code_turn(self.wording.say(sentences, how=wording.how(program.style)), program.code)
 
     def answer(self, output: str, before: str = "") -> str:
         """The last turn: a program's output as the answer."""
-        text = " ".join(filter(None, (before, self.wording.answer())))
+        text = " ".join(filter(None, (before, self.wording.say_unless_terse(wording.ANSWERS))))
         return self.writes.answer_turn(text, output)
 
 
@@ -92,9 +90,9 @@ def _confirm(scene: Scene, output: str) -> Performance:
     if failure(other):
         return
     if same(output, other):
-        yield scene.answer(other, scene.wording.agreement())
+        yield scene.answer(other, scene.wording.say(wording.AGREEMENTS))
     elif not scene.attempt.task.unique:
-        yield scene.answer(other, scene.wording.both_valid())
+        yield scene.answer(other, scene.wording.say(wording.BOTH_VALID))
 
 
 def _repair(scene: Scene, mutant: Mutant) -> Performance:
@@ -104,8 +102,9 @@ def _repair(scene: Scene, mutant: Mutant) -> Performance:
 
 
 def _fix(scene: Scene, mutant: Mutant, output: str) -> Performance:
-    error, wording = failure(output), scene.wording
-    text = wording.silence(mutant.slip) if error == _NOTHING else wording.repair(error, mutant.slip)
+    error = failure(output)
+    sentences = wording.SILENCES if error == _NOTHING else wording.REPAIRS
+    text = scene.wording.say(sentences, error=error, slip=mutant.slip)
     output = yield scene.writes.code_turn(text, scene.programs[0].code)
     if failure(output):
         return
@@ -124,15 +123,15 @@ def _correct(scene: Scene, mutant: Mutant) -> Performance:
     other = yield scene.second(scene.programs[1])
     if failure(other) or same(wrong, other):  # the same result: the slip makes no difference for this question
         return
-    text = scene.wording.disagreement(mutant.slip)
+    text = scene.wording.say(wording.DISAGREEMENTS, slip=mutant.slip)
     fixed = yield scene.writes.code_turn(text, scene.programs[0].code)
     if not failure(fixed) and same(fixed, other):
-        yield scene.answer(fixed, scene.wording.agreement())
+        yield scene.answer(fixed, scene.wording.say(wording.AGREEMENTS))
 
 
 def _text(scene: Scene) -> Performance:
-    text = scene.wording.in_the_head() if scene.programs else scene.wording.text_answer()
-    yield scene.writes.answer_turn(text, scene.attempt.question.answer)
+    sentences = wording.IN_THE_HEAD if scene.programs else wording.TEXT_ANSWERS
+    yield scene.writes.answer_turn(scene.wording.say_unless_terse(sentences), scene.attempt.question.answer)
 
 
 _SHORT = 20
@@ -213,8 +212,7 @@ class ProgramTeacher:
         rng, answer = random.Random(attempt.key), attempt.question.answer
         programs = list(attempt.task.programs(attempt.question))
         rng.shuffle(programs)
-        wording = Wording(rng, terse=not self.explanations)
-        scene = Scene(attempt=attempt, programs=programs, wording=wording, writes=self.answer_format, rng=rng)
+        scene = Scene(attempt, programs, Wording(rng, not self.explanations), self.answer_format, rng)
         text_share = self.text_share
         if not programs:  # numbers and structures take computing, a word or a choice may not
             text_share = float(attempt.task.capability == "reasoning" and not re.search(r"\d|\n", answer))

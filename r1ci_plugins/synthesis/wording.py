@@ -94,8 +94,10 @@ _THOUGHTS = (
     "A mistake would most likely come from an off-by-one or a slip in copying, so I copy the data exactly.",
     "Whatever the program prints has to be the answer itself, so that I can use it as it is.",
 )
-_CODE_FIRST = ("", "", "Code first:", "Straight to the program:", "Here is the program.", "Let the program speak.")
-_CHECKS = (
+# Before the first program, where it should come at once.
+CODE_FIRST = ("", "", "Code first:", "Straight to the program:", "Here is the program.", "Let the program speak.")
+# Before a second program.
+CHECKS = (
     "To be sure I check this {how}.",
     "The output is plausible; a second program, {how}, should agree.",
     "Before I answer, let me confirm it {how}.",
@@ -103,42 +105,49 @@ _CHECKS = (
     "Let me verify this in another way: {how}.",
     "A result like this deserves a second look, this time {how}.",
 )
-_SWITCHES = (
+# Before a second program that takes another approach.
+SWITCHES = (
     "So far I relied on one means. Now I change it: the same question {how}.",
     "I switch to another approach and solve it {how}.",
     "Thinking about the output, I see no contradiction with the question; still, I redo it {how}.",
     "Enough of the first approach. I start over {how}, without using its result.",
 )
-_REPAIRS = (
+# After a traceback, whose last line is the error.
+REPAIRS = (
     "It failed with `{error}`: {slip}. Corrected:",
     "`{error}`, because {slip}. Here is the fixed program:",
     "The traceback ends in `{error}`. The cause: {slip}. Again, without the mistake:",
     "That did not run (`{error}`). I see why: {slip}.",
     "`{error}`. My mistake: {slip}. I repair that line and leave the rest as it is.",
 )
-_SILENCES = (
+# After a program that printed nothing.
+SILENCES = (
     "Nothing was printed: {slip}. Again:",
     "There is no output to read, for {slip}. Corrected:",
     "The program ran and stayed silent: {slip}.",
 )
-_DISAGREEMENTS = (
+# After a second program that printed something else.
+DISAGREEMENTS = (
     "The two programs disagree. Reading the first one again, {slip}. With that corrected:",
     "Two different results, so at least one program is wrong. In the first, {slip}. I fix it and run it again:",
     "They do not match. The first has a mistake: {slip}. Corrected:",
     "A mismatch. I compare the two line by line: {slip}. The first program without that:",
 )
-_AGREEMENTS = (
+# After a second program that printed the same.
+AGREEMENTS = (
     "Both ways give the same result.",
     "The second program agrees with the first.",
     "The results match.",
     "Two independent programs say the same, so I am confident.",
     "Confirmed.",
 )
-_BOTH_VALID = (
+# After a second program that printed another solution of a question that has several.
+BOTH_VALID = (
     "The second program found another solution; several are valid here, and I keep the one just printed.",
     "The two solutions differ, which is fine where several are allowed. I take the last one.",
 )
-_ANSWERS = (
+# Before the final answer.
+ANSWERS = (
     "The answer is",
     "Final answer:",
     "So the answer is",
@@ -148,7 +157,8 @@ _ANSWERS = (
     "The result is",
     "I read the answer off the output:",
 )
-_TEXT_ANSWERS = (
+# Before a final answer that no program led to.
+TEXT_ANSWERS = (
     "This needs no program. I would say",
     "Reading the question closely is enough here. My answer:",
     "No computation is involved; it comes down to understanding the text. I answer",
@@ -156,9 +166,8 @@ _TEXT_ANSWERS = (
     "Thinking it through in words, I arrive at",
     "This can be answered from the text alone:",
 )
-
-
-_IN_THE_HEAD = (
+# Before a final answer without a program, where a program would have been possible.
+IN_THE_HEAD = (
     "This one is small enough to do in my head. The answer is",
     "I work it out in words, without a program, and get",
     "Going through it step by step in my head, I arrive at",
@@ -186,9 +195,9 @@ class Wording:
             return ""
         parts = []
         if self.rng.random() < 0.7:
-            parts.append(self._one(_OPENINGS))
+            parts.append(self.say(_OPENINGS))
         if not parts or self.rng.random() < 0.6:
-            parts.append(self._one(_METHODS, how=how(style)))
+            parts.append(self.say(_METHODS, how=how(style)))
         return " ".join(parts)
 
     def deliberation(self, style: str) -> str:
@@ -196,53 +205,14 @@ class Wording:
         if self.terse:
             return ""
         thoughts = self.rng.sample(_THOUGHTS, self.rng.randint(2, 4))
-        return " ".join([self._one(_OPENINGS), *thoughts, self._one(_METHODS, how=how(style))])
+        return " ".join([self.say(_OPENINGS), *thoughts, self.say(_METHODS, how=how(style))])
 
-    def code_first(self) -> str:
-        """Before the first program, when it should come at once; may be empty."""
-        return "" if self.terse else self._one(_CODE_FIRST)
+    def say_unless_terse(self, sentences: Sequence[str]) -> str:
+        """One of the sentences that introduce a first program or a final answer; it may be empty."""
+        return "" if self.terse else self.say(sentences)
 
-    def check(self, style: str) -> str:
-        """Before a second program."""
-        return self._one(_CHECKS, how=how(style))
-
-    def switch(self, style: str) -> str:
-        """Before a second program that takes another approach."""
-        return self._one(_SWITCHES, how=how(style))
-
-    def repair(self, error: str, slip: str) -> str:
-        """After a traceback; ``error`` is its last line."""
-        return _capital(self._one(_REPAIRS, error=error, slip=slip))
-
-    def silence(self, slip: str) -> str:
-        """After a program that printed nothing."""
-        return self._one(_SILENCES, slip=slip)
-
-    def disagreement(self, slip: str) -> str:
-        """After a second program that printed something else."""
-        return self._one(_DISAGREEMENTS, slip=slip)
-
-    def agreement(self) -> str:
-        """After a second program that printed the same."""
-        return self._one(_AGREEMENTS)
-
-    def both_valid(self) -> str:
-        """After a second program that printed another solution of a question that has several."""
-        return self._one(_BOTH_VALID)
-
-    def answer(self) -> str:
-        """Before the final answer."""
-        return "" if self.terse else self._one(_ANSWERS)
-
-    def text_answer(self) -> str:
-        """Before a final answer that no program led to."""
-        return "" if self.terse else self._one(_TEXT_ANSWERS)
-
-    def in_the_head(self) -> str:
-        """Before a final answer without a program, where a program would have been possible."""
-        return "" if self.terse else self._one(_IN_THE_HEAD)
-
-    def _one(self, sentences: Sequence[str], **values: str) -> str:
+    def say(self, sentences: Sequence[str], **values: str) -> str:
+        """One of several sentences, with values in its places."""
         # Not str.format: an error or a slip may hold braces, and values must not be filled into each other.
         text, *fields = self.rng.choice(sentences).split("{")
         for field in fields:
@@ -254,7 +224,3 @@ class Wording:
 def how(style: str) -> str:
     """A style as an adverbial phrase."""
     return _HOW.get(style, f"in another style ({style.replace('_', ' ')})")
-
-
-def _capital(text: str) -> str:
-    return text[:1].upper() + text[1:]
