@@ -2,24 +2,30 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from itertools import repeat
 from pathlib import Path
 
 from r1ci_plugins.engines.vllm import LocalVLLM
-from r1ci_plugins.environment import Prepared
+from r1ci_plugins.environment import Environment, Prepared
 from r1ci_plugins.errors import MachineProblem, RecipeError
-from r1ci_plugins.evaluation.asking import ask
 from r1ci_plugins.evaluation.record import Evaluation
 from r1ci_plugins.protocol.chat_template import ChatTemplate
 from r1ci_plugins.recipe.loading import dump
 from r1ci_plugins.recipe.schema import Recipe
+from r1ci_plugins.rollout.engine import Engine
 from r1ci_plugins.rollout.metrics import OutcomeSummary
 from r1ci_plugins.rollout.run_folder import RunFolder, append_line, writing
 from r1ci_plugins.rollout.trajectory import Trajectory
 from r1ci_plugins.rollout.trajectory_file import TrajectoryWriter, read_trajectories
 from r1ci_plugins.tasks.task import Question
+
+AT_A_TIME = 128
+"""Episodes that run at the same time; the engine batches what they sample."""
 
 
 @dataclass(frozen=True)
@@ -145,3 +151,43 @@ def open_evaluation(prepared: Prepared) -> HeldOutEvaluation:
             )
     file = folder.trajectories("eval")
     return HeldOutEvaluation(prepared, folder, list(read_trajectories(file)) if file.exists() else [], samples)
+
+
+async def ask(
+    questions: Sequence[Question],
+    samples: int,
+    *,
+    engine: Engine,
+    template: ChatTemplate,
+    environment: Environment,
+    ended: Callable[[Trajectory], None],
+    already: Iterable[Trajectory] = (),
+) -> None:
+    """Run every episode that is still missing.
+
+    Args:
+        questions: What is asked.
+        samples: Episodes per question.
+        engine: The policy, started.
+        template: The chat template of its model.
+        environment: Started.
+        ended: Called with each trajectory, judged, as it ends.
+        already: Trajectories of an evaluation that was interrupted; they count.
+
+    Raises:
+        Exception: The first that the engine or ``ended`` raises; episodes that have not ended are given up.
+    """
+    have = Counter(trajectory.question.key for trajectory in already)
+    missing = [question for question in questions for _ in repeat(None, max(0, samples - have[question.key]))]
+    room = asyncio.Semaphore(AT_A_TIME)
+
+    async def one(question: Question) -> None:
+        async with room:
+            ended(await environment.episode(question, engine, template))
+
+    try:
+        async with asyncio.TaskGroup() as group:
+            for question in missing:
+                group.create_task(one(question))
+    except ExceptionGroup as failed:
+        raise failed.exceptions[0] from None

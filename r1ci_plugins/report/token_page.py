@@ -103,16 +103,12 @@ def _segment(rows: Sequence[TokenRow]) -> str:
 def _token(row: TokenRow) -> str:
     classes = " ".join(name for name in ("t", row.verdict, "special" if row.special else "") if name)
     text = "".join(map(_character, row.text)) or f"<i>⟨{escape(str(row.token_id))}⟩</i>"
-    return f'<span class="{classes}" title="{_tip(row)}">{text}</span>'
-
-
-def _tip(row: TokenRow) -> str:
     verdict = {"leak": "trained, though the policy did not write it", "": "not trained"}.get(row.verdict, row.verdict)
     log_prob = "log-prob unknown" if row.log_prob is None else f"log-prob {row.log_prob:.4f}"
     parts = [f"#{row.position}", f"id {row.token_id}", row.kind.value, f"turn {row.turn}", log_prob, verdict]
     if row.special:
         parts.append("special token")
-    return escape(" | ".join(parts))
+    return f'<span class="{classes}" title="{escape(" | ".join(parts))}">{text}</span>'
 
 
 def _character(character: str) -> str:

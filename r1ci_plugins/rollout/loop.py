@@ -206,7 +206,7 @@ def _tokens_past(template: ChatTemplate, tokens: Sequence[int], end: int) -> int
         return len(template.decode(tokens[:count]))
 
     # Engines stop at the fence, so the prefix is nearly always all of them: look from the end in growing steps first.
-    high, step = len(tokens), 1
+    low, high, step = 0, len(tokens), 1
     while high > 0 and length(low := max(0, high - step)) > end:
         high, step = low, 2 * step
     return bisect_right(range(high), end, lo=min(high, low + 1), key=length)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field, replace
@@ -153,11 +154,10 @@ class Audit:
                 fed_back += 1
             rendered = expected.pop(0) if expected else None
             if rendered and (rendered.token_ids, rendered.text) != (segment.token_ids, segment.text):
-                yield Offence(
-                    f"a segment of kind {kind.value} is not what this tokenizer's chat template makes of it",
-                    _OTHER_PROMPT if kind is SegmentKind.PROMPT else _OTHER_TOKENIZER,
-                    position + _first_difference(rendered.token_ids, segment.token_ids),
-                )
+                what = f"a segment of kind {kind.value} is not what this tokenizer's chat template makes of it"
+                fix = _OTHER_PROMPT if kind is SegmentKind.PROMPT else _OTHER_TOKENIZER
+                same = os.path.commonprefix([rendered.token_ids, segment.token_ids])
+                yield Offence(what, fix, position + len(same))
         if kind is SegmentKind.CODE_OUTPUT or (kind is SegmentKind.SEPARATOR and fed_back == 1):
             yield Offence("it breaks off in the middle of a message", _DAMAGED, len(trajectory.token_ids))
 
@@ -177,8 +177,3 @@ def _placed(trajectory: Trajectory) -> Iterator[tuple[int, Segment]]:
     for segment in trajectory.segments:
         yield position, segment
         position += len(segment.token_ids)
-
-
-def _first_difference(one: Sequence[int], other: Sequence[int]) -> int:
-    pairs = enumerate(zip(one, other, strict=False))
-    return next((place for place, (mine, theirs) in pairs if mine != theirs), min(len(one), len(other)))
