@@ -1,7 +1,5 @@
 """One error type per boundary. Each message says what happened, where, and how to fix it."""
 
-from __future__ import annotations
-
 import os
 import sysconfig
 from collections.abc import Iterable

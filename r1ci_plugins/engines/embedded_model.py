@@ -43,8 +43,7 @@ def build_smollm2(folder: Path) -> Path:
     Returns:
         The folder.
 
-    Raises:
-        MachineProblem: A package is missing, or the folder holds files that were not built here.
+    Raises MachineProblem if a package is missing, or the folder holds files that were not built here.
     """
     return _build_once(folder, {"model": "smollm2-135m-instruct", "revision": _REVISION}, _write_smollm2)
 
@@ -59,8 +58,7 @@ def build_tiny(folder: Path, seed: int = 0) -> Path:
     Returns:
         The folder.
 
-    Raises:
-        MachineProblem: A package is missing, or the folder holds files that were not built here.
+    Raises MachineProblem if a package is missing, or the folder holds files that were not built here.
     """
     recipe = {"model": "tiny-random", "revision": _REVISION, "seed": seed}
     return _build_once(folder, recipe, lambda source, target: _write_tiny(source, target, seed))

@@ -1,7 +1,5 @@
 """An evaluation without training: a model is asked a recipe's held-out questions. It can be stopped and resumed."""
 
-from __future__ import annotations
-
 import asyncio
 import json
 from collections import Counter
@@ -101,8 +99,7 @@ class HeldOutEvaluation:
     def finish(self) -> Evaluation:
         """Sum up what was asked, and keep it as the folder's one evaluation.
 
-        Raises:
-            MachineProblem: The folder cannot be written.
+        Raises MachineProblem if the folder cannot be written.
         """
         outcomes = [OutcomeSummary.of(trajectory) for trajectory in self.trajectories]
         evaluation = Evaluation(f"of {self.prepared.model}", outcomes)
@@ -113,11 +110,7 @@ class HeldOutEvaluation:
 
 
 def require_questions(recipe: Recipe) -> None:
-    """Refuse a recipe without held-out questions.
-
-    Raises:
-        RecipeError: It has none.
-    """
+    """Refuse a recipe without held-out questions. Raises RecipeError if it has none."""
     if not recipe.tasks.eval:
         raise RecipeError(
             "the recipe names no held-out questions",

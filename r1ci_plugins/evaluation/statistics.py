@@ -1,7 +1,5 @@
 """Means over questions with standard errors, and paired differences between two evaluations."""
 
-from __future__ import annotations
-
 import math
 import statistics
 from collections import defaultdict

@@ -12,8 +12,6 @@ close it. The format's option ``code_in_thinking`` decides whether a program in 
 as a whole: a code block that it leaves open ends with it. Tags inside a program are the program's text.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """The card of a data set, its README.md: what is inside, and what it was made from."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass

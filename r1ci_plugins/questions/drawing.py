@@ -4,8 +4,6 @@ The questions are exactly those of ``splits.draw``: candidates are independent o
 made in any process and selected in their order.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 
@@ -37,8 +35,7 @@ def draw_all(
         jobs: Processes; None means ``default_jobs``, 1 means this process alone.
         progress: Called with the number of questions drawn so far.
 
-    Raises:
-        TaskError: As ``splits.draw``, or a process died.
+    Raises TaskError as ``splits.draw`` does, or if a process died.
     """
     jobs = default_jobs() if jobs is None else jobs
     caches = {name: QuestionCache(pack, cache_folder()) for name, pack in packs.items()}

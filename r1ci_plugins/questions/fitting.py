@@ -1,7 +1,5 @@
 """A recipe's questions as prompts of its model: what fits the context, each text once."""
 
-from __future__ import annotations
-
 import random
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
@@ -78,8 +76,7 @@ def fitting_questions(
         progress: Called with the number of questions drawn so far.
         jobs: Processes; None means one per core.
 
-    Raises:
-        TaskError: As ``draw_all``, or every question of a task is too long.
+    Raises TaskError as ``draw_all`` does, or if every question of a task is too long.
     """
     drawn = draw_all(draws, packs, plugins, jobs=jobs, progress=progress)
     notes: list[str] = []

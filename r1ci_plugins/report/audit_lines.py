@@ -1,7 +1,5 @@
 """What an audit found, as lines for a terminal."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from pathlib import Path
 

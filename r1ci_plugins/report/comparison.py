@@ -1,7 +1,5 @@
 """Evaluations of one model at several times, on the same questions: a table, the gains, and which are certain."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass

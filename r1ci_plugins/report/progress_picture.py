@@ -1,7 +1,5 @@
 """A picture of a training run: loss, reward and accuracy by step, and accuracy on held-out questions."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any

@@ -1,7 +1,5 @@
 """The trajectory to look at, recorded or played for the purpose, and what lies beside a recorded one."""
 
-from __future__ import annotations
-
 import json
 from pathlib import Path
 
@@ -26,8 +24,7 @@ _ROOM = 1 << 20
 def recorded_recipe(file: Path) -> Recipe | None:
     """The recipe of the run or the synthesis that wrote a file; None if it is no longer in its folder.
 
-    Raises:
-        RecipeError: It cannot be read.
+    Raises RecipeError if it cannot be read.
     """
     run, build = file.absolute().parent.parent / "recipe.yaml", file.absolute().parent / "build.json"
     if run.exists():
@@ -58,8 +55,7 @@ def find_trajectory(file: Path, number: int | None, key: str | None) -> Trajecto
         number: Its line, from 1; None means the first, unless a key is given.
         key: The question's key, or its beginning.
 
-    Raises:
-        TrajectoryFileError: There is none, or its line is broken.
+    Raises TrajectoryFileError if there is none, or its line is broken.
     """
     wanted = (number or 1) if key is None else None
     line = 0

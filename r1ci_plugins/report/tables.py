@@ -1,7 +1,5 @@
 """Tables: columns for people on a terminal, tab-separated lines for programs elsewhere."""
 
-from __future__ import annotations
-
 import sys
 from collections.abc import Collection, Sequence
 

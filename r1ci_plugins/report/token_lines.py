@@ -1,7 +1,5 @@
 """Rows of tokens as lines for a terminal. Columns say in words what the colours show, for terminals without them."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import accumulate
 

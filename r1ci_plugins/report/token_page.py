@@ -1,44 +1,13 @@
 """Rows of tokens as one HTML page, light and dark, that needs no network and no scripts."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from html import escape
+from importlib.resources import files
 from itertools import groupby
 
 from r1ci_plugins.report.token_rows import TokenRow, mean_log_prob, plain, reveal
 
-_STYLE = """
-:root { color-scheme: light dark; --page: #fafafa; --card: #fff; --ink: #1c2128; --faint: #59636e; --line: #d8dee4;
-  --rest: #f0f2f4; --yes: #c9f2d0; --yes-line: #1a7f37; --leak: #ffd3c9; --leak-line: #c01c0b; --special: #5b3fbf; }
-@media (prefers-color-scheme: dark) { :root { --page: #0d1117; --card: #151b23; --ink: #dfe5ec; --faint: #9198a1;
-  --line: #2f3742; --rest: #1f2630; --yes: #12422a; --yes-line: #3fb950; --leak: #5c2018; --leak-line: #ff7b6b;
-  --special: #b8a3ff; } }
-* { box-sizing: border-box; }
-body { margin: 0 auto; padding: 2rem 1.25rem 4rem; max-width: 78rem; background: var(--page); color: var(--ink);
-  font: 15px/1.5 system-ui, sans-serif; }
-h1 { margin: 0 0 1rem; font-size: 1.3rem; overflow-wrap: anywhere; }
-dl { display: grid; grid-template-columns: max-content 1fr; gap: .15rem 1.25rem; margin: 0 0 1.25rem; }
-dt { color: var(--faint); } dd { margin: 0; overflow-wrap: anywhere; }
-.alarm { color: var(--leak-line); font-weight: 600; }
-.legend { position: sticky; top: 0; display: flex; flex-wrap: wrap; gap: .3rem 1.4rem; padding: .55rem 0;
-  margin-bottom: 1rem; background: var(--page); border-bottom: 1px solid var(--line); font-size: .85rem; }
-section { display: grid; grid-template-columns: 9.5rem 1fr; gap: 1rem; margin-bottom: .6rem; padding: .7rem .9rem;
-  background: var(--card); border: 1px solid var(--line); border-radius: 8px; }
-section.action { border-left: 4px solid var(--yes-line); }
-h2 { margin: 0; font-size: .92rem; } aside p { margin: .1rem 0 0; color: var(--faint); font-size: .8rem; }
-pre { margin: 0; white-space: pre-wrap; overflow-wrap: anywhere; min-width: 0;
-  font: 13px/1.75 ui-monospace, "DejaVu Sans Mono", Menlo, Consolas, monospace; }
-.t { border-radius: 3px; padding: 1px 0; border-bottom: 2px solid transparent; background: var(--rest);
-  box-shadow: inset -1px 0 var(--card); }
-.t.trained { background: var(--yes); border-bottom-color: var(--yes-line); }
-.t.leak { background: var(--leak); border-bottom: 2px dashed var(--leak-line); }
-.t.special { color: var(--special); font-weight: 700; }
-.t:hover { outline: 2px solid var(--ink); outline-offset: -1px; }
-i { font-style: normal; opacity: .4; }
-@media (max-width: 45rem) { section { grid-template-columns: 1fr; gap: .4rem; } dl { grid-template-columns: 1fr; } }
-@media print { .legend { position: static; } section { break-inside: avoid-page; } }
-"""
+_STYLE = files("r1ci_plugins.report").joinpath("token_page.css").read_text(encoding="utf-8")
 _POLICY = "default-src 'none'; style-src 'unsafe-inline'"
 
 
@@ -61,7 +30,7 @@ def page(facts: Mapping[str, str], rows: Sequence[TokenRow], alarm: str = "") ->
             '<html lang="en"><head><meta charset="utf-8">',
             f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">',
             '<meta name="viewport" content="width=device-width, initial-scale=1">',
-            f"<title>{_text(title)}</title><style>{_STYLE}</style></head><body>",
+            f"<title>{_text(title)}</title><style>\n{_STYLE}</style></head><body>",
             f"<h1>{_text(title)}</h1>",
             *(f'<p class="alarm">{_text(warning)}</p>' for warning in warnings),
             "<dl>",

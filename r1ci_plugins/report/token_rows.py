@@ -1,7 +1,5 @@
 """A trajectory as rows, one per token, that say who wrote it and whether it is trained; for people to look at."""
 
-from __future__ import annotations
-
 import unicodedata
 from collections import Counter
 from collections.abc import Mapping, Sequence

@@ -3,8 +3,6 @@
 This is for trajectories that exist only as text: those of teachers and programs, and those of another tokenizer.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -46,8 +44,7 @@ def render(question: str, turns: Sequence[Turn], template: ChatTemplate) -> tupl
 def turns_of(segments: Sequence[Segment]) -> list[Turn]:
     """What was said and told, from the text of recorded segments.
 
-    Raises:
-        TrajectoryFileError: A program's output comes before any turn, or after another output.
+    Raises TrajectoryFileError if a program's output comes before any turn, or after another output.
     """
     turns: list[Turn] = []
     for segment in segments:

@@ -10,8 +10,6 @@ A turn ends in one of three ways, wherever trajectories are made:
 Sampled ids are never tokenised again: a turn that must be cut keeps a prefix of its sampled ids.
 """
 
-from __future__ import annotations
-
 import asyncio
 import time
 from bisect import bisect_right
@@ -60,8 +58,7 @@ class CodeRunner:
     async def run(self, code: str) -> ExecutionResult:
         """Run a program, retrying faults of the sandbox itself (each program is stateless, so that is safe).
 
-        Raises:
-            InfrastructureFault: The sandbox failed ``retries + 1`` times.
+        Raises InfrastructureFault if the sandbox failed ``retries + 1`` times.
         """
         for attempt in range(self.retries + 1):
             try:

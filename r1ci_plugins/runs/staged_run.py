@@ -81,8 +81,7 @@ class StagedRun:
     def states(self) -> dict[str, State]:
         """How far each stage is.
 
-        Raises:
-            RecipeError: A finished stage was made by another recipe, or one before it is not finished.
+        Raises RecipeError if a finished stage was made by another recipe, or one before it is not finished.
         """
         done, states = self.seconds(), dict[str, State]()
         missing = None
@@ -190,8 +189,7 @@ class StagedRun:
 def locked(path: Path) -> Iterator[int]:
     """Hold a staged run's folder; gives the lock's file descriptor.
 
-    Raises:
-        MachineProblem: Another process holds it, or the folder cannot be made.
+    Raises MachineProblem if another process holds it, or the folder cannot be made.
     """
     with writing(path):
         path.mkdir(parents=True, exist_ok=True)

@@ -1,7 +1,5 @@
 """A speaker in the rollout loop. The loop makes the token segments, so they are those that RL would have made."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
@@ -75,8 +73,7 @@ class Dialogue:
 async def converse(dialogue: Dialogue) -> Trajectory:
     """Let a speaker work on a question, and judge the answer. There are no reward terms: nothing is trained yet.
 
-    Raises:
-        TeacherFault, BudgetSpent, MachineProblem: As ``Speaker.reply``.
+    Raises TeacherFault, BudgetSpent and MachineProblem as ``Speaker.reply`` does.
     """
     environment = dialogue.environment
     code_runner = replace(environment.code_runner, sandbox=dialogue)

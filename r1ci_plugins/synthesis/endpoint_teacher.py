@@ -73,8 +73,7 @@ class EndpointTeacher:
     async def start(self) -> None:
         """Create the client; nothing is asked yet.
 
-        Raises:
-            MachineProblem: The package ``openai`` or the key is missing.
+        Raises MachineProblem if the package ``openai`` or the key is missing.
         """
         try:
             from openai import AsyncOpenAI

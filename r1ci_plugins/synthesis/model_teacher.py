@@ -1,7 +1,5 @@
 """A local model as a teacher, behind the engine contract of the rollout."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol

@@ -4,8 +4,6 @@ Edits are made in the source text, so that a repaired program differs from the b
 here knows what a mutant will do: it runs, and what it really prints goes into the trajectory.
 """
 
-from __future__ import annotations
-
 import ast
 import random
 from collections.abc import Callable, Iterable, Iterator
@@ -37,7 +35,7 @@ def misleading(code: str, rng: random.Random) -> Mutant | None:
     return _mutate(code, rng, [_short_range, _wrong_operator, _wrong_order, _wrong_comparison, _wrong_constant])
 
 
-def _mutate(code: str, rng: random.Random, finders: list[Callable[[_Source], Iterator[Mutant]]]) -> Mutant | None:
+def _mutate(code: str, rng: random.Random, finders: list[Callable[["_Source"], Iterator[Mutant]]]) -> Mutant | None:
     try:
         source = _Source(code)
     except (SyntaxError, ValueError):

@@ -4,8 +4,6 @@ Attempts at a task are numbered, and their results are looked at in that sequenc
 same recipe keeps the same trajectories, and a run that goes on after a crash decides as it would have done without.
 """
 
-from __future__ import annotations
-
 import asyncio
 import math
 import time

@@ -5,8 +5,6 @@ output alone: a final answer after a program is the program's output, and a shap
 it expects.
 """
 
-from __future__ import annotations
-
 import random
 import re
 from collections.abc import Generator, Mapping, Sequence

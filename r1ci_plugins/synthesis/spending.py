@@ -1,7 +1,5 @@
 """What a paid teacher may take: a budget that is never exceeded, and rates."""
 
-from __future__ import annotations
-
 import asyncio
 from collections import deque
 from collections.abc import Callable
@@ -42,8 +40,7 @@ class Ledger:
         Returns:
             A number to settle it by.
 
-        Raises:
-            BudgetSpent: It does not fit into the budget any more.
+        Raises BudgetSpent if it does not fit into the budget any more.
         """
         worst = self.price(prompt_tokens, completion_tokens)
         while self._exceeds(sum(self._reserved.values(), self.spent) + worst):

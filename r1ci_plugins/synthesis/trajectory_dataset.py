@@ -14,8 +14,6 @@
 The card is written last: a folder without one is not finished, and the same command goes on.
 """
 
-from __future__ import annotations
-
 import json
 import shutil
 from collections import Counter
@@ -38,8 +36,7 @@ TRAJECTORIES = "trajectories.jsonl.gz"
 def open_folder(folder: Path, provenance: Provenance) -> None:
     """Create a folder, or take up the one of an earlier run.
 
-    Raises:
-        MachineProblem: It holds something else, or cannot be written.
+    Raises MachineProblem if it holds something else, or cannot be written.
     """
     if not is_built(folder, provenance):
         with writing(folder):
@@ -58,8 +55,7 @@ def write(
         provenance: What it was made from.
         notes: What a user should know besides, one sentence each.
 
-    Raises:
-        MachineProblem: A file cannot be written, because the disk is full or for another reason.
+    Raises MachineProblem if a file cannot be written, because the disk is full or for another reason.
     """
     with writing(folder):
         (folder / "README.md").unlink(missing_ok=True)

@@ -1,7 +1,5 @@
 """The sentences of trajectories that are made without a model: short, varied, and true of what happens in them."""
 
-from __future__ import annotations
-
 import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass

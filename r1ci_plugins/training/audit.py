@@ -1,8 +1,5 @@
 """The audit: whether the ids, the texts and the mask of a recorded trajectory agree, token by token."""
 
-from __future__ import annotations
-
-import os
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field, replace
@@ -156,8 +153,10 @@ class Audit:
             if rendered and (rendered.token_ids, rendered.text) != (segment.token_ids, segment.text):
                 what = f"a segment of kind {kind.value} is not what this tokenizer's chat template makes of it"
                 fix = _OTHER_PROMPT if kind is SegmentKind.PROMPT else _OTHER_TOKENIZER
-                same = os.path.commonprefix([rendered.token_ids, segment.token_ids])
-                yield Offence(what, fix, position + len(same))
+                pairs = enumerate(zip(rendered.token_ids, segment.token_ids, strict=False))
+                shorter = min(len(rendered.token_ids), len(segment.token_ids))
+                different = next((place for place, (ours, theirs) in pairs if ours != theirs), shorter)
+                yield Offence(what, fix, position + different)
         if kind is SegmentKind.CODE_OUTPUT or (kind is SegmentKind.SEPARATOR and fed_back == 1):
             yield Offence("it breaks off in the middle of a message", _DAMAGED, len(trajectory.token_ids))
 
