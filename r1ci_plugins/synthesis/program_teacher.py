@@ -14,11 +14,11 @@ from typing import ClassVar
 from r1ci_plugins.errors import RecipeError
 from r1ci_plugins.protocol.answer_format import AnswerFormat, WritableFormat
 from r1ci_plugins.protocol.feedback import PREFIX
-from r1ci_plugins.synthesis import mutation, wording
+from r1ci_plugins.synthesis import mutation
 from r1ci_plugins.synthesis.mutation import Mutant
 from r1ci_plugins.synthesis.teacher import Attempt, Reply, Speaker
 from r1ci_plugins.synthesis.variant import Variant
-from r1ci_plugins.synthesis.wording import Wording
+from r1ci_plugins.synthesis.wording import Wording, how
 from r1ci_plugins.tasks.task import Program
 
 _ERROR = re.compile(r"^(?:[A-Za-z_][\w.]*(?:Error|Exception|Interrupt|Exit|StopIteration)\b.*|Error: .*)$")
@@ -52,7 +52,7 @@ class Scene:
         style = self.programs[0].style
         match self.attempt.variant:
             case Variant.CODE_FIRST:
-                text = self.wording.say_unless_terse(wording.CODE_FIRST)
+                text = self.wording.say_unless_terse("code_first")
             case Variant.TEXT_FIRST:
                 text = self.wording.deliberation(style)
             case _:
@@ -62,12 +62,12 @@ class Scene:
     def second(self, program: Program) -> str:
         """A turn with a second program that checks the first."""
         switched = self.attempt.variant is Variant.FORCED_SWITCH
-        sentences = wording.SWITCHES if switched else wording.CHECKS
-        return self.writes.code_turn(self.wording.say(sentences, how=wording.how(program.style)), program.code)
+        occasion = "switches" if switched else "checks"
+        return self.writes.code_turn(self.wording.say(occasion, how=how(program.style)), program.code)
 
     def answer(self, output: str, before: str = "") -> str:
         """The last turn: a program's output as the answer."""
-        text = " ".join(filter(None, (before, self.wording.say_unless_terse(wording.ANSWERS))))
+        text = " ".join(filter(None, (before, self.wording.say_unless_terse("answers"))))
         return self.writes.answer_turn(text, output)
 
 
@@ -88,9 +88,9 @@ def _confirm(scene: Scene, output: str) -> Performance:
     if failure(other):
         return
     if same(output, other):
-        yield scene.answer(other, scene.wording.say(wording.AGREEMENTS))
+        yield scene.answer(other, scene.wording.say("agreements"))
     elif not scene.attempt.task.unique:
-        yield scene.answer(other, scene.wording.say(wording.BOTH_VALID))
+        yield scene.answer(other, scene.wording.say("both_valid"))
 
 
 def _repair(scene: Scene, mutant: Mutant) -> Performance:
@@ -101,8 +101,8 @@ def _repair(scene: Scene, mutant: Mutant) -> Performance:
 
 def _fix(scene: Scene, mutant: Mutant, output: str) -> Performance:
     error = failure(output)
-    sentences = wording.SILENCES if error == _NOTHING else wording.REPAIRS
-    text = scene.wording.say(sentences, error=error, slip=mutant.slip)
+    occasion = "silences" if error == _NOTHING else "repairs"
+    text = scene.wording.say(occasion, error=error, slip=mutant.slip)
     output = yield scene.writes.code_turn(text, scene.programs[0].code)
     if failure(output):
         return
@@ -121,15 +121,15 @@ def _correct(scene: Scene, mutant: Mutant) -> Performance:
     other = yield scene.second(scene.programs[1])
     if failure(other) or same(wrong, other):  # the same result: the slip makes no difference for this question
         return
-    text = scene.wording.say(wording.DISAGREEMENTS, slip=mutant.slip)
+    text = scene.wording.say("disagreements", slip=mutant.slip)
     fixed = yield scene.writes.code_turn(text, scene.programs[0].code)
     if not failure(fixed) and same(fixed, other):
-        yield scene.answer(fixed, scene.wording.say(wording.AGREEMENTS))
+        yield scene.answer(fixed, scene.wording.say("agreements"))
 
 
 def _text(scene: Scene) -> Performance:
-    sentences = wording.IN_THE_HEAD if scene.programs else wording.TEXT_ANSWERS
-    yield scene.writes.answer_turn(scene.wording.say_unless_terse(sentences), scene.attempt.question.answer)
+    occasion = "in_the_head" if scene.programs else "text_answers"
+    yield scene.writes.answer_turn(scene.wording.say_unless_terse(occasion), scene.attempt.question.answer)
 
 
 _SHORT = 20
