@@ -34,12 +34,10 @@ class LocalVLLM:
     """vLLM's asynchronous engine; it batches whatever runs at the same time.
 
     Attributes:
-        model: Hugging Face folder or hub name.
         max_total_tokens: Context, prompt included.
-        temperature: The sampling temperature.
         seed: The seed of the engine; replies that are sampled together depend on each other's timing all the same.
         tensor_parallel_size: GPUs that share the model.
-        gpu_memory_utilization: Share of the memory it may take.
+        gpu_memory_utilization: Share of the GPU's memory it may take.
     """
 
     model: str

@@ -31,8 +31,6 @@ class HeldOutEvaluation:
     """The evaluation of one recipe in its folder.
 
     Attributes:
-        prepared: The recipe.
-        folder: Where everything goes.
         trajectories: Those that have ended, of earlier starts of the command too.
         samples: Episodes per question, ``eval.n_samples_per_prompt``.
     """
@@ -45,12 +43,7 @@ class HeldOutEvaluation:
     async def ask(
         self, questions: Sequence[Question], template: ChatTemplate, ended: Callable[[Trajectory], None]
     ) -> None:
-        """Run every episode that is still missing, and write each trajectory as it ends.
-
-        Args:
-            questions: The held-out questions.
-            template: The chat template of the model.
-            ended: Called with each trajectory.
+        """Run every episode that is still missing, write each trajectory as it ends, and call ``ended`` with it.
 
         Raises:
             MachineProblem: vLLM cannot load the model or has died, or trajectories could not be written.
@@ -156,19 +149,18 @@ async def ask(
     ended: Callable[[Trajectory], None],
     already: Iterable[Trajectory] = (),
 ) -> None:
-    """Run every episode that is still missing.
+    """Run every episode that is still missing; engine and environment are started.
 
     Args:
         questions: What is asked.
         samples: Episodes per question.
-        engine: The policy, started.
+        engine: The policy.
         template: The chat template of its model.
-        environment: Started.
+        environment: Runs programs and judges answers.
         ended: Called with each trajectory, judged, as it ends.
         already: Trajectories of an evaluation that was interrupted; they count.
 
-    Raises:
-        Exception: The first that the engine or ``ended`` raises; episodes that have not ended are given up.
+    Raises the first error of the engine or of ``ended``; episodes that have not ended are given up.
     """
     have = Counter(trajectory.question.key for trajectory in already)
     missing = [question for question in questions for _ in repeat(None, max(0, samples - have[question.key]))]

@@ -35,7 +35,8 @@ def draw_all(
         jobs: Processes; None means ``default_jobs``, 1 means this process alone.
         progress: Called with the number of questions drawn so far.
 
-    Raises TaskError as ``splits.draw`` does, or if a process died.
+    Raises:
+        TaskError: As ``splits.draw``, or a process died.
     """
     jobs = default_jobs() if jobs is None else jobs
     caches = {name: QuestionCache(pack, cache_folder()) for name, pack in packs.items()}

@@ -48,12 +48,7 @@ def recorded_advantage(file: Path, trajectory: Trajectory) -> dict[str, float] |
 
 
 def find_trajectory(file: Path, number: int | None, key: str | None) -> Trajectory:
-    """One trajectory of a file.
-
-    Args:
-        file: The trajectory file.
-        number: Its line, from 1; None means the first, unless a key is given.
-        key: The question's key, or its beginning.
+    """One trajectory of a file: that of a line, counted from 1, or the first whose question's key begins with ``key``.
 
     Raises TrajectoryFileError if there is none, or its line is broken.
     """
@@ -72,12 +67,7 @@ def find_trajectory(file: Path, number: int | None, key: str | None) -> Trajecto
 async def play(*, pack: str, task: Task, seed: int, prepared: Prepared, template: ChatTemplate) -> Trajectory:
     """A fresh trajectory: a task's reference program and right answer, through the real loop and sandbox.
 
-    Args:
-        pack: The task's pack.
-        task: The task.
-        seed: Decides the question.
-        prepared: The recipe that names answer format, sandbox and verifier.
-        template: Renders the conversation.
+    The seed decides the question; the recipe names answer format, sandbox and verifier.
 
     Raises:
         RecipeError: The answer format can be read, but not written.

@@ -20,10 +20,7 @@ WIDE = 160
 class StagedReport:
     """The report of one staged run.
 
-    Attributes:
-        table: Accuracy at each time; None with fewer than two evaluations.
-        gains: What each training stage did to it.
-        picture: The file; None where matplotlib is not installed.
+    ``table`` is None with fewer than two evaluations, ``picture`` where matplotlib is not installed.
     """
 
     table: Table | None

@@ -12,13 +12,7 @@ _POLICY = "default-src 'none'; style-src 'unsafe-inline'"
 
 
 def page(facts: Mapping[str, str], rows: Sequence[TokenRow], alarm: str = "") -> str:
-    """Write the page.
-
-    Args:
-        facts: What stands above the tokens, by heading; ``question`` is the title.
-        rows: All tokens.
-        alarm: What is wrong with the mask; empty if nothing is.
-    """
+    """The page: facts by heading, then all tokens. The fact ``question`` is the title, ``alarm`` says what is wrong."""
     title = facts["question"]
     warnings = [facts[name] for name in ("excluded", "leaks") if name in facts]
     if alarm:

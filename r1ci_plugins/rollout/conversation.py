@@ -25,13 +25,7 @@ class Turn:
 
 
 def render(question: str, turns: Sequence[Turn], template: ChatTemplate) -> tuple[Segment, ...]:
-    """The segments that the rollout loop records when the policy ends each of these turns itself.
-
-    Args:
-        question: The question's text.
-        turns: The policy's turns, in sequence.
-        template: The chat template of the model that will be trained.
-    """
+    """The segments that the rollout loop records when the policy ends each of these turns itself."""
     segments = [template.prompt(question)]
     for turn in turns:
         action = template.action(turn.said)

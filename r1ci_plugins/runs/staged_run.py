@@ -44,13 +44,7 @@ class State(StrEnum):
 
 @dataclass(frozen=True)
 class StagedRun:
-    """The stages of one recipe and the folder they share.
-
-    Attributes:
-        path: The folder, absolute.
-        stages: In order.
-        plugins: Names to give with ``--plugin``.
-    """
+    """The stages of one recipe, in order, and the folder they share (absolute). Plugins are names for ``--plugin``."""
 
     path: Path
     stages: Sequence[Stage]

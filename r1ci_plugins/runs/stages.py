@@ -64,10 +64,8 @@ class Stage:
 def load_stages(path: str | Path, overrides: Sequence[str] = (), without: Sequence[str] = ()) -> list[Stage]:
     """Read a staged recipe.
 
-    Args:
-        path: The YAML file.
-        overrides: ``key=value`` for all stages, ``stages.NAME.key=value`` for one.
-        without: Stages to leave out. The next ones then start from what the ones before left.
+    An override is ``key=value`` for all stages, ``stages.NAME.key=value`` for one. Stages after one of ``without``
+    start from what the stages before it left.
 
     Raises RecipeError if the file, a stage, a key, a value or an override is wrong.
     """

@@ -21,10 +21,6 @@ class Dialogue:
     template's end-of-turn token: the form in which a chat template renders an assistant's message.
 
     Attributes:
-        attempt: What is asked.
-        speaker: The teacher in this conversation.
-        template: The chat template of the model that will learn.
-        environment: Runs programs and judges the answer; started.
         usage: What the speaker's replies took so far.
         turns: The question, then turns and feedback messages.
     """

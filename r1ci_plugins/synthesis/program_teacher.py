@@ -31,15 +31,7 @@ Performance = Generator[str, str, None]
 
 @dataclass(frozen=True)
 class Scene:
-    """What a shape works with.
-
-    Attributes:
-        attempt: The question, and how to go about it.
-        programs: The task's programs, shuffled.
-        wording: Chooses sentences.
-        writes: Writes turns in the answer format.
-        rng: Decides everything else.
-    """
+    """What a shape works with. The programs are shuffled; ``rng`` decides what ``wording`` does not."""
 
     attempt: Attempt
     programs: Sequence[Program]

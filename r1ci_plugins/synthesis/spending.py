@@ -35,10 +35,7 @@ class Ledger:
         return Usage(1, prompt_tokens, completion_tokens, cost)
 
     async def reserve(self, prompt_tokens: int, completion_tokens: int) -> int:
-        """Set the worst case of a request aside, once what others have set aside leaves room for it.
-
-        Returns:
-            A number to settle it by.
+        """Set a request's worst case aside, once there is room beside that of others; returns a number to settle it.
 
         Raises BudgetSpent if it does not fit into the budget any more.
         """

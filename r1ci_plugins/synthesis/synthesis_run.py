@@ -34,15 +34,9 @@ from r1ci_plugins.tasks.task import Question, Task
 
 @dataclass(frozen=True)
 class SynthesisRun:
-    """A recipe's synthesis in its folder.
+    """A recipe's synthesis in its folder. Environment and teacher are not started yet.
 
-    Attributes:
-        prepared: The recipe.
-        folder: Where everything goes.
-        provenance: What the data set is made from.
-        template: The chat template of the model that will learn.
-        environment: Runs programs and judges answers; not started.
-        teacher: Not started.
+    ``template`` is the chat template of the model that will learn.
     """
 
     prepared: Prepared
@@ -84,10 +78,7 @@ class SynthesisRun:
             await self.environment.close()
 
     def finish(self, statistics: Sequence[Statistics]) -> list[str]:
-        """Write the data set.
-
-        Returns:
-            What a user should know before using it, one sentence each.
+        """Write the data set; returns what a user should know before using it, one sentence each.
 
         Raises MachineProblem if it cannot be written.
         """

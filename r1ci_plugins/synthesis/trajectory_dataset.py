@@ -46,14 +46,7 @@ def open_folder(folder: Path, provenance: Provenance) -> None:
 def write(
     folder: Path, statistics: Sequence[Statistics], *, instructions: str, provenance: Provenance, notes: Sequence[str]
 ) -> None:
-    """Put the parts together.
-
-    Args:
-        folder: Opened.
-        statistics: One for each task; its part is written.
-        instructions: The head prompt, which becomes the system message.
-        provenance: What it was made from.
-        notes: What a user should know besides, one sentence each.
+    """Put the parts of all tasks together in an opened folder. The head prompt becomes the system message.
 
     Raises MachineProblem if a file cannot be written, because the disk is full or for another reason.
     """

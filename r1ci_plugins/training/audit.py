@@ -71,12 +71,9 @@ class Tally:
 
 @dataclass(frozen=True)
 class Audit:
-    """Checks trajectories against a tokenizer and a loss mask.
+    """Checks trajectories against a tokenizer and a loss mask, and counts what it has looked at.
 
-    Attributes:
-        template: The chat template of the tokenizer that made them, with the instructions of their prompts.
-        loss_mask: What is trained.
-        tally: What it has looked at so far.
+    ``template`` is the chat template of the tokenizer that made them, with the instructions of their prompts.
     """
 
     template: ChatTemplate
