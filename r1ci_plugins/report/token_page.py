@@ -12,7 +12,7 @@ _POLICY = "default-src 'none'; style-src 'unsafe-inline'"
 
 
 def page(facts: Mapping[str, str], rows: Sequence[TokenRow], alarm: str = "") -> str:
-    """The page: facts by heading, then all tokens. The fact ``question`` is the title, ``alarm`` says what is wrong."""
+    """The page: facts by heading, then all tokens. The fact ``question`` is the title; ``alarm`` is a warning."""
     title = facts["question"]
     warnings = [facts[name] for name in ("excluded", "leaks") if name in facts]
     if alarm:

@@ -54,7 +54,7 @@ class TokenRow:
 
 
 def token_rows(trajectory: Trajectory, ranges: Sequence[Range], tokenizer: Tokenizer) -> list[TokenRow]:
-    """Every token of a trajectory, in order. ``ranges`` is its loss mask; the tokenizer is the one that made its ids."""
+    """Every token of a trajectory, in order. ``ranges`` is its loss mask; the tokenizer made its ids."""
     trained = {position for start, end in ranges for position in range(start, end)}
     special = {token for token, added in tokenizer.added_tokens_decoder.items() if getattr(added, "special", True)}
     rows: list[TokenRow] = []
