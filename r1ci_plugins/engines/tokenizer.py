@@ -1,7 +1,5 @@
 """A model's tokenizer and chat template, loaded by transformers from a folder or the hub."""
 
-from __future__ import annotations
-
 import importlib.util
 import os
 from typing import Any
