@@ -1,10 +1,9 @@
 """One error type per boundary. Each message says what happened, where, and how to fix it."""
 
-from __future__ import annotations
-
 import os
 import sysconfig
 from collections.abc import Iterable
+from functools import partial
 from traceback import walk_tb
 from typing import TypeVar
 
@@ -29,11 +28,7 @@ class R1CIError(Exception):
 
     def __reduce__(self) -> tuple[object, ...]:
         # Errors cross process boundaries (Ray, checker workers): keep the parts, not the rendered text.
-        return _rebuild, (type(self), self.what, self.where, self.fix)
-
-
-def _rebuild(cls: type[R1CIError], what: str, where: str | None, fix: str | None) -> R1CIError:
-    return cls(what, where=where, fix=fix)
+        return partial(type(self), self.what, where=self.where, fix=self.fix), ()
 
 
 class PluginError(R1CIError):

@@ -17,8 +17,11 @@ if "PYTEST_XDIST_WORKER" in os.environ:  # the other cores have workers of their
 # A script starts background jobs with Ctrl-C ignored, and every child would inherit that. The handler that stands here
 # becomes the default action in children, so that tests can interrupt the commands they start.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+# Machines differ in speed, and other tests run beside: no example has a deadline.
+settings.register_profile("short", deadline=None)
 # pytest --hypothesis-profile long tests/trainers/openrlhf/test_parity.py
-settings.register_profile("long", max_examples=1000)
+settings.register_profile("long", max_examples=1000, deadline=None)
+settings.load_profile("short")
 
 SLOWEST_FIRST = (
     "tests/sandbox/test_ordinary_user.py",

@@ -1,7 +1,5 @@
 """``r1ci data``: a recipe's questions as a data set, for other trainers and for the hub."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Annotated
 
@@ -30,6 +28,7 @@ def build(
     The folder loads with datasets.load_dataset and load_from_disk and with OpenRLHF, and can be uploaded to the hub as
     it is. If the command is stopped half-way, repeat it: finished questions are kept in the cache ($R1CI_CACHE).
     """
+    from r1ci_plugins.engines.tokenizer import spare_torch
     from r1ci_plugins.environment import prepare
     from r1ci_plugins.questions.dataset import is_built, require_datasets, write_dataset
     from r1ci_plugins.recipe.loading import dump
@@ -41,6 +40,7 @@ def build(
         typer.echo(f"{out} is up to date")
         return
     require_datasets()
+    spare_torch()
     template = prepared.template()
     train = questions_with_progress(prepared, "train", template, jobs)
     held_out = questions_with_progress(prepared, "eval", template, jobs)

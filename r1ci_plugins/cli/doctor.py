@@ -34,13 +34,7 @@ _COLOURS = {"ok": typer.colors.GREEN, "warning": typer.colors.YELLOW, "failed": 
 
 @dataclass(frozen=True)
 class Finding:
-    """One line of the report.
-
-    Attributes:
-        status: ``ok``, ``warning`` or ``failed``.
-        detail: What was found.
-        fix: What to do about it.
-    """
+    """One line of the report: ``ok``, ``warning`` or ``failed``, what was found, and what to do about it."""
 
     status: str
     detail: str
@@ -169,10 +163,8 @@ def torch() -> Finding:
 
 def flash_attn() -> Finding:
     """Flash-attention, which only GPU runs with packing need."""
-    found = _version("flash-attn")
-    if found:
-        return Finding("ok", found)
-    return Finding("ok", "not installed: set ds.attn_implementation: sdpa, and leave ds.packing_samples out")
+    absent = "not installed: set ds.attn_implementation: sdpa, and leave ds.packing_samples out"
+    return Finding("ok", _version("flash-attn") or absent)
 
 
 def packs() -> Finding:

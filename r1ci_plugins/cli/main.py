@@ -1,7 +1,5 @@
 """``r1ci``: everything that OpenRLHF has no command for."""
 
-from __future__ import annotations
-
 import sys
 from typing import Annotated
 

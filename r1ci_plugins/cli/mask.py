@@ -64,7 +64,7 @@ def show(
 
     A token that is trained though the policy did not write it is a leak, as in the paper's ablation, --mask unmasked.
     """
-    from r1ci_plugins.report.recorded import find_trajectory, recorded_advantage
+    from r1ci_plugins.report.specimen import find_trajectory, recorded_advantage
 
     if (file is None) == (task is None):
         raise typer.BadParameter("name either a file of trajectories or --task PACK/TASK")
@@ -133,7 +133,7 @@ def _settle(
     """What is given as an option, else what the named or the recorded recipe says."""
     from r1ci_plugins.environment import prepare
     from r1ci_plugins.recipe.schema import Recipe
-    from r1ci_plugins.report.recorded import recorded_recipe
+    from r1ci_plugins.report.specimen import recorded_recipe
 
     recipe: Recipe | Path | None = recipe_file
     if recipe is None and file:
@@ -154,7 +154,7 @@ def _settle(
 
 def _played(task: str, seed: int, setting: _Setting) -> Trajectory:
     from r1ci_plugins.plugins.packs import find_task
-    from r1ci_plugins.report.played import play
+    from r1ci_plugins.report.specimen import play
 
     pack, found = find_task(task)
     return asyncio.run(play(pack=pack, task=found, seed=seed, prepared=setting.prepared, template=setting.template))

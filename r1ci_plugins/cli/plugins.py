@@ -1,7 +1,5 @@
 """``r1ci plugins``: what is installed, including what is broken."""
 
-from __future__ import annotations
-
 import typer
 
 from r1ci_plugins.plugins.registry import installed

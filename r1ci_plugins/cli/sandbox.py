@@ -91,11 +91,10 @@ async def _examine(make: Callable[..., Sandbox], with_attacks: bool, as_json: bo
     """Print what the canary sees, then run the suites and print what they find."""
     from r1ci_plugins.sandbox.checks.attacks import ATTACKS
     from r1ci_plugins.sandbox.checks.bench import opened
-    from r1ci_plugins.sandbox.checks.examination import canary_results
     from r1ci_plugins.sandbox.checks.promises import PROMISES
 
     async with opened(make, concurrency=2) as bench:
-        results = await canary_results(bench)
+        results = await bench.canary_results()
         isolates = all(result.verdict.value != "broken" for result in results)
         if as_json:
             for result in results:
@@ -112,12 +111,10 @@ async def _examine(make: Callable[..., Sandbox], with_attacks: bool, as_json: bo
 
 
 def _print_enforcements(bench: Bench, seen: Sequence[CheckResult]) -> None:
-    from r1ci_plugins.sandbox.checks.examination import enforcements
-
     typer.secho(f"{bench.sandbox.isolation}: what it enforces here, as the canary sees it", bold=True)
-    for one in enforcements(bench, seen):
+    for one in bench.enforcements(seen):
         typer.secho(f"  {_WORDS[one.verdict.value]:7s}", fg=_COLOURS[one.verdict.value], nl=False)
-        typer.echo(f"{one.name:19s}{one.meaning}  {one.by}".rstrip())
+        typer.echo(f"{one.name:19s}{one.meaning}  {one.saw}".rstrip())
     typer.echo("Time, memory and output are limited by the kernel (rlimits), the watchdog and the host.")
     typer.secho("What it does not cover", bold=True)
     for words in getattr(bench.sandbox, "not_covered", ("(the backend does not say)",)):

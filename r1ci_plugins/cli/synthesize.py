@@ -31,10 +31,13 @@ def synthesize(
     The recipe's section synthesis says how. If the command is stopped half-way, by Ctrl-C, a crash or a full disk,
     repeat it: finished tasks are on the disk, and so is every reply of a paid teacher.
     """
+    from r1ci_plugins.engines.tokenizer import spare_torch
     from r1ci_plugins.environment import prepare
     from r1ci_plugins.synthesis.synthesis_run import open_synthesis
 
     prepared = prepare(recipe_file, plugins=plugins, command="train_sft", overrides=overrides, check_flags=False)
+    if prepared.recipe.synthesis is None or prepared.recipe.synthesis.teacher != "local":
+        spare_torch()
     run = open_synthesis(prepared, out or Path(prepared.recipe.output_dir) / "synthesis")
     questions = _questions(run, jobs)
     started = time.monotonic()

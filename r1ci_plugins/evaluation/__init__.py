@@ -1,1 +1,1 @@
-"""Statistics over outcomes, and the tables made of them."""
+"""Questions put to a model, statistics over outcomes, and the record of an evaluation."""

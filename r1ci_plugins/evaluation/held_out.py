@@ -1,25 +1,29 @@
 """An evaluation without training: a model is asked a recipe's held-out questions. It can be stopped and resumed."""
 
-from __future__ import annotations
-
+import asyncio
 import json
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from itertools import repeat
 from pathlib import Path
 
 from r1ci_plugins.engines.vllm import LocalVLLM
-from r1ci_plugins.environment import Prepared
+from r1ci_plugins.environment import Environment, Prepared
 from r1ci_plugins.errors import MachineProblem, RecipeError
-from r1ci_plugins.evaluation.asking import ask
 from r1ci_plugins.evaluation.record import Evaluation
 from r1ci_plugins.protocol.chat_template import ChatTemplate
 from r1ci_plugins.recipe.loading import dump
 from r1ci_plugins.recipe.schema import Recipe
+from r1ci_plugins.rollout.engine import Engine
 from r1ci_plugins.rollout.metrics import OutcomeSummary
 from r1ci_plugins.rollout.run_folder import RunFolder, append_line, writing
 from r1ci_plugins.rollout.trajectory import Trajectory
 from r1ci_plugins.rollout.trajectory_file import TrajectoryWriter, read_trajectories
 from r1ci_plugins.tasks.task import Question
+
+AT_A_TIME = 128
+"""Episodes that run at the same time; the engine batches what they sample."""
 
 
 @dataclass(frozen=True)
@@ -27,8 +31,6 @@ class HeldOutEvaluation:
     """The evaluation of one recipe in its folder.
 
     Attributes:
-        prepared: The recipe.
-        folder: Where everything goes.
         trajectories: Those that have ended, of earlier starts of the command too.
         samples: Episodes per question, ``eval.n_samples_per_prompt``.
     """
@@ -41,12 +43,7 @@ class HeldOutEvaluation:
     async def ask(
         self, questions: Sequence[Question], template: ChatTemplate, ended: Callable[[Trajectory], None]
     ) -> None:
-        """Run every episode that is still missing, and write each trajectory as it ends.
-
-        Args:
-            questions: The held-out questions.
-            template: The chat template of the model.
-            ended: Called with each trajectory.
+        """Run every episode that is still missing, write each trajectory as it ends, and call ``ended`` with it.
 
         Raises:
             MachineProblem: vLLM cannot load the model or has died, or trajectories could not be written.
@@ -95,8 +92,7 @@ class HeldOutEvaluation:
     def finish(self) -> Evaluation:
         """Sum up what was asked, and keep it as the folder's one evaluation.
 
-        Raises:
-            MachineProblem: The folder cannot be written.
+        Raises MachineProblem if the folder cannot be written.
         """
         outcomes = [OutcomeSummary.of(trajectory) for trajectory in self.trajectories]
         evaluation = Evaluation(f"of {self.prepared.model}", outcomes)
@@ -107,11 +103,7 @@ class HeldOutEvaluation:
 
 
 def require_questions(recipe: Recipe) -> None:
-    """Refuse a recipe without held-out questions.
-
-    Raises:
-        RecipeError: It has none.
-    """
+    """Refuse a recipe without held-out questions. Raises RecipeError if it has none."""
     if not recipe.tasks.eval:
         raise RecipeError(
             "the recipe names no held-out questions",
@@ -145,3 +137,42 @@ def open_evaluation(prepared: Prepared) -> HeldOutEvaluation:
             )
     file = folder.trajectories("eval")
     return HeldOutEvaluation(prepared, folder, list(read_trajectories(file)) if file.exists() else [], samples)
+
+
+async def ask(
+    questions: Sequence[Question],
+    samples: int,
+    *,
+    engine: Engine,
+    template: ChatTemplate,
+    environment: Environment,
+    ended: Callable[[Trajectory], None],
+    already: Iterable[Trajectory] = (),
+) -> None:
+    """Run every episode that is still missing; engine and environment are started.
+
+    Args:
+        questions: What is asked.
+        samples: Episodes per question.
+        engine: The policy.
+        template: The chat template of its model.
+        environment: Runs programs and judges answers.
+        ended: Called with each trajectory, judged, as it ends.
+        already: Trajectories of an evaluation that was interrupted; they count.
+
+    Raises the first error of the engine or of ``ended``; episodes that have not ended are given up.
+    """
+    have = Counter(trajectory.question.key for trajectory in already)
+    missing = [question for question in questions for _ in repeat(None, max(0, samples - have[question.key]))]
+    room = asyncio.Semaphore(AT_A_TIME)
+
+    async def one(question: Question) -> None:
+        async with room:
+            ended(await environment.episode(question, engine, template))
+
+    try:
+        async with asyncio.TaskGroup() as group:
+            for question in missing:
+                group.create_task(one(question))
+    except ExceptionGroup as failed:
+        raise failed.exceptions[0] from None

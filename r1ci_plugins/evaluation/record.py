@@ -1,11 +1,9 @@
 """An evaluation as it is kept: one line of a run's ``evaluations.jsonl``, with the outcome of every sample."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Self
 
 from r1ci_plugins.evaluation.statistics import Estimate, accuracy_by_question, estimate
 from r1ci_plugins.rollout.metrics import OutcomeSummary
@@ -40,7 +38,7 @@ class Evaluation:
         }
 
     @classmethod
-    def from_line(cls, label: str, line: Mapping[str, Any]) -> Evaluation:
+    def from_line(cls, label: str, line: Mapping[str, Any]) -> Self:
         """Read back what ``to_line`` wrote."""
         return cls(label, [OutcomeSummary(**values) for values in line["outcomes"]])
 

@@ -1,8 +1,7 @@
 """Means over questions with standard errors, and paired differences between two evaluations."""
 
-from __future__ import annotations
-
 import math
+import statistics
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -30,19 +29,15 @@ def by_question(outcomes: Iterable[OutcomeSummary], value: Callable[[OutcomeSumm
     for outcome in outcomes:
         if not outcome.excluded:
             found[outcome.question].append(value(outcome))
-    return {question: sum(values) / len(values) for question, values in found.items()}
+    return {question: statistics.fmean(values) for question, values in found.items()}
 
 
 def estimate(values: Sequence[float]) -> Estimate:
     """Mean and standard error of independent values: one per question, since samples of one question depend."""
     count = len(values)
-    if not count:
-        return Estimate(math.nan, math.nan, 0)
-    mean = sum(values) / count
-    if count == 1:
-        return Estimate(mean, math.nan, 1)
-    variance = sum((value - mean) ** 2 for value in values) / (count - 1)
-    return Estimate(mean, math.sqrt(variance / count), count)
+    mean = statistics.fmean(values) if count else math.nan
+    error = statistics.stdev(values) / math.sqrt(count) if count > 1 else math.nan
+    return Estimate(mean, error, count)
 
 
 def paired_difference(before: Mapping[str, float], after: Mapping[str, float]) -> Estimate:

@@ -4,13 +4,13 @@ Four promises hold for every call to the checker, whichever rule makes it: ``ans
 ``never evaluates`` and ``scores in [0, 1]``. They are checked here; every other rule is a function in ``rules``.
 """
 
-from __future__ import annotations
-
+import functools
 import math
 import random
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from types import FrameType
 from typing import Any
@@ -42,14 +42,9 @@ _PATIENCE = 3
 
 @dataclass(frozen=True)
 class Failure:
-    """One breach of a rule.
+    """One breach of a rule: what was seen, and how the pack's author can fix it.
 
-    Attributes:
-        rule: Name of the rule.
-        question: Key of the question, empty if it is not about one.
-        text: The question's text, shortened.
-        what: What was seen.
-        fix: What the pack's author can do about it.
+    ``question`` and ``text`` are the question's key and shortened text; empty if it is not about one.
     """
 
     rule: str
@@ -111,7 +106,7 @@ class Examination:
         self.doing(f"{rule}: checking {excerpt(answer)!r} for {question.key}")
         started = time.process_time()
         try:
-            with _Watch(watched) as watch:
+            with _watch(watched) as events:
                 value = ask_task(self.task, question, answer).value
         except _Evaluated:
             value = math.nan
@@ -119,8 +114,8 @@ class Examination:
             return self._breach(_rule_of(error), question, answer, f"{type(error).__name__}: {error}")
         except Exception as error:
             return self._breach("never raises", question, answer, f"{type(error).__name__}: {error}")
-        if watch.events:
-            return self._breach("never evaluates", question, answer, f"the interpreter saw {', '.join(watch.events)}")
+        if events:
+            return self._breach("never evaluates", question, answer, f"the interpreter saw {', '.join(events)}")
         if (spent := time.process_time() - started) > CHECK_S:
             return self._breach("answers in time", question, answer, f"{spent:.1f} s of CPU")
         return value
@@ -195,42 +190,35 @@ def _rule_of(error: Exception) -> str:
 
 _EVENTS = ("compile", "exec", "open", "pickle.find_class", "socket.", "subprocess.", "os.system", "os.exec", "os.fork",
            "os.posix_spawn", "os.spawn", "os.remove", "os.rename", "ctypes.dlopen")  # fmt: skip
-_watching: list[_Watch] = []
-_hooked = False
+_watching: list[tuple[bool, list[str]]] = []
 
 
 class _Evaluated(BaseException):
     """Stops a checker before it evaluates; no ``except Exception`` of its own catches it."""
 
 
-class _Watch:
-    """Inside its ``with`` block, what a checker must not do is stopped and noted."""
-
-    def __init__(self, active: bool) -> None:
-        self.active = active
-        self.events: list[str] = []
-
-    def __enter__(self) -> _Watch:
-        _watching.append(self)
-        return self
-
-    def __exit__(self, *_: object) -> None:
+@contextmanager
+def _watch(active: bool) -> Iterator[list[str]]:
+    """Inside this block, what a checker must not do is stopped and noted."""
+    events: list[str] = []
+    _watching.append((active, events))
+    try:
+        yield events
+    finally:
         _watching.pop()
 
 
+@functools.cache  # once per process, because the hook cannot be removed
 def _watch_interpreter() -> None:
-    """Add the audit hook, once per process because it cannot be removed."""
-    global _hooked
-    if not _hooked:
-        _hooked = True
-        sys.addaudithook(_audit)
+    sys.addaudithook(_audit)
 
 
 def _audit(event: str, arguments: tuple[Any, ...]) -> None:
-    if not _watching or not event.startswith(_EVENTS) or not (watch := _watching[-1]).active or _importing():
+    if not _watching or not event.startswith(_EVENTS) or not _watching[-1][0] or _importing():
         return
-    if event not in watch.events:
-        watch.events.append(event)
+    events = _watching[-1][1]
+    if event not in events:
+        events.append(event)
     raise _Evaluated(event)
 
 

@@ -1,7 +1,5 @@
 """When two answers count as the same, whatever task they belong to."""
 
-from __future__ import annotations
-
 import re
 
 from r1ci_plugins.tasks import answers

@@ -1,7 +1,5 @@
 """Measures how many questions a task has, how fast it makes them, and how fast it checks answers."""
 
-from __future__ import annotations
-
 import json
 import math
 import signal
@@ -9,7 +7,7 @@ import statistics
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import as_completed
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 
 from r1ci_plugins.errors import MissingData, TaskError
@@ -31,15 +29,10 @@ _CHECKED = 30
 
 @dataclass(frozen=True)
 class Measurement:
-    """The figures of one task.
+    """The figures of one task, None where there was no question, and why it could not be measured, if so.
 
-    Attributes:
-        questions: Different questions at the default difficulty; a lower bound unless ``counted``.
-        counted: Whether the task has no more than ``questions``.
-        questions_per_s: Speed of generation, mean; None where there was no question.
-        check_ms: Median milliseconds of a check, over right and wrong answers; None likewise.
-        check_p99_ms: The 99th percentile.
-        problem: Why the task could not be measured; empty if it could.
+    ``questions`` differ at the default difficulty; a lower bound unless ``counted``. ``check_ms`` and ``check_p99_ms``
+    are the median and the 99th percentile over right and wrong answers, milliseconds.
     """
 
     questions: int = 0
@@ -57,14 +50,7 @@ class Measurement:
 
 @dataclass(frozen=True)
 class MeasuredTask:
-    """A task and its figures.
-
-    Attributes:
-        task: Qualified name.
-        capability: Its capability class.
-        part: Its part of the default suite; empty if it is in none.
-        found: The figures.
-    """
+    """A task by its qualified name, its capability class, its part of the default suite ("" if none), its figures."""
 
     task: str
     capability: str
@@ -91,13 +77,10 @@ def measure_all(
     jobs: int | None = None,
     progress: Callable[[str], None] = lambda name: None,
 ) -> list[MeasuredTask]:
-    """Measure every task of some packs, in parallel processes; the result is in the packs' order.
+    """Measure every task of some installed packs, in parallel processes; the result is in the packs' order.
 
-    Args:
-        packs: Installed packs by name.
-        seconds: For generating one task's questions; checks take half as long again at most.
-        jobs: Processes; None means one per core.
-        progress: Called with the name of each task that is done.
+    A task's questions take about ``seconds``, its checks at most half as long again. ``jobs`` None means one process
+    per core. ``progress`` is called with the name of each task that is done.
     """
     tasks = {f"{pack.name}/{task.name}": (pack.name, task) for pack in packs.values() for task in pack.tasks}
     members = load_suite("default").members
@@ -133,10 +116,10 @@ def measure(pack: str, task: Task, seconds: float) -> Measurement:
     checks = _check(task, made.questions, seconds / 2)
     if task.size is not None:
         number, counted = task.size, True
+    elif made.exhausted:
+        number, counted = different, True
     else:
         number, counted = min(at_least(len(made.questions), different), MANY), False
-        if made.exhausted:
-            number, counted = different, True
     return Measurement(
         questions=number,
         counted=counted,
@@ -205,22 +188,17 @@ def _check(task: Task, questions: Sequence[Question], seconds: float) -> list[fl
     times: list[float] = []
     try:
         with _deadline(seconds):
-            _answered(task, some[0], some[0].answer)
+            with suppress(Unreadable):
+                task.check(some[0], some[0].answer)
             for question, other in zip(some, [*some[1:], some[0]], strict=True):
                 for answer in (question.answer, other.answer):
                     start = time.perf_counter()
-                    _answered(task, question, answer)
+                    with suppress(Unreadable):
+                        task.check(question, answer)
                     times.append(time.perf_counter() - start)
     except _TimeUp:
         pass
     return times
-
-
-def _answered(task: Task, question: Question, answer: str) -> None:
-    try:
-        task.check(question, answer)
-    except Unreadable:
-        return
 
 
 class _TimeUp(BaseException):

@@ -1,7 +1,5 @@
 """Makes the folder of a new task pack from the templates in ``new_pack/``."""
 
-from __future__ import annotations
-
 import keyword
 import re
 import sys
@@ -22,11 +20,7 @@ _TEMPLATES = {
 
 
 def make_pack(name: str, place: Path) -> None:
-    """Make a pack that works: one task, its test, and what to change.
-
-    Args:
-        name: Name of the pack and of its module.
-        place: The folder to make.
+    """Make a folder with a pack that works: one task, its test, and what to change.
 
     Raises:
         PluginError: The name cannot be a module's, or something of that name exists.

@@ -25,13 +25,9 @@ sys.modules["r1ci_plugins.tasks.pytest_plugin"] = sys.modules[__name__]
 
 
 def conformance_tests(pack: str) -> Callable[..., None]:
-    """A test function, parametrised by task and rule.
+    """A test function, parametrised by task and rule; PluginError if the pack is missing or broken.
 
-    Args:
-        pack: An installed pack's name, or the path of its folder or module.
-
-    Raises:
-        PluginError: The pack is missing or broken.
+    ``pack`` is an installed pack's name, or the path of its folder or module.
     """
 
     @pytest.mark.parametrize(

@@ -1,7 +1,6 @@
 """Validates a task pack: checks the rules in worker processes, where a checker that hangs can be killed.
 
-Two more processes generate the same questions, each in another order and with another hash seed; the results are
-compared.
+Two more processes, with different orders and hash seeds, generate the same questions, which are compared.
 """
 
 from __future__ import annotations
@@ -36,14 +35,9 @@ _HASH_SEEDS = (1, 4242)
 
 @dataclass(frozen=True)
 class TaskReport:
-    """What the examination of a task found.
+    """What the examination of a task found: at most a few failures per rule, and notes on what was not examined.
 
-    Attributes:
-        task: Its name in the pack.
-        failures: Breaches of the rules; at most a few per rule.
-        notes: What could not be examined and why, by rule.
-        missing: Why its data is not on this machine, if so; then it has neither passed nor failed.
-        seconds: How long its examination took.
+    ``missing`` says why its data is not on this machine, if so; then it has neither passed nor failed.
     """
 
     task: str
@@ -72,11 +66,7 @@ class TaskReport:
 
 
 def chosen(pack: TaskPack, tasks: Collection[str] = ()) -> list[str]:
-    """The names of the pack's tasks, or those asked for.
-
-    Raises:
-        PluginError: A name that the pack does not have.
-    """
+    """The names of the pack's tasks, or those asked for; PluginError for a name that the pack does not have."""
     names = [task.name for task in pack.tasks]
     for name in tasks:
         if name not in names:
@@ -87,13 +77,9 @@ def chosen(pack: TaskPack, tasks: Collection[str] = ()) -> list[str]:
 def validate(
     reference: str, tasks: Sequence[str], jobs: int = 2, *, seconds: float = 2.0
 ) -> Generator[TaskReport, None, None]:
-    """Examine tasks of a pack, ``jobs`` at a time; reports come as they are ready.
+    """Examine tasks of a pack (as ``load_pack`` takes it), ``jobs`` at a time; reports come as they are ready.
 
-    Args:
-        reference: The pack, as ``plugins.load_pack`` takes it.
-        tasks: Names of its tasks.
-        jobs: Number of processes.
-        seconds: About how long to spend on making questions of one task.
+    Making the questions of one task takes about ``seconds``.
 
     Raises:
         PluginError: A worker cannot load the pack.
@@ -108,10 +94,9 @@ def validate(
                 for order, seed in zip(orders, _HASH_SEEDS, strict=True)
             ]
             examined = {threads.submit(_examine, workers, task, seconds): task for task in tasks}
-            differences = _Differences(generated)
             for future in as_completed(examined):
                 report = future.result()
-                yield replace(report, failures=report.failures + differences.of(report.task))
+                yield replace(report, failures=report.failures + _differences(generated, report.task))
         finally:
             workers.close()
             threads.shutdown(cancel_futures=True)
@@ -120,20 +105,15 @@ def validate(
 # --- the side that asks -------------------------------------------------------------------------------------------
 
 
-class _Differences:
-    """What two processes generated, compared once both have ended."""
-
-    def __init__(self, generated: Sequence[Future[dict[str, list[Question]]]]) -> None:
-        self._generated = generated
-
-    def of(self, task: str) -> tuple[Failure, ...]:
-        one, other = (future.result().get(task, []) for future in self._generated)
-        found = []
-        for left, right in zip(one, other, strict=False):
-            if left != right:
-                what = f"another process makes {excerpt(right.text)!r}, answer {excerpt(right.answer)!r}"
-                found.append(failure("same in every process", left, what=what, fix=FIX_DETERMINISM))
-        return tuple(found[:2])
+def _differences(generated: Sequence[Future[dict[str, list[Question]]]], task: str) -> tuple[Failure, ...]:
+    """How the questions of a task differ between two processes, once both have ended."""
+    one, other = (future.result().get(task, []) for future in generated)
+    found = []
+    for left, right in zip(one, other, strict=False):
+        if left != right:
+            what = f"another process makes {excerpt(right.text)!r}, answer {excerpt(right.answer)!r}"
+            found.append(failure("same in every process", left, what=what, fix=FIX_DETERMINISM))
+    return tuple(found[:2])
 
 
 def _generate(workers: _Workers, tasks: Sequence[str], hash_seed: int) -> dict[str, list[Question]]:
@@ -216,11 +196,7 @@ class _Workers:
 
 
 def _start(reference: str, hash_seed: int) -> Worker:
-    """A worker that has loaded the pack.
-
-    Raises:
-        PluginError: It cannot.
-    """
+    """A worker that has loaded the pack; PluginError if it cannot."""
     worker = Worker(["-m", "r1ci_plugins.pack_checks.validation_worker"], hash_seed)
     order = {"pack": reference, "path": [entry or os.getcwd() for entry in sys.path]}
     try:
@@ -234,11 +210,7 @@ def _start(reference: str, hash_seed: int) -> Worker:
 
 
 def _replies(worker: Worker, order: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    """Send an order and yield the replies until it is done.
-
-    Raises:
-        WorkerFault: The worker died, or was killed because it said nothing for too long.
-    """
+    """Send an order and yield the replies until it is done; WorkerFault if it died or was silent for too long."""
     worker.send(order)
     patience = _START_S
     while "done" not in (reply := worker.receive(patience)):

@@ -1,7 +1,6 @@
 """The process that checks rules and generates questions for ``validation``.
 
-The replies to an order say what the worker is ``doing``, each ``failure`` and ``question``, its ``notes``, and at the
-end ``done``.
+Its replies to an order: what it is ``doing``, each ``failure`` and ``question``, its ``notes``, at the end ``done``.
 """
 
 from __future__ import annotations
@@ -114,12 +113,7 @@ class _Programs:
         self._unavailable: SandboxUnavailable | None = None
 
     def run(self, code: str) -> str:
-        """What a program prints.
-
-        Raises:
-            InfrastructureFault: The sandbox failed, not the program.
-            SandboxUnavailable: There is no sandbox on this machine.
-        """
+        """What a program prints; InfrastructureFault if the sandbox fails, SandboxUnavailable if there is none."""
         from r1ci_plugins.environment import make_sandbox  # only packs with programs need all this
         from r1ci_plugins.plugins.registry import load_plugins
         from r1ci_plugins.recipe.schema import SandboxConfig

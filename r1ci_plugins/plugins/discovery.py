@@ -3,8 +3,6 @@
 Each function that looks at installed distributions takes ``path``, the folders to look in (default: ``sys.path``).
 """
 
-from __future__ import annotations
-
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -25,14 +23,7 @@ Hooks = dict[str, Callable[..., Any]]
 
 @dataclass(frozen=True)
 class Origin:
-    """Where something comes from.
-
-    Attributes:
-        kind: ``plugin`` or ``task pack``.
-        name: The entry point's name.
-        distribution: The installed distribution that announces it.
-        version: Its version.
-    """
+    """Where a ``plugin`` or ``task pack`` comes from: its entry point's name, its distribution and the version."""
 
     kind: str
     name: str
@@ -68,20 +59,12 @@ def find(kind: str, group: str, path: Sequence[str] | None) -> list[Announced]:
 
 
 def refuse_duplicates(announced: list[Announced]) -> None:
-    """Refuse a name that several distributions announce.
-
-    Raises:
-        PluginError: It names them.
-    """
+    """Raise a PluginError if several distributions announce one name; it names them."""
     if len(announced) > 1:
-        origins = [one.origin for one in announced]
-        raise PluginError(
-            f"the {origins[0].kind} {origins[0].name!r} is announced {len(origins)} times",
-            where="; ".join(
-                f"{o.distribution} {o.version}: {a.entry_point.value}" for o, a in zip(origins, announced, strict=True)
-            ),
-            fix="uninstall all but one",
-        )
+        kind, name = announced[0].origin.kind, announced[0].origin.name
+        places = [f"{one.origin.distribution} {one.origin.version}: {one.entry_point.value}" for one in announced]
+        what = f"the {kind} {name!r} is announced {len(announced)} times"
+        raise PluginError(what, where="; ".join(places), fix="uninstall all but one")
 
 
 def load_hooks(announced: Announced) -> Hooks:
@@ -138,11 +121,7 @@ def _with_arguments(implementation: pluggy.HookImpl) -> Callable[..., Any]:
 
 
 def call_hook(origin: Origin, hook: str, function: Callable[..., Any], arguments: Mapping[str, Any]) -> Any:
-    """Call a hook function of a plugin.
-
-    Raises:
-        PluginError: It raised.
-    """
+    """Call a hook function of a plugin; PluginError if it raises."""
     try:
         return function(**arguments)
     except Exception as error:

@@ -1,7 +1,5 @@
 """Options of what a recipe names, checked against the signature of the factory that gets them."""
 
-from __future__ import annotations
-
 import inspect
 import typing
 from collections.abc import Callable, Mapping
@@ -20,11 +18,7 @@ def checked_options(
 ) -> dict[str, Any]:
     """The options of a factory, checked against its signature and converted to its annotations.
 
-    Args:
-        factory: Called with the options as keyword arguments.
-        options: From the recipe.
-        what: What the factory makes, for messages.
-        where: The recipe key, for messages.
+    Messages say what the factory makes, and where in the recipe the options are.
 
     Raises:
         RecipeError: If an option is unknown, missing or of the wrong type.

@@ -1,7 +1,5 @@
 """Load task packs: those that are installed, those that a plugin registers, and one from a folder."""
 
-from __future__ import annotations
-
 import sys
 import tomllib
 from collections import Counter
@@ -11,17 +9,8 @@ from pathlib import Path
 from types import MappingProxyType
 
 from r1ci_plugins.errors import PluginError, suggest
-from r1ci_plugins.plugins.discovery import (
-    PACKS,
-    Announced,
-    Hooks,
-    Origin,
-    call_hook,
-    find,
-    load_hooks,
-    refuse_duplicates,
-    wrong_type,
-)
+from r1ci_plugins.plugins import discovery
+from r1ci_plugins.plugins.discovery import Announced, Hooks, Origin
 from r1ci_plugins.tasks.task import Task, TaskPack
 
 
@@ -31,24 +20,19 @@ def load_packs(
     own: Mapping[str, TaskPack] = MappingProxyType({}),
     path: Sequence[str] | None = None,
 ) -> dict[str, TaskPack]:
-    """Load task packs by name.
-
-    Args:
-        names: The packs to load; None means every one there is.
-        own: Packs that loaded plugins register themselves (``Plugins.packs``).
-        path: Where to look for distributions.
+    """Load the named task packs, or all there are. ``own`` are those that plugins register (``Plugins.packs``).
 
     Raises:
         PluginError: If a pack is missing, announced twice, or broken.
     """
-    known = find("task pack", PACKS, path)
+    known = discovery.find("task pack", discovery.PACKS, path)
     available = {one.origin.name for one in known} | set(own)
     packs: dict[str, TaskPack] = {}
     for name in sorted(available if names is None else set(names)):
         if name not in available:
             raise missing_pack(name, available)
         chosen = [one for one in known if one.origin.name == name]
-        refuse_duplicates(chosen)
+        discovery.refuse_duplicates(chosen)
         if name in own and chosen:
             raise PluginError(
                 f"a plugin registers the task pack {name!r}, and one of that name is installed",
@@ -60,14 +44,7 @@ def load_packs(
 
 
 def find_task(name: str) -> tuple[str, Task]:
-    """An installed task and the name of its pack.
-
-    Args:
-        name: ``pack/task``, or the task alone.
-
-    Raises:
-        PluginError: If there is none, or several packs have one.
-    """
+    """An installed task, named ``pack/task`` or alone, and its pack; PluginError if there is none, or several."""
     pack_name, slash, _ = name.rpartition("/")
     packs = load_packs([pack_name] if slash else None)
     tasks = {f"{pack}/{task.name}": (pack, task) for pack in packs for task in packs[pack].tasks}
@@ -89,7 +66,7 @@ def load_pack(reference: str) -> TaskPack:
         PluginError: If it is missing, its ``pyproject.toml`` announces no pack or several, or it is broken.
     """
     place = Path(reference)
-    known = [one.origin.name for one in find("task pack", PACKS, None)]
+    known = [one.origin.name for one in discovery.find("task pack", discovery.PACKS, None)]
     if reference in known or not (place.exists() or len(place.parts) > 1 or place.suffix == ".py"):
         return load_packs([reference])[reference]
     if not place.exists():
@@ -104,12 +81,12 @@ def load_pack(reference: str) -> TaskPack:
         name, target, folders = "", place.stem, [place.parent]
     sys.path[:0] = [str(folder) for folder in folders if folder.is_dir() and str(folder) not in sys.path]
     origin = Origin("task pack", name or target, str(place), "(not installed)")
-    announced = Announced(origin, EntryPoint(name or target, target, PACKS))
+    announced = Announced(origin, EntryPoint(name or target, target, discovery.PACKS))
     if name:
         return load_announced_pack(announced)
-    packs = packs_of(origin, load_hooks(announced))
+    packs = packs_of(origin, discovery.load_hooks(announced))
     if len(packs) != 1:
-        raise wrong_type(origin, "r1ci_task_packs", list(packs), "one pack")
+        raise discovery.wrong_type(origin, "r1ci_task_packs", list(packs), "one pack")
     return next(iter(packs.values()))
 
 
@@ -119,19 +96,19 @@ def _entry_point(project: Path) -> tuple[str, str]:
         groups = tomllib.loads(project.read_text(encoding="utf-8")).get("project", {}).get("entry-points", {})
     except (OSError, ValueError) as error:
         raise PluginError(f"it cannot be read: {error}", where=str(project)) from error
-    packs = groups.get(PACKS, {})
+    packs = groups.get(discovery.PACKS, {})
     if len(packs) != 1:
         raise PluginError(
             f"it announces {len(packs)} task packs",
             where=str(project),
-            fix=f'add one: [project.entry-points."{PACKS}"], then name = "module"',
+            fix=f'add one: [project.entry-points."{discovery.PACKS}"], then name = "module"',
         )
     return next(iter(packs.items()))
 
 
 def pack_versions(names: Collection[str], *, path: Sequence[str] | None = None) -> list[Origin]:
     """Where the named packs come from, those that are installed on their own."""
-    return [one.origin for one in find("task pack", PACKS, path) if one.origin.name in names]
+    return [one.origin for one in discovery.find("task pack", discovery.PACKS, path) if one.origin.name in names]
 
 
 def missing_pack(name: str, known: Collection[str]) -> PluginError:
@@ -141,26 +118,22 @@ def missing_pack(name: str, known: Collection[str]) -> PluginError:
 
 
 def packs_of(origin: Origin, hooks: Hooks) -> dict[str, TaskPack]:
-    """The packs that a plugin's hook functions register, by name.
-
-    Raises:
-        PluginError: The hook raised, or returned something else than packs of different names.
-    """
+    """The packs that a plugin's hooks register, by name; PluginError if that fails or gives anything else."""
     if "r1ci_task_packs" not in hooks:
         return {}
-    given = call_hook(origin, "r1ci_task_packs", hooks["r1ci_task_packs"], {})
+    given = discovery.call_hook(origin, "r1ci_task_packs", hooks["r1ci_task_packs"], {})
     if not isinstance(given, Sequence) or not all(isinstance(pack, TaskPack) for pack in given):
-        raise wrong_type(origin, "r1ci_task_packs", given, "a list of TaskPack")
+        raise discovery.wrong_type(origin, "r1ci_task_packs", given, "a list of TaskPack")
     twice = [name for name, count in Counter(pack.name for pack in given).items() if count > 1]
     if twice:
-        raise wrong_type(origin, "r1ci_task_packs", twice, "packs of different names")
+        raise discovery.wrong_type(origin, "r1ci_task_packs", twice, "packs of different names")
     return {pack.name: pack for pack in given}
 
 
 def load_announced_pack(announced: Announced) -> TaskPack:
     """The one pack of an entry point. It has the entry point's name, so that a recipe's pack is found by name."""
     origin = announced.origin
-    packs = packs_of(origin, load_hooks(announced))
+    packs = packs_of(origin, discovery.load_hooks(announced))
     if list(packs) != [origin.name]:
         raise PluginError(
             f"the entry point {origin.name!r} registers the task packs {list(packs)}",

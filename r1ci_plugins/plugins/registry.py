@@ -12,18 +12,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from r1ci_plugins.errors import PluginError, R1CIError, RecipeError, suggest
-from r1ci_plugins.plugins.discovery import (
-    PACKS,
-    PLUGINS,
-    Announced,
-    Hooks,
-    Origin,
-    call_hook,
-    find,
-    load_hooks,
-    refuse_duplicates,
-    wrong_type,
-)
+from r1ci_plugins.plugins import discovery
+from r1ci_plugins.plugins.discovery import Announced, Hooks, Origin
 from r1ci_plugins.plugins.packs import load_announced_pack, packs_of
 from r1ci_plugins.tasks.task import TaskPack
 
@@ -57,13 +47,7 @@ KINDS: Mapping[str, _Kind] = {
 
 @dataclass(frozen=True)
 class Installed:
-    """One announced plugin or pack, loaded on trial.
-
-    Attributes:
-        origin: Where it comes from.
-        registers: What it registers, such as ``answer format natural``; empty when broken.
-        error: Why it cannot be used; empty when it can.
-    """
+    """One announced plugin or pack, loaded on trial: what it registers, or the error why it cannot be used."""
 
     origin: Origin
     registers: tuple[str, ...]
@@ -91,12 +75,7 @@ class Plugins:
     _observers: tuple[tuple[Origin, Callable[..., Any]], ...]
 
     def make(self, kind: str, name: str, options: Mapping[str, Any]) -> Any:
-        """Build what a recipe names.
-
-        Args:
-            kind: ``answer_formats``, ``sandboxes``, ``verifiers``, ``reward_terms`` or ``loss_masks``.
-            name: The name in the recipe.
-            options: Keyword arguments for the factory; values are checked against its annotations.
+        """Build what a recipe names, of one of ``KINDS``. Options are checked against the factory's annotations.
 
         Raises:
             RecipeError: If the name or an option is unknown, missing, or of the wrong type, or the factory refuses.
@@ -132,18 +111,19 @@ class Plugins:
         """
         flags: dict[str, object] = {}
         owner: dict[str, Origin] = {}
+        name = "r1ci_trainer_arguments"
         for origin, hook in self._trainer_arguments:
-            given = call_hook(origin, "r1ci_trainer_arguments", hook, {"recipe": recipe, "command": command})
-            if not isinstance(given, Mapping) or not all(isinstance(name, str) for name in given):
-                raise wrong_type(origin, "r1ci_trainer_arguments", given, "a mapping of flag names to values")
-            for name, value in given.items():
-                if name in flags and flags[name] != value:
+            given = discovery.call_hook(origin, name, hook, {"recipe": recipe, "command": command})
+            if not isinstance(given, Mapping) or not all(isinstance(flag, str) for flag in given):
+                raise discovery.wrong_type(origin, name, given, "a mapping of flag names to values")
+            for flag, value in given.items():
+                if flag in flags and flags[flag] != value:
                     raise PluginError(
-                        f"two plugins set the trainer flag {name!r}: {flags[name]!r} and {value!r}",
-                        where=f"{owner[name]}; {origin}",
+                        f"two plugins set the trainer flag {flag!r}: {flags[flag]!r} and {value!r}",
+                        where=f"{owner[flag]}; {origin}",
                         fix="use one of the two plugins",
                     )
-                flags[name], owner[name] = value, origin
+                flags[flag], owner[flag] = value, origin
         return flags
 
     def notify(self, trajectory: Trajectory) -> None:
@@ -156,17 +136,13 @@ class Plugins:
 
 
 def load_plugins(names: Sequence[str], *, path: Sequence[str] | None = None) -> Plugins:
-    """Load the named plugins and check everything they register.
-
-    Args:
-        names: Plugins, as named with ``--plugin``.
-        path: Where to look for distributions.
+    """Load the plugins, named as with ``--plugin``, and check everything they register.
 
     Raises:
         PluginError: If a name is unknown, given twice or announced twice, a plugin does not load, has a misspelt
             hook, a hook that raises or returns the wrong type, or two plugins register the same name.
     """
-    known = find("plugin", PLUGINS, path)
+    known = discovery.find("plugin", discovery.PLUGINS, path)
     loaded: list[tuple[Origin, Hooks]] = []
     for name in names:
         if list(names).count(name) > 1:
@@ -178,8 +154,8 @@ def load_plugins(names: Sequence[str], *, path: Sequence[str] | None = None) -> 
                 where="--plugin",
                 fix=f"{suggest(name, {one.origin.name for one in known})}; `r1ci plugins` lists what is installed",
             )
-        refuse_duplicates(chosen)
-        loaded.append((chosen[0].origin, load_hooks(chosen[0])))
+        discovery.refuse_duplicates(chosen)
+        loaded.append((chosen[0].origin, discovery.load_hooks(chosen[0])))
 
     factories: dict[str, dict[str, Any]] = {}
     for kind in KINDS:
@@ -195,14 +171,14 @@ def load_plugins(names: Sequence[str], *, path: Sequence[str] | None = None) -> 
 
 def installed(*, path: Sequence[str] | None = None) -> list[Installed]:
     """Every announced plugin and pack, each loaded on trial; a broken one carries its error. Never raises."""
-    found = find("plugin", PLUGINS, path) + find("task pack", PACKS, path)
+    found = discovery.find("plugin", discovery.PLUGINS, path) + discovery.find("task pack", discovery.PACKS, path)
     listing = []
     for one in found:
         try:
-            refuse_duplicates([other for other in found if _same_name(one, other)])
+            alike = [other for other in found if other.origin.kind == one.origin.kind]
+            discovery.refuse_duplicates([other for other in alike if other.origin.name == one.origin.name])
             if one.origin.kind == "task pack":
-                pack = load_announced_pack(one)
-                registers = [f"{len(pack.tasks)} tasks"]
+                registers = [f"{len(load_announced_pack(one).tasks)} tasks"]
             else:
                 registers = _registrations(one)
             listing.append(Installed(one.origin, tuple(registers), ""))
@@ -211,23 +187,19 @@ def installed(*, path: Sequence[str] | None = None) -> list[Installed]:
     return listing
 
 
-def _same_name(one: Announced, other: Announced) -> bool:
-    return (one.origin.kind, one.origin.name) == (other.origin.kind, other.origin.name)
-
-
 def _factories(origin: Origin, hooks: Hooks, kind: str) -> dict[str, Any]:
     hook = f"r1ci_{kind}"
     if hook not in hooks:
         return {}
-    given = call_hook(origin, hook, hooks[hook], {})
+    given = discovery.call_hook(origin, hook, hooks[hook], {})
     if not isinstance(given, Mapping) or not all(isinstance(n, str) and n and callable(f) for n, f in given.items()):
-        raise wrong_type(origin, hook, given, "a mapping of names to callables")
+        raise discovery.wrong_type(origin, hook, given, "a mapping of names to callables")
     return dict(given)
 
 
 def _registrations(announced: Announced) -> list[str]:
     """What a plugin registers, for people to read."""
-    origin, hooks = announced.origin, load_hooks(announced)
+    origin, hooks = announced.origin, discovery.load_hooks(announced)
     named = {kind.noun: list(_factories(origin, hooks, key)) for key, kind in KINDS.items()}
     named["task pack"] = list(packs_of(origin, hooks))
     lines = [f"{noun} {', '.join(names)}" for noun, names in named.items() if names]

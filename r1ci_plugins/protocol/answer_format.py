@@ -12,10 +12,8 @@ close it. The format's option ``code_in_thinking`` decides whether a program in 
 as a whole: a code block that it leaves open ends with it. Tags inside a program are the program's text.
 """
 
-from __future__ import annotations
-
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol, runtime_checkable
@@ -80,37 +78,59 @@ class WritableFormat(AnswerFormat, Protocol):
 _PYTHON = frozenset({"python", "py", "python3"})
 # A fence is three or more backticks at the start of a line, after at most three spaces; it opens and closes a block.
 _FENCE = re.compile(r"^ {0,3}(`{3,}+)([^\n`]*+)$", re.MULTILINE)
-_FENCE_OR_THINKING = re.compile(rf"{_FENCE.pattern}|(</?think>)", re.MULTILINE)
-_TAG = re.compile(r"<code>|</?think>")
+_FENCE_OR_THINKING = re.compile(rf"{_FENCE.pattern}|(?P<thinking></?think>)", re.MULTILINE)
+_TAG_OR_THINKING = re.compile(r"<code>|(?P<thinking></?think>)")
 _BRACE = re.compile(r"\\boxed\s*\{|\\[{}\\]|[{}]")
 _LATEX_TEXT = re.compile(r"\\(?:text|textbf|mathrm|mathbf)\s*\{([^{}]*)\}")
+_FENCED_INSTRUCTIONS = (
+    "Solve the problem step by step. When exact computation, search or symbolic work helps, write a Python program in "
+    "a ```python block and end your turn: it is executed and its output is given back to you after `Code Execution "
+    "Results:`. Each program starts fresh, so print what you need. You may repeat this, or reason in text alone when "
+    "that is enough. "
+)
 
 
 @dataclass(frozen=True)
 class NaturalFormat:
     """Markdown ```python blocks and ``<<<answer>>>``, no artificial tags (the paper's default)."""
 
-    instructions: str = (
-        "Solve the problem step by step. When exact computation, search or symbolic work helps, write a Python "
-        "program in a ```python block and end your turn: it is executed and its output is given back to you after "
-        "`Code Execution Results:`. Each program starts fresh, so print what you need. You may repeat this, or "
-        "reason in text alone when that is enough. Put the final answer between <<< and >>>, like <<<answer>>>."
-    )
+    instructions: str = f"{_FENCED_INSTRUCTIONS}Put the final answer between <<< and >>>, like <<<answer>>>."
     stop: tuple[str, ...] = ("\n```\n", "\n``` \n")
     code_in_thinking: bool = True
 
     def parse(self, text: str) -> Action:
         """Read one turn by the rules of the module docstring."""
-        blocks, prose = _split_fences(text, self.code_in_thinking)
-        return _decide(text, blocks, [answer for stretch in prose for answer in _marked(stretch, "<<<", ">>>")])
+        blocks, prose = _split(text, self.code_in_thinking, _FENCE_OR_THINKING, _fenced_block)
+        return _decide(text, blocks, self._answers(prose))
 
     def code_turn(self, text: str, code: str) -> str:
         """Text, then a ```python block."""
-        return _fenced(text, code)
+        fence = "`" * max([3, *(len(run) + 1 for run in re.findall("`{3,}", code))])
+        return f"{text}\n{fence}python\n{code.rstrip()}\n{fence}".lstrip()
 
     def answer_turn(self, text: str, answer: str) -> str:
-        """Text, then ``<<<answer>>>``."""
+        """Text, then the marked answer."""
         return f"{text} <<<{answer}>>>".lstrip()
+
+    def _answers(self, prose: Sequence[str]) -> list[str]:
+        return [answer for stretch in prose for answer in _marked(stretch, "<<<", ">>>")]
+
+
+@dataclass(frozen=True)
+class BoxedFormat(NaturalFormat):
+    r"""Markdown ```python blocks, and ``\boxed{answer}`` as in mathematical benchmarks; the innermost box counts."""
+
+    instructions: str = (
+        f"{_FENCED_INSTRUCTIONS}Put the final answer into \\boxed{{}}, like \\boxed{{answer}}, also where the problem "
+        "asks for other marks, such as <<< and >>>."
+    )
+
+    def answer_turn(self, text: str, answer: str) -> str:
+        """Text, then the boxed answer."""
+        return f"{text} \\boxed{{{answer}}}".lstrip()
+
+    def _answers(self, prose: Sequence[str]) -> list[str]:
+        return [_bare(answer) for stretch in prose for answer in _boxed(stretch)]
 
 
 @dataclass(frozen=True)
@@ -132,7 +152,7 @@ class TagsFormat:
 
         A program ends at the first ``</code>``; a fence around the whole of it does not belong to it.
         """
-        blocks, prose = _split_tags(text, self.code_in_thinking)
+        blocks, prose = _split(text, self.code_in_thinking, _TAG_OR_THINKING, _tagged_block)
         answers = [answer for stretch in prose for answer in _marked(stretch, "<answer>", "</answer>")]
         return _decide(text, blocks, [_bare(answer) for answer in answers])
 
@@ -145,50 +165,8 @@ class TagsFormat:
         return f"{_thought(text)}<answer>{answer}</answer>"
 
 
-@dataclass(frozen=True)
-class BoxedFormat:
-    r"""Markdown ```python blocks, and ``\boxed{answer}`` as in mathematical benchmarks."""
-
-    instructions: str = (
-        "Solve the problem step by step. When exact computation, search or symbolic work helps, write a Python "
-        "program in a ```python block and end your turn: it is executed and its output is given back to you after "
-        "`Code Execution Results:`. Each program starts fresh, so print what you need. You may repeat this, or "
-        "reason in text alone when that is enough. Put the final answer into \\boxed{}, like \\boxed{answer}, also "
-        "where the problem asks for other marks, such as <<< and >>>."
-    )
-    stop: tuple[str, ...] = ("\n```\n", "\n``` \n")
-    code_in_thinking: bool = True
-
-    def parse(self, text: str) -> Action:
-        """Read one turn by the rules of the module docstring. Of nested boxes the inner one counts."""
-        blocks, prose = _split_fences(text, self.code_in_thinking)
-        return _decide(text, blocks, [_bare(answer) for stretch in prose for answer in _boxed(stretch)])
-
-    def code_turn(self, text: str, code: str) -> str:
-        """Text, then a ```python block."""
-        return _fenced(text, code)
-
-    def answer_turn(self, text: str, answer: str) -> str:
-        r"""Text, then ``\boxed{answer}``."""
-        return f"{text} \\boxed{{{answer}}}".lstrip()
-
-
-def _fenced(text: str, code: str) -> str:
-    fence = "`" * max([3, *(len(run) + 1 for run in re.findall("`{3,}", code))])
-    return f"{text}\n{fence}python\n{code.rstrip()}\n{fence}".lstrip()
-
-
 def _thought(text: str) -> str:
     return f"<think>{text}</think>\n" if text else ""
-
-
-def _decide(text: str, blocks: Sequence[_Block], answers: Sequence[str]) -> Action:
-    for block in blocks:
-        if block.program and block.closed:
-            return Action(ActionKind.CODE, block.body, block.end)
-    if answers:
-        return Action(ActionKind.ANSWER, answers[-1], len(text))
-    return Action(ActionKind.VOID, "", len(text))
 
 
 # -- code blocks, thinking, and the text outside of both --------------------------------------------------------------
@@ -202,60 +180,67 @@ class _Block:
     end: int
 
 
-def _split_fences(text: str, code_in_thinking: bool) -> tuple[list[_Block], list[str]]:
-    """Fenced blocks in order, and the stretches of text outside blocks and thinking. Linear in the text's length."""
+def _decide(text: str, blocks: Sequence[_Block], answers: Sequence[str]) -> Action:
+    for block in blocks:
+        if block.program and block.closed:
+            return Action(ActionKind.CODE, block.body, block.end)
+    if answers:
+        return Action(ActionKind.ANSWER, answers[-1], len(text))
+    return Action(ActionKind.VOID, "", len(text))
+
+
+def _split(
+    text: str, code_in_thinking: bool, marks: re.Pattern[str], block_at: Callable[[str, re.Match[str]], _Block]
+) -> tuple[list[_Block], list[str]]:
+    """Code blocks in order, and the stretches of text outside blocks and thinking. Linear in the text's length.
+
+    Args:
+        text: A turn.
+        code_in_thinking: Whether blocks in a thinking section count.
+        marks: Matches what opens a block, and ``<think>`` and ``</think>`` as the group ``thinking``.
+        block_at: Reads the block that a match opens.
+    """
     blocks: list[_Block] = []
     prose: list[str] = []
     position, thinking = 0, False
-    while mark := _FENCE_OR_THINKING.search(text, position):
+    while mark := marks.search(text, position):
         if not thinking:
             prose.append(text[position : mark.start()])
-        if mark[3]:
-            thinking, position = mark[3] == "<think>", mark.end()
+        if mark["thinking"]:
+            thinking, position = mark["thinking"] == "<think>", mark.end()
             if thinking and not code_in_thinking:
-                thinking, position = False, _end_of_thinking(text, position)
-            continue
-        closing = mark.end()
-        while (fence := _FENCE.search(text, closing)) and (len(fence[1]) < len(mark[1]) or fence[2].strip()):
-            closing = fence.end()
-        body = text[mark.end() + 1 : fence.start() if fence else len(text)]
-        position = fence.end() if fence else len(text)
-        program = mark[2].strip().lower() in _PYTHON
-        blocks.append(_Block(program, body.removesuffix("\n") if fence else body, fence is not None, position))
+                thinking, position = False, _close(text, position, "</think>")[1]
+        else:
+            blocks.append(block_at(text, mark))
+            position = blocks[-1].end
     if not thinking:
         prose.append(text[position:])
     return blocks, prose
 
 
-def _split_tags(text: str, code_in_thinking: bool) -> tuple[list[_Block], list[str]]:
-    """The same for ``<code>`` in place of fences."""
-    blocks: list[_Block] = []
-    prose: list[str] = []
-    position, thinking = 0, False
-    while mark := _TAG.search(text, position):
-        if not thinking:
-            prose.append(text[position : mark.start()])
-        position = mark.end()
-        if mark[0] != "<code>":
-            thinking = mark[0] == "<think>"
-            if thinking and not code_in_thinking:
-                thinking, position = False, _end_of_thinking(text, position)
-            continue
-        end = text.find("</code>", position)
-        body = text[position : end if end != -1 else len(text)]
-        position = end + len("</code>") if end != -1 else len(text)
-        fenced, around = _split_fences(body, code_in_thinking=True)
-        if len(fenced) == 1 and fenced[0].closed and not "".join(around).strip():
-            body = fenced[0].body
-        blocks.append(_Block(True, body.removeprefix("\n").removesuffix("\n"), end != -1, position))
-    if not thinking:
-        prose.append(text[position:])
-    return blocks, prose
+def _fenced_block(text: str, opening: re.Match[str]) -> _Block:
+    closing = opening.end()
+    while (fence := _FENCE.search(text, closing)) and (len(fence[1]) < len(opening[1]) or fence[2].strip()):
+        closing = fence.end()
+    program, start = opening[2].strip().lower() in _PYTHON, opening.end() + 1
+    if fence is None:
+        return _Block(program, text[start:], False, len(text))
+    return _Block(program, text[start : fence.start()].removesuffix("\n"), True, fence.end())
 
 
-def _end_of_thinking(text: str, position: int) -> int:
-    end = text.find("</think>", position)
-    return end + len("</think>") if end != -1 else len(text)
+def _tagged_block(text: str, opening: re.Match[str]) -> _Block:
+    stop, end = _close(text, opening.end(), "</code>")
+    body = text[opening.end() : stop]
+    fenced, around = _split(body, True, _FENCE_OR_THINKING, _fenced_block)
+    if len(fenced) == 1 and fenced[0].closed and not "".join(around).strip():
+        body = fenced[0].body
+    return _Block(True, body.removeprefix("\n").removesuffix("\n"), stop < end, end)
+
+
+def _close(text: str, position: int, tag: str) -> tuple[int, int]:
+    """Where a closing tag begins and ends; the text's length for both if it is missing."""
+    start = text.find(tag, position)
+    return (start, start + len(tag)) if start != -1 else (len(text), len(text))
 
 
 # -- answers ----------------------------------------------------------------------------------------------------------

@@ -9,8 +9,6 @@ Thinking sections of earlier turns stay in the sequence, even where the template
 a later turn is trained in the context in which it was sampled. ``keeps_thinking`` says what the template does.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass

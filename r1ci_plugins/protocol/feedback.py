@@ -1,7 +1,5 @@
 """What the model is told about a program it ran."""
 
-from __future__ import annotations
-
 import re
 
 from r1ci_plugins.sandbox.contract import ExecutionResult, ExecutionStatus, Limits

@@ -1,7 +1,5 @@
 """Stretches of tokens and who wrote them: what prompts, turns and feedback are made of."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from enum import StrEnum
 

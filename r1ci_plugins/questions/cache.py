@@ -5,8 +5,6 @@ of what it depends on included, so a changed pack never meets its old questions.
 cannot be read is as good as none. The folder is ``$R1CI_CACHE`` or ``~/.cache/r1ci`` and may be deleted at any time.
 """
 
-from __future__ import annotations
-
 import gzip
 import hashlib
 import json

@@ -1,7 +1,5 @@
 """The card of a data set, its README.md: what is inside, and what it was made from."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
@@ -42,14 +40,8 @@ def data_card(
 ) -> str:
     """A data set's README. With it, ``datasets.load_dataset(FOLDER)`` and an upload to the hub work.
 
-    Args:
-        name: Its title.
-        front: Front matter for the hub; the name and where the files are is added.
-        splits: Splits with files ``data/<split>-*.parquet``.
-        summary: Markdown lines that say what is inside.
-        notes: What a user should know besides, one sentence each.
-        tables: Markdown lines with the counts.
-        provenance: What it was made from.
+    Its front matter for the hub also gets the name, and the splits' files ``data/<split>-*.parquet``. Summary and
+    tables are lines of Markdown; notes say what a user should know besides, one sentence each.
     """
     import yaml
 

@@ -12,14 +12,11 @@
 A folder is complete or absent: it is written beside its place and then renamed.
 """
 
-from __future__ import annotations
-
 import os
 import shutil
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from r1ci_plugins.errors import MachineProblem, TaskError
 from r1ci_plugins.questions.card import Provenance, data_card
@@ -27,18 +24,11 @@ from r1ci_plugins.questions.prompts import row, write_prompts
 from r1ci_plugins.questions.splits import normalised
 from r1ci_plugins.tasks.task import Question
 
-if TYPE_CHECKING:
-    from datasets import Dataset
-
 ROWS_PER_SHARD = 50_000
 
 
 def is_built(folder: Path, provenance: Provenance) -> bool:
-    """Whether a folder holds exactly this data set.
-
-    Raises:
-        MachineProblem: It holds something else.
-    """
+    """Whether a folder holds exactly this data set. Raises MachineProblem if it holds something else."""
     if not folder.exists() or (folder.is_dir() and not any(folder.iterdir())):
         return False
     try:
@@ -56,8 +46,7 @@ def is_built(folder: Path, provenance: Provenance) -> bool:
 def require_datasets() -> None:
     """Check that the package ``datasets`` is there, before anything is generated.
 
-    Raises:
-        MachineProblem: It is not.
+    Raises MachineProblem if it is not.
     """
     try:
         import datasets  # noqa: F401
@@ -101,7 +90,10 @@ def write_dataset(
         made: dict[str, Dataset] = {}
         for name, questions in splits.items():
             made[name] = Dataset.from_list([row(question, render(question.text)) for question in questions])
-            _write_parquet(partial / "data", name, made[name])
+            shards = -(-len(questions) // ROWS_PER_SHARD)
+            for number in range(shards):
+                shard = made[name].shard(shards, number, contiguous=True)
+                shard.to_parquet(partial / "data" / f"{name}-{number:05d}-of-{shards:05d}.parquet")
             write_prompts(partial / "jsonl" / f"{name}.jsonl", questions, render)
         DatasetDict(made).save_to_disk(partial)
         (partial / "build.json").write_text(provenance.to_json(), encoding="utf-8")
@@ -133,13 +125,6 @@ def check_disjoint(splits: Mapping[str, Sequence[Question]]) -> None:
                     where=f"{other.key} and {question.key}",
                     fix="report it: splits are disjoint by the hash of the text",
                 )
-
-
-def _write_parquet(folder: Path, name: str, dataset: Dataset) -> None:
-    shards = -(-len(dataset) // ROWS_PER_SHARD)
-    for number in range(shards):
-        shard = dataset.shard(shards, number, contiguous=True)
-        shard.to_parquet(folder / f"{name}-{number:05d}-of-{shards:05d}.parquet")
 
 
 def card(name: str, splits: Mapping[str, Sequence[Question]], provenance: Provenance, notes: Sequence[str]) -> str:

@@ -4,8 +4,6 @@ The questions are exactly those of ``splits.draw``: candidates are independent o
 made in any process and selected in their order.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 

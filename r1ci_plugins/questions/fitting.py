@@ -1,7 +1,5 @@
 """A recipe's questions as prompts of its model: what fits the context, each text once."""
 
-from __future__ import annotations
-
 import random
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
@@ -65,21 +63,12 @@ def fitting_questions(
     progress: Callable[[int], None],
     jobs: int | None = None,
 ) -> FittingQuestions:
-    """Draw questions and keep those that fit the context, each text once.
+    """Draw questions and keep those whose prompts stay below ``room`` tokens, each text once.
 
-    Args:
-        draws: What to draw.
-        purpose: Questions to train on are shuffled, those held out stay task by task.
-        packs: The recipe's packs.
-        plugins: Names of the loaded plugins.
-        template: Renders the prompts of the model that will be asked.
-        room: Tokens that a prompt must stay below.
-        seed: Seeds the shuffling.
-        progress: Called with the number of questions drawn so far.
-        jobs: Processes; None means one per core.
+    Questions to train on are shuffled, those held out stay task by task. ``progress`` is called with the number of
+    questions drawn so far; ``jobs`` is the number of processes, None for one per core.
 
-    Raises:
-        TaskError: As ``draw_all``, or every question of a task is too long.
+    Raises TaskError as ``draw_all`` does, or if every question of a task is too long.
     """
     drawn = draw_all(draws, packs, plugins, jobs=jobs, progress=progress)
     notes: list[str] = []

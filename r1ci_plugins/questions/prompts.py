@@ -1,7 +1,5 @@
 """Prompts as OpenRLHF reads them: JSON lines with ``input``, ``label`` and ``datasource``."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Callable, Iterable
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Which tasks a recipe names, and which questions of them it wants."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from fnmatch import fnmatchcase
 from typing import Literal, get_args
@@ -20,8 +18,7 @@ PURPOSES: tuple[Purpose, ...] = get_args(Purpose)
 def task_patterns(group: TaskGroup) -> list[str]:
     """Names and patterns of a group's tasks, those of a suite looked up.
 
-    Raises:
-        RecipeError: If the suite cannot be read, or nothing of it is left.
+    Raises RecipeError if the suite cannot be read, or nothing of it is left.
     """
     if group.tasks is not None:
         return group.tasks
@@ -32,8 +29,7 @@ def task_patterns(group: TaskGroup) -> list[str]:
 def pack_names(recipe: Recipe) -> set[str] | None:
     """The task packs that a recipe names; None when a pattern may match any pack.
 
-    Raises:
-        RecipeError: As ``task_patterns``.
+    Raises RecipeError as ``task_patterns`` does.
     """
     groups = [*recipe.tasks.train, *recipe.tasks.eval]
     names = {pattern.partition("/")[0] for group in groups for pattern in task_patterns(group)}

@@ -4,8 +4,6 @@ Splits are disjoint by construction. The hash of a question's normalised text sa
 same text can never be in two of them, whatever the seeds, the order or the size of the task's question space.
 """
 
-from __future__ import annotations
-
 import hashlib
 import itertools
 import random
@@ -113,8 +111,7 @@ class SplitFilter:
     def takes(self, question: Question | None) -> bool:
         """Whether the next candidate (None: one of another split) is drawn.
 
-        Raises:
-            TaskError: If the task has fewer than ``count`` different questions, and no fixed number of them.
+        Raises TaskError if the task has fewer than ``count`` different questions, and no fixed number of them.
         """
         text = "" if question is None else normalised(question.text)
         if question is not None and text not in self._seen:
@@ -140,8 +137,7 @@ def draw(
 ) -> Iterator[Question]:
     """Yield ``count`` different questions of one split, in a fixed order; fewer if the task has a fixed size.
 
-    Raises:
-        TaskError: If the task fails, has no such level, or has fewer than ``count`` different questions.
+    Raises TaskError if the task fails, has no such level, or has fewer than ``count`` different questions.
     """
     chosen = SplitFilter(pack, task, split, count, difficulty)
     for index in itertools.count():

@@ -8,8 +8,6 @@ task is its pack::
       bbh/navigate: {capability: planning, part: test}
 """
 
-from __future__ import annotations
-
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from importlib.resources import files
@@ -50,8 +48,7 @@ class Suite:
             part: ``train`` or ``test``.
             without: Packs and qualified task names to leave out.
 
-        Raises:
-            RecipeError: If a name to leave out is none of the suite's, or nothing is left.
+        Raises RecipeError if a name to leave out is none of the suite's, or nothing is left.
         """
         known = set(self.members) | {name.partition("/")[0] for name in self.members}
         for name in without:

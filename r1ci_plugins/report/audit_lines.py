@@ -1,7 +1,5 @@
 """What an audit found, as lines for a terminal."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -21,13 +19,7 @@ def offence_line(file: Path, line: int, key: str, offence: Offence) -> str:
 
 
 def tally_lines(tally: Tally, mask: str, model: str) -> Iterator[str]:
-    """Counts of trajectories, and of tokens by kind.
-
-    Args:
-        tally: The counts.
-        mask: The loss mask's name.
-        model: The tokenizer's folder or hub name.
-    """
+    """Counts of trajectories and of tokens by kind, with the names of the mask and of the tokenizer."""
     notes = [f"{tally.trajectories} trajectories, mask {mask}, tokenizer {model}"]
     if tally.excluded:
         notes.append(f"{tally.excluded} excluded from training")

@@ -1,7 +1,5 @@
 """Evaluations of one model at several times, on the same questions: a table, the gains, and which are certain."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -20,13 +18,9 @@ NEARLY_ALL = 0.9
 
 @dataclass(frozen=True)
 class Gain:
-    """How accuracy changed between two evaluations.
+    """How accuracy, as a share, changed between two evaluations, which are named by their labels.
 
-    Attributes:
-        before: The earlier evaluation's label.
-        after: The later one's label.
-        start: The earlier accuracy, as a share.
-        difference: The change of accuracy over the questions of both, as a share.
+    ``start`` is the earlier accuracy, ``difference`` its change over the questions that both have.
     """
 
     before: str
@@ -70,10 +64,8 @@ def comparison_table(evaluations: Sequence[Evaluation]) -> Table | None:
     """Accuracy per task and overall at each time, with the paired difference to the time before.
 
     The last rows say how many of the trajectories ended with a final answer in the protocol's form, how many ran a
-    program and, if there are any, how many samples are excluded because of an infrastructure fault.
-
-    Returns:
-        The table; None for fewer than two evaluations.
+    program and, if there are any, how many samples are excluded because of an infrastructure fault. None for fewer than
+    two evaluations.
     """
     if len(evaluations) < 2:
         return None

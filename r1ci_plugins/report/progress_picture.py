@@ -1,7 +1,5 @@
 """A picture of a training run: loss, reward and accuracy by step, and accuracy on held-out questions."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -13,15 +11,9 @@ from r1ci_plugins.evaluation.statistics import accuracy_by_question, estimate
 def draw(
     path: Path, evaluations: Sequence[Evaluation], curves: Mapping[str, Sequence[Mapping[str, Any]]]
 ) -> Path | None:
-    """Draw the picture.
+    """Draw the picture into a file ``*.png``, from evaluations in order of time and ``metrics.jsonl`` by stage.
 
-    Args:
-        path: The file, ``*.png``.
-        evaluations: In order of time.
-        curves: Lines of ``metrics.jsonl`` by stage.
-
-    Returns:
-        The path; None if matplotlib is not installed.
+    Returns the path, or None if matplotlib is not installed.
     """
     try:
         from matplotlib.backends.backend_agg import FigureCanvasAgg

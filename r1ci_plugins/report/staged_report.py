@@ -1,7 +1,5 @@
 """What came of a staged run: a table and a picture in its folder, and the sentences that the command ends with."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,10 +20,7 @@ WIDE = 160
 class StagedReport:
     """The report of one staged run.
 
-    Attributes:
-        table: Accuracy at each time; None with fewer than two evaluations.
-        gains: What each training stage did to it.
-        picture: The file; None where matplotlib is not installed.
+    ``table`` is None with fewer than two evaluations, ``picture`` where matplotlib is not installed.
     """
 
     table: Table | None
@@ -42,8 +37,7 @@ class StagedReport:
 def write_report(work: StagedRun) -> StagedReport:
     """Write ``comparison.txt`` and ``progress.png`` into the folder of a run.
 
-    Raises:
-        MachineProblem: The folder cannot be written.
+    Raises MachineProblem if the folder cannot be written.
     """
     evaluations = work.evaluations()
     table = comparison_table(evaluations)

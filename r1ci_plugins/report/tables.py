@@ -1,7 +1,5 @@
 """Tables: columns for people on a terminal, tab-separated lines for programs elsewhere."""
 
-from __future__ import annotations
-
 import sys
 from collections.abc import Collection, Sequence
 
@@ -15,11 +13,8 @@ def print_table(
 ) -> None:
     """Print a table.
 
-    Args:
-        heads: Of the columns.
-        rows: One text per column.
-        numbers: Heads of columns that are aligned to the right.
-        heads_in_lines: Whether tab-separated lines begin with the heads.
+    The columns whose heads are in ``numbers`` are aligned to the right. ``heads_in_lines`` says whether tab-separated
+    lines begin with the heads.
     """
     if not sys.stdout.isatty():
         for line in [heads, *rows] if heads_in_lines else rows:

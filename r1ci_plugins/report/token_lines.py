@@ -1,9 +1,9 @@
 """Rows of tokens as lines for a terminal. Columns say in words what the colours show, for terminals without them."""
 
-from __future__ import annotations
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import accumulate
 
-from collections.abc import Iterator, Mapping, Sequence
-
+from rich.cells import chop_cells
 from rich.text import Text
 
 from r1ci_plugins.report.token_rows import TokenRow, mean_log_prob, plain, reveal, runs
@@ -73,13 +73,7 @@ def _flowing(row: TokenRow) -> Text:
     return Text(shown, _style(row))
 
 
-def _folded(line: Text, width: int) -> Iterator[Text]:
+def _folded(line: Text, width: int) -> Iterable[Text]:
     """Parts of a line that fit a width; a wide character takes two cells."""
-    taken, cuts = 0, []
-    for index, character in enumerate(line.plain):
-        cells = Text(character).cell_len
-        if taken + cells > width:
-            cuts.append(index)
-            taken = 0
-        taken += cells
-    yield from line.divide(cuts)
+    ends = accumulate(map(len, chop_cells(line.plain, width)))
+    return line.divide(end for end in ends if end < len(line))

@@ -1,55 +1,18 @@
 """Rows of tokens as one HTML page, light and dark, that needs no network and no scripts."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from html import escape
+from importlib.resources import files
 from itertools import groupby
 
 from r1ci_plugins.report.token_rows import TokenRow, mean_log_prob, plain, reveal
 
-_STYLE = """
-:root { color-scheme: light dark; --page: #fafafa; --card: #fff; --ink: #1c2128; --faint: #59636e; --line: #d8dee4;
-  --rest: #f0f2f4; --yes: #c9f2d0; --yes-line: #1a7f37; --leak: #ffd3c9; --leak-line: #c01c0b; --special: #5b3fbf; }
-@media (prefers-color-scheme: dark) { :root { --page: #0d1117; --card: #151b23; --ink: #dfe5ec; --faint: #9198a1;
-  --line: #2f3742; --rest: #1f2630; --yes: #12422a; --yes-line: #3fb950; --leak: #5c2018; --leak-line: #ff7b6b;
-  --special: #b8a3ff; } }
-* { box-sizing: border-box; }
-body { margin: 0 auto; padding: 2rem 1.25rem 4rem; max-width: 78rem; background: var(--page); color: var(--ink);
-  font: 15px/1.5 system-ui, sans-serif; }
-h1 { margin: 0 0 1rem; font-size: 1.3rem; overflow-wrap: anywhere; }
-dl { display: grid; grid-template-columns: max-content 1fr; gap: .15rem 1.25rem; margin: 0 0 1.25rem; }
-dt { color: var(--faint); } dd { margin: 0; overflow-wrap: anywhere; }
-.alarm { color: var(--leak-line); font-weight: 600; }
-.legend { position: sticky; top: 0; display: flex; flex-wrap: wrap; gap: .3rem 1.4rem; padding: .55rem 0;
-  margin-bottom: 1rem; background: var(--page); border-bottom: 1px solid var(--line); font-size: .85rem; }
-section { display: grid; grid-template-columns: 9.5rem 1fr; gap: 1rem; margin-bottom: .6rem; padding: .7rem .9rem;
-  background: var(--card); border: 1px solid var(--line); border-radius: 8px; }
-section.action { border-left: 4px solid var(--yes-line); }
-h2 { margin: 0; font-size: .92rem; } aside p { margin: .1rem 0 0; color: var(--faint); font-size: .8rem; }
-pre { margin: 0; white-space: pre-wrap; overflow-wrap: anywhere; min-width: 0;
-  font: 13px/1.75 ui-monospace, "DejaVu Sans Mono", Menlo, Consolas, monospace; }
-.t { border-radius: 3px; padding: 1px 0; border-bottom: 2px solid transparent; background: var(--rest);
-  box-shadow: inset -1px 0 var(--card); }
-.t.trained { background: var(--yes); border-bottom-color: var(--yes-line); }
-.t.leak { background: var(--leak); border-bottom: 2px dashed var(--leak-line); }
-.t.special { color: var(--special); font-weight: 700; }
-.t:hover { outline: 2px solid var(--ink); outline-offset: -1px; }
-i { font-style: normal; opacity: .4; }
-@media (max-width: 45rem) { section { grid-template-columns: 1fr; gap: .4rem; } dl { grid-template-columns: 1fr; } }
-@media print { .legend { position: static; } section { break-inside: avoid-page; } }
-"""
+_STYLE = files("r1ci_plugins.report").joinpath("token_page.css").read_text(encoding="utf-8")
 _POLICY = "default-src 'none'; style-src 'unsafe-inline'"
 
 
 def page(facts: Mapping[str, str], rows: Sequence[TokenRow], alarm: str = "") -> str:
-    """Write the page.
-
-    Args:
-        facts: What stands above the tokens, by heading; ``question`` is the title.
-        rows: All tokens.
-        alarm: What is wrong with the mask; empty if nothing is.
-    """
+    """The page: facts by heading, then all tokens. The fact ``question`` is the title; ``alarm`` is a warning."""
     title = facts["question"]
     warnings = [facts[name] for name in ("excluded", "leaks") if name in facts]
     if alarm:
@@ -61,7 +24,7 @@ def page(facts: Mapping[str, str], rows: Sequence[TokenRow], alarm: str = "") ->
             '<html lang="en"><head><meta charset="utf-8">',
             f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">',
             '<meta name="viewport" content="width=device-width, initial-scale=1">',
-            f"<title>{_text(title)}</title><style>{_STYLE}</style></head><body>",
+            f"<title>{_text(title)}</title><style>\n{_STYLE}</style></head><body>",
             f"<h1>{_text(title)}</h1>",
             *(f'<p class="alarm">{_text(warning)}</p>' for warning in warnings),
             "<dl>",
@@ -103,16 +66,12 @@ def _segment(rows: Sequence[TokenRow]) -> str:
 def _token(row: TokenRow) -> str:
     classes = " ".join(name for name in ("t", row.verdict, "special" if row.special else "") if name)
     text = "".join(map(_character, row.text)) or f"<i>⟨{escape(str(row.token_id))}⟩</i>"
-    return f'<span class="{classes}" title="{_tip(row)}">{text}</span>'
-
-
-def _tip(row: TokenRow) -> str:
     verdict = {"leak": "trained, though the policy did not write it", "": "not trained"}.get(row.verdict, row.verdict)
     log_prob = "log-prob unknown" if row.log_prob is None else f"log-prob {row.log_prob:.4f}"
     parts = [f"#{row.position}", f"id {row.token_id}", row.kind.value, f"turn {row.turn}", log_prob, verdict]
     if row.special:
         parts.append("special token")
-    return escape(" | ".join(parts))
+    return f'<span class="{classes}" title="{escape(" | ".join(parts))}">{text}</span>'
 
 
 def _character(character: str) -> str:

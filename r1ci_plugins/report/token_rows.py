@@ -1,7 +1,5 @@
 """A trajectory as rows, one per token, that say who wrote it and whether it is trained; for people to look at."""
 
-from __future__ import annotations
-
 import unicodedata
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -56,13 +54,7 @@ class TokenRow:
 
 
 def token_rows(trajectory: Trajectory, ranges: Sequence[Range], tokenizer: Tokenizer) -> list[TokenRow]:
-    """Every token of a trajectory, in order.
-
-    Args:
-        trajectory: With token ids.
-        ranges: Its loss mask.
-        tokenizer: The one that made the ids.
-    """
+    """Every token of a trajectory, in order. ``ranges`` is its loss mask; the tokenizer made its ids."""
     trained = {position for start, end in ranges for position in range(start, end)}
     special = {token for token, added in tokenizer.added_tokens_decoder.items() if getattr(added, "special", True)}
     rows: list[TokenRow] = []
@@ -107,10 +99,7 @@ def facts(
 ) -> dict[str, str]:
     """What to know about a trajectory besides its tokens, by heading.
 
-    Args:
-        trajectory: The record.
-        rows: Its tokens.
-        advantage: Its line of ``advantages.jsonl``, if it was trained on.
+    ``advantage`` is its line of ``advantages.jsonl``, if it was trained on.
     """
     question, terms = trajectory.question, trajectory.reward_terms
     verdict = "not verified" if trajectory.score is None else f"score {trajectory.score:g}"

@@ -1,7 +1,5 @@
 """Judging a finished episode: verify its answer, then evaluate every reward term."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Mapping
 from dataclasses import replace

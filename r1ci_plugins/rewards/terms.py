@@ -3,8 +3,6 @@
 v1 is correctness alone; v2 (the default) adds format and efficiency.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import dataclass
 

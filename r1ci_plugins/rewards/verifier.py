@@ -1,7 +1,5 @@
 """Verifiers: from a task, a question and an answer to a Score. They run in processes that can be killed."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from typing import Protocol
 

@@ -3,8 +3,6 @@
 This is for trajectories that exist only as text: those of teachers and programs, and those of another tokenizer.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -27,13 +25,7 @@ class Turn:
 
 
 def render(question: str, turns: Sequence[Turn], template: ChatTemplate) -> tuple[Segment, ...]:
-    """The segments that the rollout loop records when the policy ends each of these turns itself.
-
-    Args:
-        question: The question's text.
-        turns: The policy's turns, in sequence.
-        template: The chat template of the model that will be trained.
-    """
+    """The segments that the rollout loop records when the policy ends each of these turns itself."""
     segments = [template.prompt(question)]
     for turn in turns:
         action = template.action(turn.said)
@@ -46,8 +38,7 @@ def render(question: str, turns: Sequence[Turn], template: ChatTemplate) -> tupl
 def turns_of(segments: Sequence[Segment]) -> list[Turn]:
     """What was said and told, from the text of recorded segments.
 
-    Raises:
-        TrajectoryFileError: A program's output comes before any turn, or after another output.
+    Raises TrajectoryFileError if a program's output comes before any turn, or after another output.
     """
     turns: list[Turn] = []
     for segment in segments:

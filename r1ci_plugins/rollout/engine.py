@@ -3,8 +3,6 @@
 vLLM inside OpenRLHF implements it for training; a scripted fake implements it for tests.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum

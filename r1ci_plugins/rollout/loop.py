@@ -10,10 +10,9 @@ A turn ends in one of three ways, wherever trajectories are made:
 Sampled ids are never tokenised again: a turn that must be cut keeps a prefix of its sampled ids.
 """
 
-from __future__ import annotations
-
 import asyncio
 import time
+from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import chain
@@ -59,8 +58,7 @@ class CodeRunner:
     async def run(self, code: str) -> ExecutionResult:
         """Run a program, retrying faults of the sandbox itself (each program is stateless, so that is safe).
 
-        Raises:
-            InfrastructureFault: The sandbox failed ``retries + 1`` times.
+        Raises InfrastructureFault if the sandbox failed ``retries + 1`` times.
         """
         for attempt in range(self.retries + 1):
             try:
@@ -73,25 +71,6 @@ class CodeRunner:
             f"the sandbox failed {self.retries + 1} times: {type(fault).__name__}: {fault}",
             fix="run `r1ci doctor`",
         ) from fault
-
-
-@dataclass
-class _Episode:
-    """What has happened so far. Every step leaves it consistent, so that the deadline may fall at any await."""
-
-    segments: list[Segment]
-    tool_calls: list[ToolCall] = field(default_factory=list)
-    generation_s: float = 0.0
-    answer: str | None = None
-    fault: str = ""
-
-    @property
-    def token_ids(self) -> list[int]:
-        return list(chain.from_iterable(segment.token_ids for segment in self.segments))
-
-    @property
-    def length(self) -> int:
-        return sum(len(segment.token_ids) for segment in self.segments)
 
 
 async def run_episode(
@@ -112,10 +91,13 @@ async def run_episode(
         Exception: Only what ``engine.generate`` raises: without an engine there is no run.
     """
     started = time.monotonic()
-    episode = _Episode([template.prompt(question.text)])
+    episode = _Episode(engine, template, answer_format, code_runner, budget, [template.prompt(question.text)])
+    fault = ""
     try:
         async with asyncio.timeout(budget.deadline_s) as deadline:
-            reason = await _converse(episode, engine, template, answer_format, code_runner, budget)
+            reason = await episode.play()
+    except InfrastructureFault as error:
+        reason, fault = StopReason.INFRASTRUCTURE_FAULT, str(error)
     except TimeoutError:
         if not deadline.expired():  # the engine's own time-out, not ours
             raise
@@ -126,90 +108,88 @@ async def run_episode(
         tool_calls=tuple(episode.tool_calls),
         stop_reason=reason,
         answer=episode.answer,
-        fault=episode.fault,
+        fault=fault,
         wall_s=time.monotonic() - started,
         generation_s=episode.generation_s,
     )
 
 
-async def _converse(
-    episode: _Episode,
-    engine: Engine,
-    template: ChatTemplate,
-    answer_format: AnswerFormat,
-    code_runner: CodeRunner,
-    budget: Budget,
-) -> StopReason:
-    while True:
-        room = budget.max_total_tokens - episode.length
-        if room <= 0:
-            return StopReason.CONTEXT_OVERFLOW
-        cap = min(budget.max_turn_tokens, room)
-        try:
-            segment, action, ended = await _turn(episode, engine, template, answer_format, cap)
-        except InfrastructureFault as fault:
-            episode.fault = str(fault)
-            return StopReason.INFRASTRUCTURE_FAULT
-        episode.segments.append(segment)
-        if action.kind is ActionKind.ANSWER:
-            episode.answer = action.content
-            return StopReason.ANSWERED
-        if action.kind is ActionKind.VOID:
-            return StopReason.TOKEN_BUDGET if ended is Ended.LENGTH else StopReason.VOID_TURN
-        if len(episode.tool_calls) >= budget.max_code_calls:
-            return StopReason.CODE_CALL_CAP
-        try:
-            result = await code_runner.run(action.content)
-        except InfrastructureFault as fault:
-            episode.fault = str(fault)
-            return StopReason.INFRASTRUCTURE_FAULT
-        episode.tool_calls.append(_record(action.content, result))
-        message = feedback.render(result, code_runner.limits, budget.max_output_chars)
-        pieces = template.feedback(message, segment.token_ids[-1] if segment.token_ids else None)
-        if episode.length + sum(len(piece.token_ids) for piece in pieces) >= budget.max_total_tokens:
-            return StopReason.CONTEXT_OVERFLOW
-        episode.segments.extend(pieces)
+@dataclass
+class _Episode:
+    """What has happened so far. Every step leaves it consistent, so that the deadline may fall at any await."""
 
+    engine: Engine
+    template: ChatTemplate
+    answer_format: AnswerFormat
+    code_runner: CodeRunner
+    budget: Budget
+    segments: list[Segment]
+    tool_calls: list[ToolCall] = field(default_factory=list)
+    generation_s: float = 0.0
+    answer: str | None = None
 
-async def _turn(
-    episode: _Episode, engine: Engine, template: ChatTemplate, answer_format: AnswerFormat, cap: int
-) -> tuple[Segment, Action, Ended]:
-    """Sample one turn. Where a stop string does not end it (that of a text block, say), sampling goes on."""
-    context = episode.token_ids
-    tokens: list[int] = []
-    log_probs: list[float] | None = []
-    while True:
-        before = time.monotonic()
-        try:
-            generation = await engine.generate(
-                context + tokens,
-                max_tokens=cap - len(tokens),
-                stop=answer_format.stop,
-                stop_token_ids=(template.end_of_turn,),
-            )
-        finally:
-            episode.generation_s += time.monotonic() - before
-        tokens.extend(generation.token_ids)
-        if log_probs is not None:
-            log_probs = None if generation.log_probs is None else log_probs + list(generation.log_probs)
-        text = template.decode(tokens)
-        try:
-            action = answer_format.parse(text)
-        except Exception as error:  # a plugin's format may raise anything; none of it may kill the run
-            raise plugin_error(InfrastructureFault, "the answer format raised", error) from error
-        ended = generation.ended
-        if action.kind is ActionKind.CODE:
-            keep = _tokens_past(template, tokens, action.end)
-            if keep < len(tokens):
-                tokens, ended = tokens[:keep], Ended.STOP_STRING
-                text = template.decode(tokens)
-            break
-        if len(tokens) >= cap and ended is Ended.STOP_STRING:
-            ended = Ended.LENGTH
-        if ended is not Ended.STOP_STRING or not generation.token_ids:
-            break
-    kept = None if log_probs is None else tuple(log_probs[: len(tokens)])
-    return Segment(SegmentKind.ACTION, tuple(tokens), text, kept), action, ended
+    async def play(self) -> StopReason:
+        """Take turns until one ends the episode. Raises InfrastructureFault if sandbox or answer format fail."""
+        budget = self.budget
+        while True:
+            context = list(chain.from_iterable(segment.token_ids for segment in self.segments))
+            room = budget.max_total_tokens - len(context)
+            if room <= 0:
+                return StopReason.CONTEXT_OVERFLOW
+            segment, action, ended = await self._turn(context, min(budget.max_turn_tokens, room))
+            self.segments.append(segment)
+            if action.kind is ActionKind.ANSWER:
+                self.answer = action.content
+                return StopReason.ANSWERED
+            if action.kind is ActionKind.VOID:
+                return StopReason.TOKEN_BUDGET if ended is Ended.LENGTH else StopReason.VOID_TURN
+            if len(self.tool_calls) >= budget.max_code_calls:
+                return StopReason.CODE_CALL_CAP
+            result = await self.code_runner.run(action.content)
+            self.tool_calls.append(_tool_call(action.content, result))
+            message = feedback.render(result, self.code_runner.limits, budget.max_output_chars)
+            pieces = self.template.feedback(message, segment.token_ids[-1] if segment.token_ids else None)
+            used = sum(len(piece.token_ids) for piece in (segment, *pieces))
+            if used >= room:
+                return StopReason.CONTEXT_OVERFLOW
+            self.segments.extend(pieces)
+
+    async def _turn(self, context: Sequence[int], cap: int) -> tuple[Segment, Action, Ended]:
+        """Sample one turn. Where a stop string does not end it (that of a text block, say), sampling goes on."""
+        tokens: list[int] = []
+        log_probs: list[float] | None = []
+        while True:
+            before = time.monotonic()
+            try:
+                generation = await self.engine.generate(
+                    [*context, *tokens],
+                    max_tokens=cap - len(tokens),
+                    stop=self.answer_format.stop,
+                    stop_token_ids=(self.template.end_of_turn,),
+                )
+            finally:
+                self.generation_s += time.monotonic() - before
+            tokens.extend(generation.token_ids)
+            if log_probs is not None:
+                log_probs = None if generation.log_probs is None else log_probs + list(generation.log_probs)
+            text = self.template.decode(tokens)
+            try:
+                action = self.answer_format.parse(text)
+            except Exception as error:  # a plugin's format may raise anything; none of it may kill the run
+                raise plugin_error(InfrastructureFault, "the answer format raised", error) from error
+            ended = generation.ended
+            if action.kind is ActionKind.CODE:
+                keep = _tokens_past(self.template, tokens, action.end)
+                if keep < len(tokens):
+                    tokens, ended = tokens[:keep], Ended.STOP_STRING
+                    text = self.template.decode(tokens)
+                break
+            if len(tokens) >= cap and ended is Ended.STOP_STRING:
+                ended = Ended.LENGTH
+            if ended is not Ended.STOP_STRING or not generation.token_ids:
+                break
+        kept = None if log_probs is None else tuple(log_probs[: len(tokens)])
+        return Segment(SegmentKind.ACTION, tuple(tokens), text, kept), action, ended
 
 
 def _tokens_past(template: ChatTemplate, tokens: Sequence[int], end: int) -> int:
@@ -219,27 +199,17 @@ def _tokens_past(template: ChatTemplate, tokens: Sequence[int], end: int) -> int
     right after the fence decodes to nothing and is therefore kept.
     """
 
-    def goes_past(count: int) -> bool:
-        return len(template.decode(tokens[:count])) > end
+    def length(count: int) -> int:
+        return len(template.decode(tokens[:count]))
 
     # Engines stop at the fence, so the prefix is nearly always all of them: look from the end in growing steps first.
     low, high, step = 0, len(tokens), 1
-    while low == 0 and high > 0:
-        probe = max(0, high - step)
-        if goes_past(probe):
-            high, step = probe, 2 * step
-        else:
-            low = probe + 1
-    while low < high:
-        middle = (low + high) // 2
-        if goes_past(middle):
-            high = middle
-        else:
-            low = middle + 1
-    return low
+    while high > 0 and length(low := max(0, high - step)) > end:
+        high, step = low, 2 * step
+    return bisect_right(range(high), end, lo=min(high, low + 1), key=length)
 
 
-def _record(code: str, result: ExecutionResult) -> ToolCall:
+def _tool_call(code: str, result: ExecutionResult) -> ToolCall:
     return ToolCall(
         code=code,
         status=result.status.value,

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from itertools import chain
+from statistics import fmean
 
 from r1ci_plugins.protocol.segments import SegmentKind
 from r1ci_plugins.rollout.trajectory import StopReason, Trajectory
@@ -100,34 +100,36 @@ def batch_metrics(outcomes: Sequence[OutcomeSummary]) -> dict[str, float]:
         return {}
     metrics = _metrics(outcomes)
     for reason in StopReason:
-        metrics[f"stop/{reason.value}"] = _mean(o.stop_reason == reason.value for o in outcomes)
+        metrics[f"stop/{reason.value}"] = fmean(o.stop_reason == reason.value for o in outcomes)
     metrics["sandbox_retries"] = float(sum(o.sandbox_retries for o in outcomes))
     for name in ("queue_s", "execution_s", "cpu_s"):
         if seconds := [value for outcome in outcomes for value in getattr(outcome, name)]:
             metrics |= quantiles(name, seconds)
-    calls = [error for outcome in outcomes for error in outcome.tool_errors]
-    for kind, count in Counter(error for error in calls if error).most_common(10):
-        metrics[f"tool_error/{kind}"] = count / len(calls)
+    metrics |= _tool_errors(outcomes, 10)
     known = [o for o in outcomes if not o.excluded]
     for term in sorted({name for o in known for name in o.reward_terms}):
-        metrics[f"reward/{term}"] = _mean(o.reward_terms.get(term, 0.0) for o in known)
+        metrics[f"reward/{term}"] = fmean(o.reward_terms.get(term, 0.0) for o in known)
     by_task: dict[str, list[OutcomeSummary]] = defaultdict(list)
     for outcome in outcomes:
         by_task[outcome.task].append(outcome)
     accuracies = []
     for task, group in sorted(by_task.items()):
-        own = _metrics(group)
+        stops = Counter(o.stop_reason for o in group)
+        shares = {f"stop/{stop}": count / len(group) for stop, count in stops.items()}
+        own = _metrics(group) | shares | _tool_errors(group, 3)
         metrics |= {f"task/{task}/{name}": value for name, value in own.items()}
         if "accuracy" in own:
             accuracies.append(own["accuracy"])
-        for stop, count in Counter(o.stop_reason for o in group).items():
-            metrics[f"task/{task}/stop/{stop}"] = count / len(group)
-        task_calls = [error for o in group for error in o.tool_errors]
-        for kind, count in Counter(error for error in task_calls if error).most_common(3):
-            metrics[f"task/{task}/tool_error/{kind}"] = count / len(task_calls)
     if accuracies:
-        metrics["macro_accuracy"] = _mean(accuracies)
+        metrics["macro_accuracy"] = fmean(accuracies)
     return metrics
+
+
+def _tool_errors(outcomes: Sequence[OutcomeSummary], most: int) -> dict[str, float]:
+    """Shares of the most frequent kinds of errors among code calls."""
+    calls = [error for outcome in outcomes for error in outcome.tool_errors]
+    kinds = Counter(error for error in calls if error).most_common(most)
+    return {f"tool_error/{kind}": count / len(calls) for kind, count in kinds}
 
 
 def _metrics(outcomes: Sequence[OutcomeSummary]) -> dict[str, float]:
@@ -136,21 +138,16 @@ def _metrics(outcomes: Sequence[OutcomeSummary]) -> dict[str, float]:
     metrics = {
         "samples": float(len(outcomes)),
         "excluded": float(len(outcomes) - len(known)),
-        "code_calls": _mean(len(o.tool_errors) for o in outcomes),
-        "code_share": _mean(bool(o.tool_errors) for o in outcomes),
+        "code_calls": fmean(len(o.tool_errors) for o in outcomes),
+        "code_share": fmean(bool(o.tool_errors) for o in outcomes),
         "tool_error_rate": sum(error != "" for o in outcomes for error in o.tool_errors) / calls if calls else 0.0,
         "timeouts": float(sum(o.timeouts for o in outcomes)),
-        "queue_s": sum(chain.from_iterable(o.queue_s for o in outcomes)) / calls if calls else 0.0,
-        "execution_s": sum(chain.from_iterable(o.execution_s for o in outcomes)) / calls if calls else 0.0,
-        "action_tokens": _mean(o.action_tokens for o in outcomes),
-        "wall_s": _mean(o.wall_s for o in outcomes),
+        "queue_s": sum(seconds for o in outcomes for seconds in o.queue_s) / calls if calls else 0.0,
+        "execution_s": sum(seconds for o in outcomes for seconds in o.execution_s) / calls if calls else 0.0,
+        "action_tokens": fmean(o.action_tokens for o in outcomes),
+        "wall_s": fmean(o.wall_s for o in outcomes),
     }
     if known:  # without trajectories the accuracy is unknown, not 0: the curve gets no point
-        metrics["accuracy"] = _mean(o.correct for o in known)
-        metrics["reward"] = _mean(o.reward for o in known)
+        metrics["accuracy"] = fmean(o.correct for o in known)
+        metrics["reward"] = fmean(o.reward for o in known)
     return metrics
-
-
-def _mean(values: Iterable[float]) -> float:
-    numbers = list(values)
-    return sum(numbers) / len(numbers)

@@ -15,8 +15,6 @@
       model/                 the trained model, a Hugging Face folder
 """
 
-from __future__ import annotations
-
 import json
 import logging
 import os
@@ -24,7 +22,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from r1ci_plugins.errors import MachineProblem
 
@@ -51,11 +49,10 @@ class RunFolder:
         self.model = self.path / "model"
 
     @classmethod
-    def of_this_process(cls) -> RunFolder:
+    def of_this_process(cls) -> Self:
         """The run that this process works for.
 
-        Raises:
-            MachineProblem: The process was not started by our launcher.
+        Raises MachineProblem if the process was not started by our launcher.
         """
         path = os.environ.get(VARIABLE)
         if not path:
@@ -75,11 +72,7 @@ class RunFolder:
         return self.path / "trajectories" / f"{name}.jsonl.gz"
 
     def read_run(self) -> dict[str, Any]:
-        """Contents of ``run.json``.
-
-        Raises:
-            MachineProblem: It is missing or broken.
-        """
+        """Contents of ``run.json``. Raises MachineProblem if it is missing or broken."""
         try:
             values: dict[str, Any] = json.loads(self.run.read_text(encoding="utf-8"))
             return values
@@ -111,8 +104,7 @@ def writing(path: Path) -> Iterator[None]:
 def append_line(path: Path, values: Mapping[str, Any]) -> None:
     """Append one JSON object as a line, in one system call: a killed process spoils at most its own line.
 
-    Raises:
-        OSError: The disk is full or the folder is gone.
+    Raises OSError if the disk is full or the folder is gone.
     """
     data = (json.dumps(values) + "\n").encode()
     with open(path, "a+b", buffering=0) as file:

@@ -3,14 +3,12 @@
 Loss masks, metrics, files and reports read this record; none of them tokenises its text again or recomputes a reward.
 """
 
-from __future__ import annotations
-
 import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from enum import StrEnum
-from typing import Any
+from typing import Any, Self
 
 from r1ci_plugins.errors import TrajectoryFileError
 from r1ci_plugins.protocol.segments import Segment, SegmentKind
@@ -130,11 +128,10 @@ class Trajectory:
         return json.dumps(asdict(self), ensure_ascii=False)
 
     @classmethod
-    def from_json(cls, line: str) -> Trajectory:
+    def from_json(cls, line: str) -> Self:
         """Read back what ``to_json`` wrote.
 
-        Raises:
-            TrajectoryFileError: If the line is not a trajectory of a known version.
+        Raises TrajectoryFileError if the line is not a trajectory of a known version.
         """
         try:
             raw: dict[str, Any] = json.loads(line)

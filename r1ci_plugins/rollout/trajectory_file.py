@@ -5,8 +5,6 @@ killed process leaves at most one torn member, which the reader reports and skip
 reader finds the next whole member, where ``zcat`` would stop.
 """
 
-from __future__ import annotations
-
 import gzip
 import logging
 import os
@@ -77,8 +75,7 @@ def read_trajectories(path: Path) -> Iterator[Trajectory]:
 
     A member torn by a killed process is skipped with a warning.
 
-    Raises:
-        TrajectoryFileError: The file is missing, or a line is not a trajectory (its number is named).
+    Raises TrajectoryFileError if the file is missing, or a line is not a trajectory (its number is named).
     """
     for record in read_records(path):
         if isinstance(record, TrajectoryFileError):

@@ -1,7 +1,5 @@
 """Files that are either whole or absent, whatever stops the process that writes them."""
 
-from __future__ import annotations
-
 import os
 import threading
 from pathlib import Path

@@ -23,6 +23,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import StrEnum
+from itertools import count
 from pathlib import Path
 
 from r1ci_plugins.environment import prepare
@@ -43,13 +44,7 @@ class State(StrEnum):
 
 @dataclass(frozen=True)
 class StagedRun:
-    """The stages of one recipe and the folder they share.
-
-    Attributes:
-        path: The folder, absolute.
-        stages: In order.
-        plugins: Names to give with ``--plugin``.
-    """
+    """The stages of one recipe, in order, and the folder they share (absolute). Plugins are names for ``--plugin``."""
 
     path: Path
     stages: Sequence[Stage]
@@ -80,8 +75,7 @@ class StagedRun:
     def states(self) -> dict[str, State]:
         """How far each stage is.
 
-        Raises:
-            RecipeError: A finished stage was made by another recipe, or one before it is not finished.
+        Raises RecipeError if a finished stage was made by another recipe, or one before it is not finished.
         """
         done, states = self.seconds(), dict[str, State]()
         missing = None
@@ -119,7 +113,8 @@ class StagedRun:
     def command(self, stage: Stage) -> list[str]:
         """The stage's command line, as a person would type it."""
         plugins = [word for name in self.plugins for word in ("--plugin", name)]
-        recipe = ["--recipe", _relative(self.recipe(stage))]
+        file = self.recipe(stage)
+        recipe = ["--recipe", os.path.relpath(file) if file.is_relative_to(Path.cwd()) else str(file)]
         match stage.command:
             case "synthesize":
                 return ["r1ci", "synthesize", *plugins, *recipe, "--out", str(stage.folder)]
@@ -140,7 +135,8 @@ class StagedRun:
         """
         started = time.monotonic()
         if _has_begun(stage) and stage.command in TRAINING and not _has_checkpoint(RunFolder(stage.folder)):
-            aside = _free(stage.folder)
+            numbered = (stage.folder.with_name(f"{stage.name}.interrupted-{number}") for number in count(1))
+            aside = next(path for path in numbered if not path.exists())
             os.rename(stage.folder, aside)
             print(f"r1ci: {stage.name} has no checkpoint to go on from and starts again; what was there is in {aside}")
         command = self.command(stage)
@@ -187,8 +183,7 @@ class StagedRun:
 def locked(path: Path) -> Iterator[int]:
     """Hold a staged run's folder; gives the lock's file descriptor.
 
-    Raises:
-        MachineProblem: Another process holds it, or the folder cannot be made.
+    Raises MachineProblem if another process holds it, or the folder cannot be made.
     """
     with writing(path):
         path.mkdir(parents=True, exist_ok=True)
@@ -220,12 +215,3 @@ def _has_begun(stage: Stage) -> bool:
 def _has_checkpoint(folder: RunFolder) -> bool:
     """Whether DeepSpeed has finished one: it writes ``latest`` last (train_ppo in the folder ``_actor``)."""
     return folder.run.exists() and any((folder.checkpoints / name / "latest").exists() for name in ("", "_actor"))
-
-
-def _free(folder: Path) -> Path:
-    numbers = (folder.with_name(f"{folder.name}.interrupted-{number}") for number in range(1, 10_000))
-    return next(path for path in numbers if not path.exists())
-
-
-def _relative(path: Path) -> str:
-    return os.path.relpath(path) if path.is_relative_to(Path.cwd()) else str(path)

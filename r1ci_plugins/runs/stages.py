@@ -16,8 +16,6 @@ What one stage makes the next one takes: ``model`` is what the last training sta
 last synthesis made, unless a stage names its own.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass
@@ -66,13 +64,10 @@ class Stage:
 def load_stages(path: str | Path, overrides: Sequence[str] = (), without: Sequence[str] = ()) -> list[Stage]:
     """Read a staged recipe.
 
-    Args:
-        path: The YAML file.
-        overrides: ``key=value`` for all stages, ``stages.NAME.key=value`` for one.
-        without: Stages to leave out. The next ones then start from what the ones before left.
+    An override is ``key=value`` for all stages, ``stages.NAME.key=value`` for one. Stages after one of ``without``
+    start from what the stages before it left.
 
-    Raises:
-        RecipeError: The file, a stage, a key, a value or an override is wrong.
+    Raises RecipeError if the file, a stage, a key, a value or an override is wrong.
     """
     data, lines = read_recipe(path)
     listed = data.pop("stages", None)

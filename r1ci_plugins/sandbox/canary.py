@@ -4,11 +4,11 @@ Firejail can run a command without any isolation and still exit with status 0, s
 ``PROGRAM`` looks around where untrusted programs run, and ``checks_of`` says what that means.
 """
 
-from __future__ import annotations
-
+import contextlib
 import json
 import os
-from collections.abc import Collection, Mapping
+import tempfile
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -78,30 +78,31 @@ def look(sentinels, writable_probes):
 
 @dataclass(frozen=True)
 class Check:
-    """One property of the jail.
-
-    Attributes:
-        name: One of ``CHECKS``.
-        holds: Whether the jail has it.
-        saw: What the canary saw.
-    """
+    """One of ``CHECKS``: whether it holds, and what the canary saw."""
 
     name: str
     holds: bool
     saw: str
 
-    def __str__(self) -> str:
-        return f"{self.name} ({self.saw})"
-
 
 def program(sentinels: Collection[Path], writable_probes: Collection[str]) -> str:
-    """Return the canary's source.
-
-    Args:
-        sentinels: Files of the host that the jail must not show.
-        writable_probes: Folders in which the jail must not let a program create a file.
-    """
+    """Return the canary's source: it tries to read the sentinels and to create a file in each of the other folders."""
     return f"{PROGRAM}look({[str(path) for path in sentinels]!r}, {list(writable_probes)!r})\n"
+
+
+@contextlib.contextmanager
+def sentinels(*more: str) -> Iterator[list[Path]]:
+    """Files of the host that everybody may read and a jail must hide; some are made, also in ``more`` folders."""
+    with contextlib.ExitStack() as stack:
+        found = [Path(__file__).resolve()]
+        for parent in dict.fromkeys([tempfile.gettempdir(), "/var/tmp", "/dev/shm", *more]):
+            with contextlib.suppress(OSError):
+                folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="r1ci-canary-", dir=parent))
+                os.chmod(folder, 0o755)
+                found.append(Path(folder, "sentinel"))
+                found[-1].write_text("visible")
+                found[-1].chmod(0o644)
+        yield found
 
 
 def host_namespaces() -> dict[str, str]:
@@ -112,8 +113,7 @@ def host_namespaces() -> dict[str, str]:
 def host_devices(folders: Collection[str]) -> set[int]:
     """Return the device numbers of the host's file systems; a folder that a jail empties must have none of them.
 
-    Args:
-        folders: Paths to include: the number of a mount is not always that of the files in it.
+    The number of a mount is not always that of the files in it, so those of ``folders`` are included.
     """
     with open("/proc/self/mountinfo") as mounts:
         devices = {os.makedev(*map(int, line.split()[2].split(":"))) for line in mounts}
@@ -121,14 +121,9 @@ def host_devices(folders: Collection[str]) -> set[int]:
 
 
 def checks_of(output: str, environment: Collection[str]) -> list[Check]:
-    """Say which checks hold, by what the canary printed.
+    """Say for all checks whether they hold, by the canary's whole output; if that cannot be read, none does.
 
-    Args:
-        output: The canary's whole standard output.
-        environment: Names of the environment variables that a program may see.
-
-    Returns:
-        All checks, in a fixed order. If the output cannot be read, all of them fail.
+    ``environment`` has the names of the variables that a program may see.
     """
     try:
         return _checks(json.loads(output), host_namespaces(), environment)

@@ -4,8 +4,6 @@ When the program fails, that is data (an ExecutionResult); when the sandbox itse
 suite, ``r1ci_plugins.sandbox.checks.promises``, runs against every backend (``r1ci sandbox check``).
 """
 
-from __future__ import annotations
-
 import math
 from dataclasses import dataclass
 from enum import StrEnum
@@ -100,7 +98,6 @@ class Sandbox(Protocol):
         Raises:
             SandboxUnavailable: The binary is missing or unsupported, or the canary shows that it does not isolate.
         """
-        ...
 
     async def run(self, code: str, limits: Limits) -> ExecutionResult:
         """Run one program and return what it did.
@@ -112,8 +109,6 @@ class Sandbox(Protocol):
         Raises:
             InfrastructureFault: The sandbox itself failed. The program's outcome is unknown; it may be run again.
         """
-        ...
 
     async def close(self) -> None:
         """Stop everything; afterwards no process of the sandbox is left."""
-        ...

@@ -1,7 +1,5 @@
 """The Python that runs the programs: where it lives and what a jail must show of it."""
 
-from __future__ import annotations
-
 import json
 import os
 import pwd
@@ -17,12 +15,9 @@ HIDDEN_PACKAGES = ("r1ci_*", "reasoning_gym*")
 
 @dataclass(frozen=True)
 class Interpreter:
-    """A Python to run programs with.
+    """A Python to run programs with: its real binary, and its ``sys.path`` with that of its virtual environment.
 
-    Attributes:
-        executable: The real binary, symbolic links and version-manager shims resolved.
-        import_path: Its ``sys.path``, site-packages of its virtual environment included.
-        folders: What must be visible in the jail for that, outside /usr.
+    ``folders`` must be visible in the jail for that, besides /usr.
     """
 
     executable: Path
@@ -40,10 +35,7 @@ class Interpreter:
 
 
 def find_interpreter(python: str) -> Interpreter:
-    """Ask an interpreter where it lives.
-
-    Args:
-        python: Path or name of a Python interpreter, for instance of a virtual environment. It runs without a jail.
+    """Ask an interpreter, given by its path or name, where it lives. It runs without a jail.
 
     Raises:
         SandboxUnavailable: It does not run, or its folders cannot be shown without showing a home directory.

@@ -1,7 +1,5 @@
 """What a backend says about its jail: how to start Python in it, and what must hold there."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 

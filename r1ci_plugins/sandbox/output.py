@@ -13,19 +13,12 @@ _COUNT = re.compile(rb"[0-9a-f]{8}")  # int() would take signs too, and bytes wo
 
 
 class Capture:
-    """A pipe. The host keeps the first bytes and counts the rest, so that its memory is bounded.
+    """A pipe. The host keeps the first ``keep`` bytes and counts the rest, so that its memory is bounded.
 
-    Args:
-        keep: Bytes to keep.
-        on_flood: Called once, when ``HARD_OUTPUT_FACTOR`` times as many have come.
-        token: What announces a mark: ``token`` and eight hexadecimal digits say that so many bytes went to the other
-            stream at this place. Marks are neither kept nor counted.
-
-    Attributes:
-        inner_fd: The write end, for the program.
-        kept: The first bytes.
-        marks: Pairs of an offset in this stream and the bytes that went to the other one there.
-        flooded: Whether ``on_flood`` was called.
+    ``on_flood`` is called once, when ``HARD_OUTPUT_FACTOR`` times as many have come; ``flooded`` says so. ``inner_fd``
+    is the write end, for the program. ``token`` and eight hexadecimal digits are a mark: so many bytes went to the
+    other stream at this place. Marks are neither kept nor counted; ``marks`` has them as pairs of an offset in this
+    stream and a number of bytes.
     """
 
     def __init__(self, keep: int, on_flood: Callable[[], None] | None, token: bytes = b"") -> None:
@@ -114,12 +107,9 @@ class Capture:
                 plain.append(mark)
                 before += size
         rest = data[position:]
-        cut = next((n for n in range(min(size - 1, len(rest)), 0, -1) if self._may_be_mark(rest[-n:])), 0)
+        cut = next((n for n in range(min(size - 1, len(rest)), 0, -1) if rest[-n:].startswith(self._token[:n])), 0)
         self._unread = rest[len(rest) - cut :]
         return b"".join([*plain, rest[: len(rest) - cut]])
-
-    def _may_be_mark(self, tail: bytes) -> bool:
-        return tail.startswith(self._token[: len(tail)])
 
     def _unwatch(self) -> None:
         if self._watching:

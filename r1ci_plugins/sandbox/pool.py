@@ -6,18 +6,13 @@ zygote had to end a program, and after ``RECYCLE_AFTER`` jobs. Before a new slot
 have shown that it isolates.
 """
 
-from __future__ import annotations
-
 import asyncio
-import contextlib
 import logging
 import os
 import signal
 import sys
-import tempfile
 import time
-from collections.abc import Coroutine, Iterator, Mapping, Sequence
-from pathlib import Path
+from collections.abc import Coroutine, Mapping, Sequence
 
 from r1ci_plugins.errors import InfrastructureFault, R1CIError, SandboxUnavailable, suggest
 from r1ci_plugins.sandbox import canary
@@ -80,9 +75,8 @@ class SlotPool:
         self.recycle_after = RECYCLE_AFTER
         self._places = asyncio.Semaphore(self.concurrency)
         self._opening = asyncio.Lock()
-        self._starts = asyncio.Semaphore(
-            max(1, len(os.sched_getaffinity(0)) // 2)
-        )  # many at once slow each other down
+        # Many starts at once slow each other down.
+        self._starts = asyncio.Semaphore(max(1, len(os.sched_getaffinity(0)) // 2))
         self._jail: Jail | None = None  # None before start() and after close(): nothing may run
         self._idle: dict[str, asyncio.LifoQueue[Slot | None]] = {}  # None: whoever takes it starts a slot
         self._slots: set[Slot] = set()
@@ -90,11 +84,7 @@ class SlotPool:
         self._metrics = PoolMetrics()
 
     def find_jail(self) -> Jail:
-        """Find out how to start a jail on this machine. Subclasses say it; ``start`` calls it in a thread.
-
-        Raises:
-            SandboxUnavailable: Something is missing.
-        """
+        """Find out how to start a jail, or raise SandboxUnavailable. Subclasses do; ``start`` calls it in a thread."""
         raise NotImplementedError
 
     async def start(self) -> None:
@@ -128,11 +118,7 @@ class SlotPool:
         return "run `r1ci sandbox check` to see what is wrong"
 
     async def run(self, code: str, limits: Limits) -> ExecutionResult:
-        """Run one program.
-
-        Args:
-            code: Python source, any text. For lone surrogates and NUL bytes Python reports its own error.
-            limits: What it may use.
+        """Run one program. For lone surrogates and NUL bytes Python reports its own error.
 
         Raises:
             InfrastructureFault: ``ATTEMPTS`` slots broke down or did not start, or the sandbox is not started.
@@ -179,11 +165,7 @@ class SlotPool:
 
     @property
     def jail(self) -> Jail:
-        """The jail of the slots.
-
-        Raises:
-            InfrastructureFault: The sandbox is not started.
-        """
+        """The jail of the slots; an InfrastructureFault if the sandbox is not started."""
         if self._jail is None:
             raise InfrastructureFault("the sandbox is not running", fix="await its start() first, close() last")
         return self._jail
@@ -265,7 +247,7 @@ class SlotPool:
         return slot
 
     async def _prove(self, slot: Slot, jail: Jail) -> None:
-        with _sentinels() as sentinels:
+        with canary.sentinels() as sentinels:
             folders = list(canary.NOT_WRITABLE)
             folders += [folder for folder in jail.interpreter.import_path if os.path.isdir(folder)]
             result = await slot.run(canary.program(sentinels, folders), Limits(wall_s=30, processes=16), 0.0)
@@ -273,11 +255,9 @@ class SlotPool:
             raise InfrastructureFault(f"the canary ended with {result.status}: {result.stderr[-500:]}")
         checks = canary.checks_of(result.stdout, jail.environment)
         if failed := [check for check in checks if check.name in jail.checks and not check.holds]:
-            raise InfrastructureFault(
-                f"{jail.isolation} does not isolate here: {'; '.join(map(str, failed))}",
-                where=self.python,
-                fix=self.advice(),
-            )
+            saw = "; ".join(f"{check.name} ({check.saw})" for check in failed)
+            what = f"{jail.isolation} does not isolate here: {saw}"
+            raise InfrastructureFault(what, where=self.python, fix=self.advice())
 
     async def _end(self, slot: Slot) -> None:
         if slot in self._slots:
@@ -288,17 +268,3 @@ class SlotPool:
         task = asyncio.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
-
-
-@contextlib.contextmanager
-def _sentinels() -> Iterator[list[Path]]:
-    """Files of the host that no program may be able to read."""
-    with contextlib.ExitStack() as stack:
-        found = [Path(__file__).resolve()]
-        for parent in dict.fromkeys([tempfile.gettempdir(), "/var/tmp", "/dev/shm"]):
-            with contextlib.suppress(OSError):
-                folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="r1ci-canary-", dir=parent))
-                os.chmod(folder, 0o755)
-                found.append(Path(folder, "sentinel"))
-                found[-1].write_text("visible")
-        yield found

@@ -1,7 +1,5 @@
 """Numbers about a pool: how its programs ended, how long they waited and ran, how often slots were replaced."""
 
-from __future__ import annotations
-
 from collections import Counter, deque
 from collections.abc import Sequence
 

@@ -4,8 +4,6 @@ A light zygote forks ten times faster than one with scientific libraries, and a 
 costs a program nothing. A program sees no difference but time: what its profile lacks, it imports itself.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Mapping
 
@@ -28,9 +26,6 @@ def profile_of(code: str) -> str:
     for first, several in _IMPORT.findall(code):
         names = [first] if first else re.split(r"[,\s]+", several)
         wanted |= {name.partition(".")[0] for name in names}
-    known = {module.partition(".")[0] for modules in PROFILES.values() for module in modules}
-    wanted &= known
-    for name, modules in PROFILES.items():
-        if wanted <= {module.partition(".")[0] for module in modules}:
-            return name
-    raise AssertionError("the last profile has everything that is known")
+    packages = {name: {module.partition(".")[0] for module in modules} for name, modules in PROFILES.items()}
+    wanted &= set().union(*packages.values())
+    return next(name for name, has in packages.items() if wanted <= has)

@@ -41,14 +41,9 @@ TICK_S = 0.02  # the clock that stamps files goes on in ticks of up to 10 ms
 
 @dataclass(frozen=True)
 class Report:
-    """What a zygote reports about a job that has ended.
+    """What a zygote reports about a job that has ended: times and exit code as in ``ExecutionResult``.
 
-    Attributes:
-        wall_s: Seconds it ran.
-        cpu_s: CPU seconds of all its processes.
-        exit_code: Exit status, or minus the signal number.
-        reason: ``exit``, ``deadline``, ``memory`` or ``stopped``.
-        out_of_memory: Whether an uncaught MemoryError ended it.
+    ``reason`` is ``exit``, ``deadline``, ``memory`` or ``stopped``, ``out_of_memory`` whether a MemoryError ended it.
     """
 
     wall_s: float
@@ -59,11 +54,7 @@ class Report:
 
     @classmethod
     def parse(cls, line: str) -> Report:
-        """Read a ``done`` message.
-
-        Raises:
-            InfrastructureFault: It is a different message, or empty.
-        """
+        """Read a ``done`` message; any other is an InfrastructureFault."""
         words = line.split()
         if len(words) != 6 or words[0] != "done":
             raise InfrastructureFault(f"the sandbox broke down while a program ran: {line or 'its jail died'}")
@@ -88,13 +79,10 @@ def cpu_limit(limits: Limits) -> int:
 
 
 class Slot:
-    """One jail with its zygote.
+    """One jail with its zygote, which imports the libraries in advance.
 
-    Args:
-        jail: What to start.
-        libraries: Modules that the zygote imports in advance.
-        user: User id of the programs, released at the end; None if they run as the zygote's user.
-        show_last: Whether the value of a program's last expression is printed.
+    ``user`` is released at the end; without one, programs run as the zygote's user. ``show_last`` prints the value of
+    a program's last expression.
     """
 
     def __init__(self, jail: Jail, libraries: Sequence[str], user: UserLease | None, show_last: bool) -> None:
@@ -135,17 +123,10 @@ class Slot:
         self.memory_bytes, self.imported = int(memory), tuple(imported)
 
     async def run(self, code: str, limits: Limits, queue_s: float, attempts: int = 1) -> ExecutionResult:
-        """Run one program; the slot must be idle.
-
-        Args:
-            code: Python source, any text.
-            limits: What it may use.
-            queue_s: Seconds that it has waited; for the result.
-            attempts: How often it was started, this time included; for the result.
+        """Run one program as ``Sandbox.run`` does, in an idle slot. ``queue_s`` and ``attempts`` go into the result.
 
         Raises:
-            InfrastructureFault: The slot broke down and cannot be used any more. Nor can it when this call is
-                cancelled.
+            InfrastructureFault: The slot broke down and cannot be used any more. Nor can it when this is cancelled.
         """
         self.jobs += 1
         whole = map(math.ceil, (limits.memory_mb, limits.file_mb, limits.processes))
@@ -154,7 +135,8 @@ class Slot:
             try:
                 code_fd = os.memfd_create("program", os.MFD_CLOEXEC)
                 inner.callback(os.close, code_fd)
-                _write_all(code_fd, code.encode("utf-8", "surrogatepass"))
+                with open(code_fd, "wb", closefd=False) as file:
+                    file.write(code.encode("utf-8", "surrogatepass"))
                 stdout = outer.enter_context(Capture(limits.output_bytes, self._stop_job, self._order))
                 stderr = outer.enter_context(Capture(limits.output_bytes, self._stop_job))
                 self._send(request.encode(), code_fd, stdout.inner_fd, stderr.inner_fd)
@@ -191,22 +173,18 @@ class Slot:
             return
         self._closed = True
         if self._process is not None:
-            await self._end()
+            self._hang_up()
+            try:
+                async with asyncio.timeout(STOP_S):
+                    await self._exited.wait()
+            except TimeoutError:
+                self.kill()
+                self._process.kill()
+                await self._exited.wait()
+            self._messages.finish()
+            self._cleanup.close()
         if self._user is not None:
             self._user.release()  # nobody runs under it any more
-
-    async def _end(self) -> None:
-        assert self._process is not None
-        self._hang_up()
-        try:
-            async with asyncio.timeout(STOP_S):
-                await self._exited.wait()
-        except TimeoutError:
-            self.kill()
-            self._process.kill()
-            await self._exited.wait()
-        self._messages.finish()
-        self._cleanup.close()
 
     def kill(self) -> None:
         """Kill the jail now: its init is the wrapper's only child, and the kernel kills everything in it with it.
@@ -344,12 +322,6 @@ class Slot:
 def _watch(*captures: Capture) -> None:
     for capture in captures:
         capture.watch()
-
-
-def _write_all(fd: int, data: bytes) -> None:
-    view = memoryview(data)
-    while view:
-        view = view[os.write(fd, view) :]
 
 
 def _children(pid: int) -> list[int]:

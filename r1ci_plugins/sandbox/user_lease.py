@@ -1,10 +1,7 @@
 """User ids for programs, one per slot, for sandboxes that root starts.
 
-So the process limit of a program does not count processes of others, and the kernel keeps the program away from its
-zygote.
+A program's process limit then counts its own processes only, and the kernel keeps the program away from its zygote.
 """
-
-from __future__ import annotations
 
 import contextlib
 import os

@@ -105,7 +105,7 @@ def serve(settings: dict[str, Any]) -> None:
     scratch.wipe()  # matplotlib makes folders in its home as it is imported
     install_filter(settings["static_filter"])
     zygote = Zygote(settings, control, scratch)
-    zygote.say(" ".join(["ready", str(own_memory()), *libraries]))
+    zygote.say(" ".join(["ready", str(memory_of("self")), *libraries]))
     zygote.run()
 
 
@@ -388,28 +388,16 @@ class Scratch:
             os.chmod(self.home, 0o711)
         self.kept = set(os.listdir(self.home))
         self.wipe()
-        self.baseline = [bytes_in(path) for path in self.watched()]
-
-    def watched(self) -> list[str]:
-        """File systems in memory that a job can fill."""
-        return self.folders
+        self.baseline = [bytes_in(path) for path in self.folders]
 
     def check_ours(self) -> None:
-        """See that no folder of ours was replaced.
-
-        Raises:
-            OSError: One was; nothing in it may be touched.
-        """
+        """Raise an OSError if a folder of ours was replaced: then nothing in it may be touched."""
         for folder, ours in self.ours.items():
             if identity(folder) != ours:
                 raise OSError(f"{folder} was replaced")
 
     def wipe(self) -> None:
-        """Remove everything that a job left and make a new folder for the next one.
-
-        Raises:
-            OSError: Something cannot be removed.
-        """
+        """Remove all that a job left and make a folder for the next one; OSError if something cannot be removed."""
         self.check_ours()
         with contextlib.suppress(OSError):
             os.rmdir(self.path)  # most programs leave it empty
@@ -428,7 +416,7 @@ class Scratch:
 
     def used(self) -> int:
         """Bytes that the job's files hold."""
-        return sum(bytes_in(path) - before for path, before in zip(self.watched(), self.baseline, strict=True))
+        return sum(bytes_in(path) - before for path, before in zip(self.folders, self.baseline, strict=True))
 
 
 def remove(path: str) -> None:
@@ -460,10 +448,13 @@ def bytes_in(path: str) -> int:
     return (fs.f_blocks - fs.f_bfree) * fs.f_frsize + (fs.f_files - fs.f_ffree) * INODE_BYTES
 
 
-def own_memory() -> int:
-    """This process's memory, bytes, without what it shares with files."""
-    with open("/proc/self/status") as lines:
-        return sum(int(line.split()[1]) for line in lines if line.startswith(("RssAnon", "RssShmem"))) * 1024
+def memory_of(process: int | str, file: str = "status", keys: tuple[str, ...] = ("RssAnon", "RssShmem")) -> int:
+    """Memory of a process without what it shares with files, bytes, by lines of a file in /proc; 0 if it has ended."""
+    try:
+        with open(f"/proc/{process}/{file}") as lines:
+            return sum(int(line.split()[1]) for line in lines if line.startswith(keys)) * 1024
+    except (FileNotFoundError, ProcessLookupError):
+        return 0
 
 
 class Zygote:
@@ -640,25 +631,16 @@ class Zygote:
     def memory_of_jobs(self, limit: int) -> bool:
         """Whether the job's processes hold more than ``limit`` bytes beside what they inherited from us.
 
-        The resident sizes count shared pages in every process, but are cheap: the proportional ones are read only when
-        those exceed the limit. A process that hides its pages from us counts with its resident size.
+        Resident sizes are cheap but count a shared page in every process. Proportional sizes are therefore read where
+        they exceed the limit. If a process hides those from us, the resident sizes decide.
         """
         pids = self.pids_of_jobs()
-        resident = sum(self.size(pid, "status", ("RssAnon", "RssShmem")) for pid in pids) - own_memory()
-        if resident <= limit:
+        if sum(map(memory_of, pids)) - memory_of("self") <= limit:
             return False
         try:
-            return sum(self.size(pid, "smaps_rollup", ("Pss_Anon", "Pss_Shmem")) for pid in pids) > limit
+            return sum(memory_of(pid, "smaps_rollup", ("Pss_Anon", "Pss_Shmem")) for pid in pids) > limit
         except PermissionError:
             return True
-
-    def size(self, pid: int, name: str, keys: tuple[str, ...]) -> int:
-        """Sum of some lines of a file of a process, bytes; 0 if it ended meanwhile."""
-        try:
-            with open(f"/proc/{pid}/{name}") as lines:
-                return sum(int(line.split()[1]) for line in lines if line.startswith(keys)) * 1024
-        except (FileNotFoundError, ProcessLookupError):
-            return 0
 
     def be_job(self) -> None:
         """Become a job's process, wait for the job, run it, end. Never returns."""

@@ -1,7 +1,5 @@
 """Which trajectories are fit to learn from. Each reason to reject one has a name, by which it is counted."""
 
-from __future__ import annotations
-
 import ast
 import re
 from collections.abc import Sequence

@@ -1,7 +1,5 @@
 """A speaker in the rollout loop. The loop makes the token segments, so they are those that RL would have made."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
@@ -23,10 +21,6 @@ class Dialogue:
     template's end-of-turn token: the form in which a chat template renders an assistant's message.
 
     Attributes:
-        attempt: What is asked.
-        speaker: The teacher in this conversation.
-        template: The chat template of the model that will learn.
-        environment: Runs programs and judges the answer; started.
         usage: What the speaker's replies took so far.
         turns: The question, then turns and feedback messages.
     """
@@ -75,8 +69,7 @@ class Dialogue:
 async def converse(dialogue: Dialogue) -> Trajectory:
     """Let a speaker work on a question, and judge the answer. There are no reward terms: nothing is trained yet.
 
-    Raises:
-        TeacherFault, BudgetSpent, MachineProblem: As ``Speaker.reply``.
+    Raises TeacherFault, BudgetSpent and MachineProblem as ``Speaker.reply`` does.
     """
     environment = dialogue.environment
     code_runner = replace(environment.code_runner, sandbox=dialogue)

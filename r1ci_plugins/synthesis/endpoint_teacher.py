@@ -42,12 +42,7 @@ class EndpointTeacher:
     """A model behind an OpenAI-compatible endpoint.
 
     Attributes:
-        endpoint: Its address, the model's name there, and how it is asked.
-        instructions: The head prompt.
         max_tokens: Per turn.
-        cache: Keeps replies on disk.
-        ledger: Prices and budget.
-        rate: The endpoint's limits.
         retried: How often which failure was retried, for the record.
     """
 
@@ -73,8 +68,7 @@ class EndpointTeacher:
     async def start(self) -> None:
         """Create the client; nothing is asked yet.
 
-        Raises:
-            MachineProblem: The package ``openai`` or the key is missing.
+        Raises MachineProblem if the package ``openai`` or the key is missing.
         """
         try:
             from openai import AsyncOpenAI

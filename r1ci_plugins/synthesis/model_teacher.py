@@ -1,7 +1,5 @@
 """A local model as a teacher, behind the engine contract of the rollout."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
@@ -26,10 +24,7 @@ class ModelTeacher:
     """A model with any tokenizer; what it says is tokenised again for the model that learns.
 
     Attributes:
-        name: For the record.
-        engine: Samples its tokens.
         templates: Its own chat template, with the head prompt of each variant.
-        answer_format: Says where its turns may stop.
         max_tokens: Sampled tokens per turn.
     """
 

@@ -4,11 +4,9 @@ Edits are made in the source text, so that a repaired program differs from the b
 here knows what a mutant will do: it runs, and what it really prints goes into the trajectory.
 """
 
-from __future__ import annotations
-
 import ast
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 
@@ -37,10 +35,7 @@ def misleading(code: str, rng: random.Random) -> Mutant | None:
     return _mutate(code, rng, [_short_range, _wrong_operator, _wrong_order, _wrong_comparison, _wrong_constant])
 
 
-_Finder = Callable[["_Source"], Iterator[Mutant]]
-
-
-def _mutate(code: str, rng: random.Random, finders: list[_Finder]) -> Mutant | None:
+def _mutate(code: str, rng: random.Random, finders: list[Callable[["_Source"], Iterator[Mutant]]]) -> Mutant | None:
     try:
         source = _Source(code)
     except (SyntaxError, ValueError):
@@ -58,11 +53,7 @@ class _Source:
     def __init__(self, code: str) -> None:
         self.code = code
         self.tree = ast.parse(code)
-        self._starts = [0]
-        for line in code.encode().splitlines(keepends=True):
-            self._starts.append(self._starts[-1] + len(line))
-        self.ascii = code.isascii()
-        self.unsafe = set(self._nodes_that_may_loop())
+        self._lines = code.encode().splitlines(keepends=True)
 
     def span(self, node: ast.expr | ast.stmt) -> tuple[int, int]:
         """Character offsets of a node."""
@@ -76,21 +67,26 @@ class _Source:
     def replaced(self, start: int, end: int, text: str) -> str:
         return self.code[:start] + text + self.code[end:]
 
-    def safe_nodes(self) -> Iterator[ast.AST]:
+    def safe_nodes(self) -> list[ast.AST]:
         """Nodes whose change cannot cause an endless loop: none of a program with a while loop, none in recursion."""
-        return (node for node in ast.walk(self.tree) if node not in self.unsafe)
+        nodes = list(ast.walk(self.tree))
+        if any(isinstance(node, ast.While) for node in nodes):
+            return []  # its condition may depend on anything
+        unsafe = set[ast.AST]()
+        for function in nodes:
+            if isinstance(function, ast.FunctionDef) and any(_calls(ast.walk(function), function.name)):
+                unsafe.update(ast.walk(function))
+        return [node for node in nodes if node not in unsafe]
 
     def _offset(self, line: int, column: int) -> int:
-        at = self._starts[line - 1] + column
-        return at if self.ascii else len(self.code.encode()[:at].decode())
+        return len((b"".join(self._lines[: line - 1]) + self._lines[line - 1][:column]).decode())
 
-    def _nodes_that_may_loop(self) -> Iterator[ast.AST]:
-        if any(isinstance(node, ast.While) for node in ast.walk(self.tree)):
-            yield from ast.walk(self.tree)  # its condition may depend on anything
-        for function in [n for n in ast.walk(self.tree) if isinstance(n, ast.FunctionDef)]:
-            names = {n.func.id for n in ast.walk(function) if isinstance(n, ast.Call) and isinstance(n.func, ast.Name)}
-            if function.name in names:
-                yield from ast.walk(function)
+
+def _calls(nodes: Iterable[ast.AST], name: str) -> Iterator[ast.Call]:
+    """The nodes that call a function by its name."""
+    for node in nodes:
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == name:
+            yield node
 
 
 # -- slips that crash -------------------------------------------------------------------------------------------------
@@ -98,82 +94,67 @@ class _Source:
 
 def _misspelt_name(source: _Source) -> Iterator[Mutant]:
     """A name that the program defines, with two letters swapped in one place where it is read."""
-    stored = {n.id for n in ast.walk(source.tree) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)}
-    names = stored | {n.name for n in ast.walk(source.tree) if isinstance(n, ast.FunctionDef)}
-    for node in ast.walk(source.tree):
+    nodes = list(ast.walk(source.tree))
+    names = {node.id for node in nodes if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)}
+    names |= {node.name for node in nodes if isinstance(node, ast.FunctionDef)}
+    for node in nodes:
         if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load) and node.id in names and len(node.id) > 3:
             word = node.id
             wrong = word[:-3] + word[-2] + word[-3] + word[-1]
-            if wrong != word and wrong not in names:
+            # Inside an f-string, positions are not those in the text.
+            if wrong != word and wrong not in names and source.text(node) == word:
                 code = source.replaced(*source.span(node), wrong)
-                if source.text(node) == word:  # inside an f-string, positions are not those in the text
-                    yield Mutant(code, "misspelt_name", f"I misspelt `{word}` as `{wrong}`")
+                yield Mutant(code, "misspelt_name", f"I misspelt `{word}` as `{wrong}`")
 
 
 def _missing_import(source: _Source) -> Iterator[Mutant]:
     for node in source.tree.body:
         if isinstance(node, ast.Import | ast.ImportFrom):
-            start, end = source.span(node)
-            code = source.replaced(start, end, "").lstrip("\n")
+            code = source.replaced(*source.span(node), "").lstrip("\n")
             yield Mutant(code, "missing_import", f"the line `{source.text(node)}` is missing")
 
 
 def _missing_colon(source: _Source) -> Iterator[Mutant]:
     for node in ast.walk(source.tree):
         if isinstance(node, ast.For | ast.If | ast.While | ast.FunctionDef):
-            line_end = source.code.find("\n", source.span(node)[0])
-            if line_end > 0 and source.code[line_end - 1] == ":":
-                line = source.code[source.span(node)[0] : line_end]
-                code = source.replaced(line_end - 1, line_end, "")
-                yield Mutant(code, "missing_colon", f"I left out the colon after `{line[:-1]}`")
+            start = source.span(node)[0]
+            end = source.code.find("\n", start) - 1
+            if end >= 0 and source.code[end] == ":":
+                slip = f"I left out the colon after `{source.code[start:end]}`"
+                yield Mutant(source.replaced(end, end + 1, ""), "missing_colon", slip)
 
 
 def _missing_bracket(source: _Source) -> Iterator[Mutant]:
-    for node in ast.walk(source.tree):
-        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "print":
-            end = source.span(node)[1]
-            if source.code[end - 1 : end] == ")":
-                code = source.replaced(end - 1, end, "")
-                yield Mutant(code, "missing_bracket", "the call of `print` was never closed")
+    for call in _calls(ast.walk(source.tree), "print"):
+        end = source.span(call)[1]
+        if source.code[end - 1 : end] == ")":
+            code = source.replaced(end - 1, end, "")
+            yield Mutant(code, "missing_bracket", "the call of `print` was never closed")
 
 
 def _missing_print(source: _Source) -> Iterator[Mutant]:
-    prints = [
-        node
-        for node in ast.walk(source.tree)
-        if isinstance(node, ast.Expr)
-        and isinstance(node.value, ast.Call)
-        and isinstance(node.value.func, ast.Name)
-        and node.value.func.id == "print"
-    ]
-    if len(prints) == 1 and isinstance(call := prints[0].value, ast.Call) and len(call.args) == 1:
-        if isinstance(call.args[0], ast.Starred) or call.keywords:
-            return
-        code = source.replaced(*source.span(prints[0]), f"result = {source.text(call.args[0])}")
-        yield Mutant(code, "missing_print", "I computed the result and never printed it")
+    statements = [node for node in ast.walk(source.tree) if isinstance(node, ast.Expr)]
+    prints = [(node, call) for node in statements for call in _calls([node.value], "print")]
+    if len(prints) == 1:
+        [(statement, call)] = prints
+        if len(call.args) == 1 and not isinstance(call.args[0], ast.Starred) and not call.keywords:
+            code = source.replaced(*source.span(statement), f"result = {source.text(call.args[0])}")
+            yield Mutant(code, "missing_print", "I computed the result and never printed it")
 
 
 # -- slips that mislead -----------------------------------------------------------------------------------------------
 
 
 def _short_range(source: _Source) -> Iterator[Mutant]:
-    for node in source.safe_nodes():
-        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "range" and node.args:
-            stop = node.args[min(1, len(node.args) - 1)]
+    for call in _calls(source.safe_nodes(), "range"):
+        if call.args:
+            stop = call.args[min(1, len(call.args) - 1)]
             text = source.text(stop)
-            shorter = text[:-4] if text.endswith(" + 1") else f"{text} - 1"
-            yield Mutant(
-                source.replaced(*source.span(stop), shorter),
-                "short_range",
-                f"the range ends one too early: its end has to be `{text}`",
-            )
+            code = source.replaced(*source.span(stop), text[:-4] if text.endswith(" + 1") else f"{text} - 1")
+            yield Mutant(code, "short_range", f"the range ends one too early: its end has to be `{text}`")
 
 
-_SWAPS: dict[type[ast.operator], tuple[str, str]] = {
-    ast.Add: ("+", "-"),
-    ast.Sub: ("-", "+"),
-    ast.Mult: ("*", "+"),
-}
+_SWAPS: dict[type[ast.operator], tuple[str, str]] = {ast.Add: ("+", "-"), ast.Sub: ("-", "+"), ast.Mult: ("*", "+")}
 
 
 def _wrong_operator(source: _Source) -> Iterator[Mutant]:
@@ -188,19 +169,15 @@ def _wrong_operator(source: _Source) -> Iterator[Mutant]:
 
 
 def _is_text(node: ast.BinOp) -> bool:
+    """Whether an operation may be one of texts or lists, judged by the literals in it."""
     parts = [part for part in ast.walk(node) if isinstance(part, ast.Constant | ast.JoinedStr | ast.List | ast.Tuple)]
     return any(not isinstance(part, ast.Constant) or isinstance(part.value, str) for part in parts)
 
 
 def _wrong_order(source: _Source) -> Iterator[Mutant]:
-    for node in source.safe_nodes():
-        if (
-            isinstance(node, ast.Call)
-            and isinstance(node.func, ast.Name)
-            and node.func.id == "sorted"
-            and not any(keyword.arg == "reverse" for keyword in node.keywords)
-        ):
-            end = source.span(node)[1] - 1
+    for call in _calls(source.safe_nodes(), "sorted"):
+        if not any(keyword.arg == "reverse" for keyword in call.keywords):
+            end = source.span(call)[1] - 1
             code = source.replaced(end, end, ", reverse=True")
             yield Mutant(code, "wrong_order", "I sorted in descending order, and ascending order is wanted")
 
@@ -229,12 +206,7 @@ def _wrong_comparison(source: _Source) -> Iterator[Mutant]:
 def _wrong_constant(source: _Source) -> Iterator[Mutant]:
     """A forgotten offset of one: ``x + 1`` becomes ``x``."""
     for node in source.safe_nodes():
-        if (
-            isinstance(node, ast.BinOp)
-            and isinstance(node.op, ast.Add)
-            and isinstance(node.right, ast.Constant)
-            and node.right.value == 1
-        ):
-            start, end = source.span(node)
-            code = source.replaced(start, end, source.text(node.left))
-            yield Mutant(code, "forgotten_offset", f"I forgot to add one in `{source.text(node)}`")
+        match node:
+            case ast.BinOp(op=ast.Add(), right=ast.Constant(value=1)):
+                code = source.replaced(*source.span(node), source.text(node.left))
+                yield Mutant(code, "forgotten_offset", f"I forgot to add one in `{source.text(node)}`")

@@ -3,8 +3,6 @@
 A task with statistics is done; one without is made again when the command runs again.
 """
 
-from __future__ import annotations
-
 import gzip
 import json
 from collections import Counter
@@ -12,7 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from r1ci_plugins.errors import MachineProblem
 from r1ci_plugins.rollout.trajectory import Trajectory
@@ -69,10 +67,10 @@ class Statistics:
             if programs and programs[0].error:
                 self.failed_first += 1
 
-    def __add__(self, other: Statistics) -> Statistics:
+    def __add__(self, other: Self) -> Self:
         mine, theirs = vars(self), vars(other)
         sums = {name: mine[name] + theirs[name] for name in mine if name not in ("task", "complete")}
-        return Statistics(task=self.task, complete=self.complete and other.complete, **sums)
+        return type(self)(task=self.task, complete=self.complete and other.complete, **sums)
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-ready values. Attempts are called ``orders`` on disk, where finished parts of 0.1 have that name."""
@@ -81,7 +79,7 @@ class Statistics:
         return values
 
     @classmethod
-    def from_dict(cls, values: Mapping[str, Any]) -> Statistics:
+    def from_dict(cls, values: Mapping[str, Any]) -> Self:
         """Read back what ``to_dict`` gave."""
         fields = {**values, "attempts": values["orders"], "usage": Usage(**values["usage"])}
         del fields["orders"]
@@ -120,8 +118,7 @@ class Part:
     def write(self, trajectories: Sequence[Trajectory], statistics: Statistics) -> None:
         """Write both files.
 
-        Raises:
-            MachineProblem: They cannot be written, because the disk is full or for another reason.
+        Raises MachineProblem if they cannot be written, because the disk is full or for another reason.
         """
         lines = "".join(trajectory.to_json() + "\n" for trajectory in trajectories)
         with writing(self.folder):

@@ -4,8 +4,6 @@ Attempts at a task are numbered, and their results are looked at in that sequenc
 same recipe keeps the same trajectories, and a run that goes on after a crash decides as it would have done without.
 """
 
-from __future__ import annotations
-
 import asyncio
 import math
 import time
@@ -49,12 +47,11 @@ Progress = Callable[[Statistics, bool], None]
 
 @dataclass(frozen=True)
 class AttemptResult:
-    """What came of one attempt.
+    """What came of one attempt, and what the teacher took.
 
     Attributes:
         trajectory: None if there is none.
-        objection: Why the trajectory must not be learned from, or why there is none; None if nothing is wrong.
-        usage: What the teacher took.
+        objection: Why it must not be learned from, or why there is none; None if nothing is wrong.
     """
 
     trajectory: Trajectory | None
@@ -72,13 +69,7 @@ def attempts(task: Task, questions: Sequence[Question], config: SynthesisConfig)
 
 @dataclass(frozen=True, kw_only=True)
 class Maker:
-    """Makes one trajectory at a time.
-
-    Attributes:
-        teacher: Started.
-        template: The chat template of the model that will learn.
-        environment: Started.
-    """
+    """Makes one trajectory at a time, for the chat template of the model that will learn. Its parts are started."""
 
     teacher: Teacher
     template: ChatTemplate
@@ -87,9 +78,7 @@ class Maker:
     async def make(self, attempt: Attempt) -> AttemptResult:
         """Let the teacher try once, and judge what it did.
 
-        Raises:
-            BudgetSpent: No more may be spent.
-            MachineProblem: The teacher cannot be used.
+        Raises BudgetSpent if no more may be spent, and MachineProblem if the teacher cannot be used.
         """
         speaker = self.teacher.speaker(attempt)
         if speaker is None:
@@ -146,11 +135,7 @@ class Collector:
         return None
 
     def finish(self) -> int:
-        """Fill what is still missing with trajectories that were set aside.
-
-        Returns:
-            How many of those are left over.
-        """
+        """Fill what is missing with trajectories that were set aside; returns how many of those are left over."""
         count = min(self._config.per_task - len(self.kept), len(self._spare))
         self.kept += self._spare[:count]
         return len(self._spare) - count
@@ -160,13 +145,6 @@ async def produce(
     questions: Questions, *, maker: Maker, config: SynthesisConfig, folder: Path, progress: Progress
 ) -> list[Statistics]:
     """Make the part of every task that has none yet.
-
-    Args:
-        questions: The tasks and what they ask.
-        maker: Makes the trajectories.
-        config: What is wanted, and what is kept of it.
-        folder: Where the parts are.
-        progress: Called after each attempt, and when a task is done.
 
     Returns:
         Statistics of all tasks, those of earlier runs included.

@@ -5,8 +5,6 @@ output alone: a final answer after a program is the program's output, and a shap
 it expects.
 """
 
-from __future__ import annotations
-
 import random
 import re
 from collections.abc import Generator, Mapping, Sequence
@@ -20,7 +18,7 @@ from r1ci_plugins.synthesis import mutation
 from r1ci_plugins.synthesis.mutation import Mutant
 from r1ci_plugins.synthesis.teacher import Attempt, Reply, Speaker
 from r1ci_plugins.synthesis.variant import Variant
-from r1ci_plugins.synthesis.wording import Wording
+from r1ci_plugins.synthesis.wording import Wording, how
 from r1ci_plugins.tasks.task import Program
 
 _ERROR = re.compile(r"^(?:[A-Za-z_][\w.]*(?:Error|Exception|Interrupt|Exit|StopIteration)\b.*|Error: .*)$")
@@ -33,15 +31,7 @@ Performance = Generator[str, str, None]
 
 @dataclass(frozen=True)
 class Scene:
-    """What a shape works with.
-
-    Attributes:
-        attempt: The question, and how to go about it.
-        programs: The task's programs, shuffled.
-        wording: Chooses sentences.
-        writes: Writes turns in the answer format.
-        rng: Decides everything else.
-    """
+    """What a shape works with. The programs are shuffled; ``rng`` decides what ``wording`` does not."""
 
     attempt: Attempt
     programs: Sequence[Program]
@@ -54,7 +44,7 @@ class Scene:
         style = self.programs[0].style
         match self.attempt.variant:
             case Variant.CODE_FIRST:
-                text = self.wording.code_first()
+                text = self.wording.say_unless_terse("code_first")
             case Variant.TEXT_FIRST:
                 text = self.wording.deliberation(style)
             case _:
@@ -63,15 +53,13 @@ class Scene:
 
     def second(self, program: Program) -> str:
         """A turn with a second program that checks the first."""
-        if self.attempt.variant is Variant.FORCED_SWITCH:
-            text = self.wording.switch(program.style)
-        else:
-            text = self.wording.check(program.style)
-        return self.writes.code_turn(text, program.code)
+        switched = self.attempt.variant is Variant.FORCED_SWITCH
+        occasion = "switches" if switched else "checks"
+        return self.writes.code_turn(self.wording.say(occasion, how=how(program.style)), program.code)
 
     def answer(self, output: str, before: str = "") -> str:
         """The last turn: a program's output as the answer."""
-        text = " ".join(filter(None, (before, self.wording.answer())))
+        text = " ".join(filter(None, (before, self.wording.say_unless_terse("answers"))))
         return self.writes.answer_turn(text, output)
 
 
@@ -92,9 +80,9 @@ def _confirm(scene: Scene, output: str) -> Performance:
     if failure(other):
         return
     if same(output, other):
-        yield scene.answer(other, scene.wording.agreement())
+        yield scene.answer(other, scene.wording.say("agreements"))
     elif not scene.attempt.task.unique:
-        yield scene.answer(other, scene.wording.both_valid())
+        yield scene.answer(other, scene.wording.say("both_valid"))
 
 
 def _repair(scene: Scene, mutant: Mutant) -> Performance:
@@ -104,8 +92,9 @@ def _repair(scene: Scene, mutant: Mutant) -> Performance:
 
 
 def _fix(scene: Scene, mutant: Mutant, output: str) -> Performance:
-    error, wording = failure(output), scene.wording
-    text = wording.silence(mutant.slip) if error == _NOTHING else wording.repair(error, mutant.slip)
+    error = failure(output)
+    occasion = "silences" if error == _NOTHING else "repairs"
+    text = scene.wording.say(occasion, error=error, slip=mutant.slip)
     output = yield scene.writes.code_turn(text, scene.programs[0].code)
     if failure(output):
         return
@@ -124,15 +113,15 @@ def _correct(scene: Scene, mutant: Mutant) -> Performance:
     other = yield scene.second(scene.programs[1])
     if failure(other) or same(wrong, other):  # the same result: the slip makes no difference for this question
         return
-    text = scene.wording.disagreement(mutant.slip)
+    text = scene.wording.say("disagreements", slip=mutant.slip)
     fixed = yield scene.writes.code_turn(text, scene.programs[0].code)
     if not failure(fixed) and same(fixed, other):
-        yield scene.answer(fixed, scene.wording.agreement())
+        yield scene.answer(fixed, scene.wording.say("agreements"))
 
 
 def _text(scene: Scene) -> Performance:
-    text = scene.wording.in_the_head() if scene.programs else scene.wording.text_answer()
-    yield scene.writes.answer_turn(text, scene.attempt.question.answer)
+    occasion = "in_the_head" if scene.programs else "text_answers"
+    yield scene.writes.answer_turn(scene.wording.say_unless_terse(occasion), scene.attempt.question.answer)
 
 
 _SHORT = 20
@@ -213,8 +202,7 @@ class ProgramTeacher:
         rng, answer = random.Random(attempt.key), attempt.question.answer
         programs = list(attempt.task.programs(attempt.question))
         rng.shuffle(programs)
-        wording = Wording(rng, terse=not self.explanations)
-        scene = Scene(attempt=attempt, programs=programs, wording=wording, writes=self.answer_format, rng=rng)
+        scene = Scene(attempt, programs, Wording(rng, not self.explanations), self.answer_format, rng)
         text_share = self.text_share
         if not programs:  # numbers and structures take computing, a word or a choice may not
             text_share = float(attempt.task.capability == "reasoning" and not re.search(r"\d|\n", answer))

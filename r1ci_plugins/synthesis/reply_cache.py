@@ -4,8 +4,6 @@ A file's name is the hash of the whole request, so any change of it (model, mess
 file.
 """
 
-from __future__ import annotations
-
 import hashlib
 import json
 import shutil
@@ -49,8 +47,7 @@ class ReplyCache:
     def require_room(self) -> None:
         """Check that a reply could be kept, before it is paid for.
 
-        Raises:
-            MachineProblem: The disk is full, or the folder cannot be created.
+        Raises MachineProblem if the disk is full, or the folder cannot be created.
         """
         try:
             self.folder.mkdir(parents=True, exist_ok=True)

@@ -1,7 +1,5 @@
 """Near-duplicates: trajectories of one task that say nearly the same."""
 
-from __future__ import annotations
-
 import re
 import zlib
 from dataclasses import dataclass, field

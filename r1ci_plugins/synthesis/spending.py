@@ -1,7 +1,5 @@
 """What a paid teacher may take: a budget that is never exceeded, and rates."""
 
-from __future__ import annotations
-
 import asyncio
 from collections import deque
 from collections.abc import Callable
@@ -37,13 +35,9 @@ class Ledger:
         return Usage(1, prompt_tokens, completion_tokens, cost)
 
     async def reserve(self, prompt_tokens: int, completion_tokens: int) -> int:
-        """Set the worst case of a request aside, once what others have set aside leaves room for it.
+        """Set a request's worst case aside, once there is room beside that of others; returns a number to settle it.
 
-        Returns:
-            A number to settle it by.
-
-        Raises:
-            BudgetSpent: It does not fit into the budget any more.
+        Raises BudgetSpent if it does not fit into the budget any more.
         """
         worst = self.price(prompt_tokens, completion_tokens)
         while self._exceeds(sum(self._reserved.values(), self.spent) + worst):

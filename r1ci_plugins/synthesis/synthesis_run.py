@@ -3,8 +3,6 @@
 It can be stopped at any time: finished tasks are on the disk, and so is every reply of a paid teacher.
 """
 
-from __future__ import annotations
-
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -36,15 +34,9 @@ from r1ci_plugins.tasks.task import Question, Task
 
 @dataclass(frozen=True)
 class SynthesisRun:
-    """A recipe's synthesis in its folder.
+    """A recipe's synthesis in its folder. Environment and teacher are not started yet.
 
-    Attributes:
-        prepared: The recipe.
-        folder: Where everything goes.
-        provenance: What the data set is made from.
-        template: The chat template of the model that will learn.
-        environment: Runs programs and judges answers; not started.
-        teacher: Not started.
+    ``template`` is the chat template of the model that will learn.
     """
 
     prepared: Prepared
@@ -86,13 +78,9 @@ class SynthesisRun:
             await self.environment.close()
 
     def finish(self, statistics: Sequence[Statistics]) -> list[str]:
-        """Write the data set.
+        """Write the data set; returns what a user should know before using it, one sentence each.
 
-        Returns:
-            What a user should know before using it, one sentence each.
-
-        Raises:
-            MachineProblem: It cannot be written.
+        Raises MachineProblem if it cannot be written.
         """
         notes = _notes(self.prepared.recipe, statistics)
         instructions, provenance = self.environment.instructions, self.provenance
@@ -115,7 +103,7 @@ def open_synthesis(prepared: Prepared, folder: Path) -> SynthesisRun:
     template = prepared.template()
     provenance = prepared.provenance(deciding_recipe(prepared.recipe, prepared.context))
     trajectory_dataset.open_folder(folder, provenance)
-    teacher = _TEACHERS[prepared.recipe.synthesis.teacher](prepared.recipe, environment)
+    teacher = _teacher(prepared.recipe, environment)
     return SynthesisRun(prepared, folder, provenance, template, environment, teacher)
 
 
@@ -142,61 +130,50 @@ def deciding_recipe(recipe: Recipe, context: int) -> str:
     return dump(recipe.model_copy(update={**others, **changed}))
 
 
-def _program_teacher(recipe: Recipe, environment: Environment) -> Teacher:
-    config = recipe.synthesis
-    # Only two of the four variants may be answered in text, which is half of the attempts when variants take turns.
-    text_share = min(1.0, 2 * config.text_share) if config.prompt_diversity else config.text_share
-    return ProgramTeacher(
-        answer_format=environment.answer_format,
-        text_share=text_share,
-        emphasis=config.multi_turn_emphasis,
-        explanations=config.explanations,
-    )
-
-
-def _endpoint_teacher(recipe: Recipe, environment: Environment) -> Teacher:
-    endpoint = recipe.synthesis.endpoint
-    assert endpoint is not None  # as validated
-    return EndpointTeacher(
-        endpoint=endpoint,
-        instructions=environment.instructions,
-        max_tokens=environment.budget.max_turn_tokens,
-        cache=ReplyCache(cache_folder() / "replies"),
-        ledger=Ledger(
-            prompt_price=endpoint.prompt_price,
-            completion_price=endpoint.completion_price,
-            max_cost=endpoint.max_cost,
-            max_tokens=endpoint.max_tokens,
-        ),
-        rate=RateLimit(requests=endpoint.requests_per_minute, tokens=endpoint.tokens_per_minute, clock=time.monotonic),
-    )
-
-
-def _model_teacher(recipe: Recipe, environment: Environment) -> Teacher:
-    local, budget = recipe.synthesis.local, environment.budget
+def _teacher(recipe: Recipe, environment: Environment) -> Teacher:
+    config, budget = recipe.synthesis, environment.budget
+    if config.teacher == "programs":
+        # Only two of the four variants may be answered in text: half of the attempts when variants take turns.
+        text_share = min(1.0, 2 * config.text_share) if config.prompt_diversity else config.text_share
+        return ProgramTeacher(
+            answer_format=environment.answer_format,
+            text_share=text_share,
+            emphasis=config.multi_turn_emphasis,
+            explanations=config.explanations,
+        )
+    if config.teacher == "endpoint":
+        endpoint = config.endpoint
+        assert endpoint is not None  # as validated
+        requests, tokens = endpoint.requests_per_minute, endpoint.tokens_per_minute
+        return EndpointTeacher(
+            endpoint=endpoint,
+            instructions=environment.instructions,
+            max_tokens=budget.max_turn_tokens,
+            cache=ReplyCache(cache_folder() / "replies"),
+            ledger=Ledger(
+                prompt_price=endpoint.prompt_price,
+                completion_price=endpoint.completion_price,
+                max_cost=endpoint.max_cost,
+                max_tokens=endpoint.max_tokens,
+            ),
+            rate=RateLimit(requests=requests, tokens=tokens, clock=time.monotonic),
+        )
+    local = config.local
     assert local is not None  # as validated
-    engine = LocalVLLM(
-        model=local.model,
-        max_total_tokens=budget.max_total_tokens,
-        temperature=local.temperature,
-        seed=recipe.seed,
-        tensor_parallel_size=local.tensor_parallel_size,
-        gpu_memory_utilization=local.gpu_memory_utilization,
-    )
     return ModelTeacher(
         name=local.model,
-        engine=engine,
+        engine=LocalVLLM(
+            model=local.model,
+            max_total_tokens=budget.max_total_tokens,
+            temperature=local.temperature,
+            seed=recipe.seed,
+            tensor_parallel_size=local.tensor_parallel_size,
+            gpu_memory_utilization=local.gpu_memory_utilization,
+        ),
         templates={one: load_template(local.model, head_prompt(environment.instructions, one)) for one in Variant},
         answer_format=environment.answer_format,
         max_tokens=budget.max_turn_tokens,
     )
-
-
-_TEACHERS: dict[str, Callable[[Recipe, Environment], Teacher]] = {
-    "programs": _program_teacher,
-    "endpoint": _endpoint_teacher,
-    "local": _model_teacher,
-}
 
 
 def _notes(recipe: Recipe, statistics: Sequence[Statistics]) -> list[str]:

@@ -14,8 +14,6 @@
 The card is written last: a folder without one is not finished, and the same command goes on.
 """
 
-from __future__ import annotations
-
 import json
 import shutil
 from collections import Counter
@@ -38,8 +36,7 @@ TRAJECTORIES = "trajectories.jsonl.gz"
 def open_folder(folder: Path, provenance: Provenance) -> None:
     """Create a folder, or take up the one of an earlier run.
 
-    Raises:
-        MachineProblem: It holds something else, or cannot be written.
+    Raises MachineProblem if it holds something else, or cannot be written.
     """
     if not is_built(folder, provenance):
         with writing(folder):
@@ -49,17 +46,9 @@ def open_folder(folder: Path, provenance: Provenance) -> None:
 def write(
     folder: Path, statistics: Sequence[Statistics], *, instructions: str, provenance: Provenance, notes: Sequence[str]
 ) -> None:
-    """Put the parts together.
+    """Put the parts of all tasks together in an opened folder. The head prompt becomes the system message.
 
-    Args:
-        folder: Opened.
-        statistics: One for each task; its part is written.
-        instructions: The head prompt, which becomes the system message.
-        provenance: What it was made from.
-        notes: What a user should know besides, one sentence each.
-
-    Raises:
-        MachineProblem: A file cannot be written, because the disk is full or for another reason.
+    Raises MachineProblem if a file cannot be written, because the disk is full or for another reason.
     """
     with writing(folder):
         (folder / "README.md").unlink(missing_ok=True)

@@ -3,8 +3,6 @@
 Only the teacher reads them. A trajectory's own prompt is the one that the model is trained and evaluated with.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from enum import StrEnum
 

@@ -1,171 +1,13 @@
 """The sentences of trajectories that are made without a model: short, varied, and true of what happens in them."""
 
-from __future__ import annotations
-
 import random
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from importlib.resources import files
 
-_HOW: Mapping[str, str] = {
-    "direct": "directly, step by step",
-    "function": "with a small function",
-    "library": "with what the standard library offers",
-    "brute_force": "by trying every candidate",
-    "recursive": "recursively",
-    "recursion": "recursively",
-    "iterative": "with a loop and an explicit stack",
-    "loop": "with a plain loop",
-    "dynamic_programming": "with dynamic programming",
-    "reduction": "by reducing it piece by piece",
-    "rewriting": "by rewriting the expression until one value is left",
-    "parser": "with a small parser",
-    "stack": "with a stack",
-    "erasing": "by erasing what cancels out",
-    "permutations": "by going through all orders",
-    "backtracking": "with backtracking",
-    "filtering": "by filtering all possibilities",
-    "propagation": "by following each statement to the next",
-    "parity": "by looking at parity alone",
-    "breadth_first": "with a breadth-first search",
-    "best_first": "with a best-first search",
-    "exact_cover": "as an exact cover",
-    "elimination": "by elimination",
-    "joining": "by joining partial assignments",
-    "product": "over the product of all choices",
-    "dictionary": "with a dictionary that holds the state",
-    "lists": "with lists that hold the state",
-    "backwards": "by tracing it backwards",
-    "coordinates": "with coordinates",
-    "complex": "with complex numbers as positions",
-    "complex_numbers": "with complex numbers as positions",
-    "counters": "with one counter for each direction",
-    "stepwise": "one operation at a time",
-    "steps": "one operation at a time",
-    "stepping": "by stepping from day to day",
-    "timedelta": "with date arithmetic",
-    "ordinal": "with ordinal day numbers",
-    "insertion": "by inserting one item after the other",
-    "merge": "with a merge sort",
-    "rows": "row by row",
-    "index": "by index",
-    "exact": "in exact arithmetic",
-    "variables": "with a name for each value",
-    "letters": "letter by letter",
-    "multiples": "by trying one multiple after the other",
-    "layers": "layer by layer",
-    "sieve": "with a sieve",
-    "parts": "with real and imaginary parts apart",
-    "pairs": "by looking at pairs",
-    "divisor": "with the greatest common divisor",
-    "substitution": "by putting in values",
-    "rounding": "with rounding at the end",
-    "format": "with string formatting",
-    "translation": "by translating it into Python",
-}
+import yaml
 
-_OPENINGS = (
-    "The question can be settled by computing.",
-    "Everything that is needed is in the question.",
-    "This is error-prone by hand, so I let Python do it.",
-    "A short program is safer here than counting in my head.",
-    "I will put the data of the question into a program.",
-    "Let me work this out with code.",
-    "Doing this by hand invites slips; a program does not mind.",
-    "The rules are precise enough to be written down as code.",
-    "I start by turning the question into data.",
-    "This is a job for a few lines of Python.",
-)
-_METHODS = (
-    "I will go about it {how}.",
-    "The plan: solve it {how}.",
-    "It can be done {how}.",
-    "I solve it {how}.",
-    "My way is to do it {how}.",
-    "One way is to work {how}.",
-)
-_THOUGHTS = (
-    "First, what is given: the values in the question, nothing else.",
-    "What is asked is one final answer in the stated form.",
-    "I have to keep to the form that the question asks for.",
-    "The order of the steps matters, so I keep it as it is stated.",
-    "Before coding I make sure what counts and what does not.",
-    "No rounding or guessing is needed; each step is determined.",
-    "The amount of work is small for a machine.",
-    "A mistake would most likely come from an off-by-one or a slip in copying, so I copy the data exactly.",
-    "Whatever the program prints has to be the answer itself, so that I can use it as it is.",
-)
-_CODE_FIRST = ("", "", "Code first:", "Straight to the program:", "Here is the program.", "Let the program speak.")
-_CHECKS = (
-    "To be sure I check this {how}.",
-    "The output is plausible; a second program, {how}, should agree.",
-    "Before I answer, let me confirm it {how}.",
-    "I do not want to rely on one program. The same {how}:",
-    "Let me verify this in another way: {how}.",
-    "A result like this deserves a second look, this time {how}.",
-)
-_SWITCHES = (
-    "So far I relied on one means. Now I change it: the same question {how}.",
-    "I switch to another approach and solve it {how}.",
-    "Thinking about the output, I see no contradiction with the question; still, I redo it {how}.",
-    "Enough of the first approach. I start over {how}, without using its result.",
-)
-_REPAIRS = (
-    "It failed with `{error}`: {slip}. Corrected:",
-    "`{error}`, because {slip}. Here is the fixed program:",
-    "The traceback ends in `{error}`. The cause: {slip}. Again, without the mistake:",
-    "That did not run (`{error}`). I see why: {slip}.",
-    "`{error}`. My mistake: {slip}. I repair that line and leave the rest as it is.",
-)
-_SILENCES = (
-    "Nothing was printed: {slip}. Again:",
-    "There is no output to read, for {slip}. Corrected:",
-    "The program ran and stayed silent: {slip}.",
-)
-_DISAGREEMENTS = (
-    "The two programs disagree. Reading the first one again, {slip}. With that corrected:",
-    "Two different results, so at least one program is wrong. In the first, {slip}. I fix it and run it again:",
-    "They do not match. The first has a mistake: {slip}. Corrected:",
-    "A mismatch. I compare the two line by line: {slip}. The first program without that:",
-)
-_AGREEMENTS = (
-    "Both ways give the same result.",
-    "The second program agrees with the first.",
-    "The results match.",
-    "Two independent programs say the same, so I am confident.",
-    "Confirmed.",
-)
-_BOTH_VALID = (
-    "The second program found another solution; several are valid here, and I keep the one just printed.",
-    "The two solutions differ, which is fine where several are allowed. I take the last one.",
-)
-_ANSWERS = (
-    "The answer is",
-    "Final answer:",
-    "So the answer is",
-    "The program printed what is asked for:",
-    "That gives",
-    "Hence:",
-    "The result is",
-    "I read the answer off the output:",
-)
-_TEXT_ANSWERS = (
-    "This needs no program. I would say",
-    "Reading the question closely is enough here. My answer:",
-    "No computation is involved; it comes down to understanding the text. I answer",
-    "Code would not help with this one. The answer is",
-    "Thinking it through in words, I arrive at",
-    "This can be answered from the text alone:",
-)
-
-
-_IN_THE_HEAD = (
-    "This one is small enough to do in my head. The answer is",
-    "I work it out in words, without a program, and get",
-    "Going through it step by step in my head, I arrive at",
-    "I can see this one directly. The answer is",
-    "No program this time; thinking it through gives",
-    "Done by hand, this gives",
-)
+_SENTENCES = yaml.safe_load(files("r1ci_plugins.synthesis").joinpath("wording.yaml").read_text(encoding="utf-8"))
+_STYLES: dict[str, str] = _SENTENCES.pop("styles")
 
 
 @dataclass(frozen=True)
@@ -186,65 +28,26 @@ class Wording:
             return ""
         parts = []
         if self.rng.random() < 0.7:
-            parts.append(self._one(_OPENINGS))
+            parts.append(self.say("openings"))
         if not parts or self.rng.random() < 0.6:
-            parts.append(self._one(_METHODS, how=how(style)))
+            parts.append(self.say("methods", how=how(style)))
         return " ".join(parts)
 
     def deliberation(self, style: str) -> str:
         """Before the first program, when thinking comes first."""
         if self.terse:
             return ""
-        thoughts = self.rng.sample(_THOUGHTS, self.rng.randint(2, 4))
-        return " ".join([self._one(_OPENINGS), *thoughts, self._one(_METHODS, how=how(style))])
+        thoughts = self.rng.sample(_SENTENCES["thoughts"], self.rng.randint(2, 4))
+        return " ".join([self.say("openings"), *thoughts, self.say("methods", how=how(style))])
 
-    def code_first(self) -> str:
-        """Before the first program, when it should come at once; may be empty."""
-        return "" if self.terse else self._one(_CODE_FIRST)
+    def say_unless_terse(self, occasion: str) -> str:
+        """A sentence that introduces a first program or a final answer; it may be empty."""
+        return "" if self.terse else self.say(occasion)
 
-    def check(self, style: str) -> str:
-        """Before a second program."""
-        return self._one(_CHECKS, how=how(style))
-
-    def switch(self, style: str) -> str:
-        """Before a second program that takes another approach."""
-        return self._one(_SWITCHES, how=how(style))
-
-    def repair(self, error: str, slip: str) -> str:
-        """After a traceback; ``error`` is its last line."""
-        return _capital(self._one(_REPAIRS, error=error, slip=slip))
-
-    def silence(self, slip: str) -> str:
-        """After a program that printed nothing."""
-        return self._one(_SILENCES, slip=slip)
-
-    def disagreement(self, slip: str) -> str:
-        """After a second program that printed something else."""
-        return self._one(_DISAGREEMENTS, slip=slip)
-
-    def agreement(self) -> str:
-        """After a second program that printed the same."""
-        return self._one(_AGREEMENTS)
-
-    def both_valid(self) -> str:
-        """After a second program that printed another solution of a question that has several."""
-        return self._one(_BOTH_VALID)
-
-    def answer(self) -> str:
-        """Before the final answer."""
-        return "" if self.terse else self._one(_ANSWERS)
-
-    def text_answer(self) -> str:
-        """Before a final answer that no program led to."""
-        return "" if self.terse else self._one(_TEXT_ANSWERS)
-
-    def in_the_head(self) -> str:
-        """Before a final answer without a program, where a program would have been possible."""
-        return "" if self.terse else self._one(_IN_THE_HEAD)
-
-    def _one(self, sentences: Sequence[str], **values: str) -> str:
+    def say(self, occasion: str, **values: str) -> str:
+        """One of the sentences for an occasion, such as ``checks``, with values in its places."""
         # Not str.format: an error or a slip may hold braces, and values must not be filled into each other.
-        text, *fields = self.rng.choice(sentences).split("{")
+        text, *fields = self.rng.choice(_SENTENCES[occasion]).split("{")
         for field in fields:
             name, rest = field.split("}", 1)
             text += values[name] + rest
@@ -253,8 +56,4 @@ class Wording:
 
 def how(style: str) -> str:
     """A style as an adverbial phrase."""
-    return _HOW.get(style, f"in another style ({style.replace('_', ' ')})")
-
-
-def _capital(text: str) -> str:
-    return text[:1].upper() + text[1:]
+    return _STYLES.get(style, f"in another style ({style.replace('_', ' ')})")

@@ -22,8 +22,6 @@ Rules for odd text, the same in every pack:
 - A choice with an explanation, two choices, a list with an empty item in the middle: unreadable.
 """
 
-from __future__ import annotations
-
 import re
 import unicodedata
 from collections.abc import Collection
@@ -219,12 +217,9 @@ def _plain(text: str) -> str:
     if text.isascii():
         return text
     kept = {c for c in set(text) if unicodedata.decomposition(c).startswith(_KEPT)}
-    plain = unicodedata.normalize("NFKC", text) if not kept else _plain_but(text, kept)
-    return plain.translate(_PLAIN)
-
-
-def _plain_but(text: str, kept: Collection[str]) -> str:
-    return "".join(c if c in kept else unicodedata.normalize("NFKC", c) for c in text)
+    if not kept:
+        return unicodedata.normalize("NFKC", text).translate(_PLAIN)
+    return "".join(c if c in kept else unicodedata.normalize("NFKC", c) for c in text).translate(_PLAIN)
 
 
 def _without_surroundings(text: str) -> str:

@@ -4,8 +4,6 @@ Length and nesting are bounded here; how large a value may become is up to the t
 its values cannot outgrow its text).
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -63,15 +61,11 @@ class Expression:
         if len(text) > _MAX_CHARS:
             raise Unreadable(f"an expression of more than {_MAX_CHARS} characters")
         text = re.sub(r"[×·]", "*", text).replace("÷", "/")
-        evaluate(text, lambda _: _WELL_FORMED, power=False)
+        evaluate(text, lambda _: _WellFormed(), power=False)
         return cls(text)
 
     def value(self) -> Fraction:
-        """The exact value.
-
-        Raises:
-            Unreadable: On a division by zero.
-        """
+        """The exact value; Unreadable on a division by zero."""
         try:
             value: Fraction = evaluate(self.text, Fraction, power=False)
         except ZeroDivisionError:
@@ -94,9 +88,6 @@ class _WellFormed:
         return self
 
     __add__ = __sub__ = __mul__ = __truediv__ = __neg__ = _same
-
-
-_WELL_FORMED = _WellFormed()
 
 
 def _tokens(text: str) -> list[str]:

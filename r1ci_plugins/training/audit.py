@@ -1,7 +1,5 @@
 """The audit: whether the ids, the texts and the mask of a recorded trajectory agree, token by token."""
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field, replace
@@ -73,12 +71,9 @@ class Tally:
 
 @dataclass(frozen=True)
 class Audit:
-    """Checks trajectories against a tokenizer and a loss mask.
+    """Checks trajectories against a tokenizer and a loss mask, and counts what it has looked at.
 
-    Attributes:
-        template: The chat template of the tokenizer that made them, with the instructions of their prompts.
-        loss_mask: What is trained.
-        tally: What it has looked at so far.
+    ``template`` is the chat template of the tokenizer that made them, with the instructions of their prompts.
     """
 
     template: ChatTemplate
@@ -153,11 +148,12 @@ class Audit:
                 fed_back += 1
             rendered = expected.pop(0) if expected else None
             if rendered and (rendered.token_ids, rendered.text) != (segment.token_ids, segment.text):
-                yield Offence(
-                    f"a segment of kind {kind.value} is not what this tokenizer's chat template makes of it",
-                    _OTHER_PROMPT if kind is SegmentKind.PROMPT else _OTHER_TOKENIZER,
-                    position + _first_difference(rendered.token_ids, segment.token_ids),
-                )
+                what = f"a segment of kind {kind.value} is not what this tokenizer's chat template makes of it"
+                fix = _OTHER_PROMPT if kind is SegmentKind.PROMPT else _OTHER_TOKENIZER
+                pairs = enumerate(zip(rendered.token_ids, segment.token_ids, strict=False))
+                shorter = min(len(rendered.token_ids), len(segment.token_ids))
+                different = next((place for place, (ours, theirs) in pairs if ours != theirs), shorter)
+                yield Offence(what, fix, position + different)
         if kind is SegmentKind.CODE_OUTPUT or (kind is SegmentKind.SEPARATOR and fed_back == 1):
             yield Offence("it breaks off in the middle of a message", _DAMAGED, len(trajectory.token_ids))
 
@@ -177,8 +173,3 @@ def _placed(trajectory: Trajectory) -> Iterator[tuple[int, Segment]]:
     for segment in trajectory.segments:
         yield position, segment
         position += len(segment.token_ids)
-
-
-def _first_difference(one: Sequence[int], other: Sequence[int]) -> int:
-    pairs = enumerate(zip(one, other, strict=False))
-    return next((place for place, (mine, theirs) in pairs if mine != theirs), min(len(one), len(other)))

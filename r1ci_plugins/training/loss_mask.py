@@ -4,8 +4,6 @@ The paper leaves code outputs out; ``unmasked`` is its ablation. A mask that bre
 silently wrong gradient.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable, Set
 from dataclasses import dataclass
@@ -71,8 +69,7 @@ UNMASKED = LossMask(partial(_ranges, kinds=_SAMPLED_AND_OUTPUTS), sampled_only=F
 def trained_ranges(trajectory: Trajectory, loss_mask: LossMask) -> list[Range]:
     """What a mask trains of a trajectory: nothing if it is excluded. Check it with ``check_invariants``.
 
-    Raises:
-        LossMaskError: The mask, perhaps a plugin's, raises.
+    Raises LossMaskError if the mask, perhaps a plugin's, raises.
     """
     try:
         return [] if trajectory.excluded else loss_mask.ranges(trajectory)

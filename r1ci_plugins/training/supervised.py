@@ -4,8 +4,6 @@ The ids of a recorded trajectory are taken as they are. A record of text alone i
 A sequence that is too long is never cut in the middle of a turn.
 """
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -115,8 +113,7 @@ def make_examples(
 def segments_for(trajectory: Trajectory, template: ChatTemplate) -> tuple[Segment, ...]:
     """The recorded segments, or rendered ones if the record has text alone.
 
-    Raises:
-        TrajectoryFileError: As ``make_examples``.
+    Raises TrajectoryFileError as ``make_examples`` does.
     """
     segments = trajectory.segments
     if not any(segment.token_ids for segment in segments):

@@ -1,7 +1,5 @@
 """The process that checkers run in; ``VerifierPool`` starts it."""
 
-from __future__ import annotations
-
 import resource
 from typing import Any
 

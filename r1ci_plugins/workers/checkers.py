@@ -4,8 +4,6 @@ Checkers are other people's code that reads a model's text: they may loop, leak,
 process with a deadline and a memory limit; a worker that misses its deadline is killed and replaced.
 """
 
-from __future__ import annotations
-
 import asyncio
 import contextlib
 import sys
@@ -26,16 +24,10 @@ _START_S = 120.0
 
 @dataclass(kw_only=True)
 class VerifierPool:
-    """Worker processes that check answers.
+    """Worker processes that check answers with a verifier, by the name that a plugin registers, and its options.
 
-    Attributes:
-        name: The verifier, as a plugin registers it.
-        options: Its keyword options.
-        plugins: Names of the plugins that a worker loads.
-        packs: Names of the task packs that a worker loads.
-        workers: Number of processes.
-        deadline_s: Wall-clock seconds per answer.
-        memory_mb: Address space per worker, MiB.
+    Each loads the named plugins and packs, has ``deadline_s`` wall-clock seconds per answer, and ``memory_mb`` MiB of
+    address space.
     """
 
     name: str
@@ -97,13 +89,8 @@ class VerifierPool:
     async def _spawn(self) -> asyncio.subprocess.Process:
         try:
             self._refuse_if_closed()
-            worker = await asyncio.create_subprocess_exec(
-                sys.executable,
-                "-m",
-                "r1ci_plugins.workers.checker_worker",
-                limit=1 << 24,
-                **start_options(hash_seed=0),
-            )
+            command = (sys.executable, "-m", "r1ci_plugins.workers.checker_worker")
+            worker = await asyncio.create_subprocess_exec(*command, limit=1 << 24, **start_options(hash_seed=0))
         except OSError as error:
             raise InfrastructureFault(
                 f"no process for a checker: {error}", where="starting a checker worker", fix="run `r1ci doctor`"

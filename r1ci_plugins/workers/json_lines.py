@@ -4,8 +4,6 @@ Each request has a number, and its replies carry it: a reply to something else (
 that forked) is refused. Only the standard library is needed here, so that a task pack can use this module too.
 """
 
-from __future__ import annotations
-
 import contextlib
 import ctypes
 import json
@@ -80,9 +78,7 @@ def read_reply(line: bytes, number: int) -> dict[str, Any]:
 class Worker:
     """A worker process, used by one thread at a time. Any failure of ``send`` or ``receive`` kills it.
 
-    Args:
-        arguments: Of Python: ``["-m", MODULE]``, or a script and its arguments.
-        hash_seed: ``PYTHONHASHSEED`` of the process.
+    ``arguments`` are Python's: ``["-m", MODULE]``, or a script and its arguments.
     """
 
     def __init__(self, arguments: Sequence[str], hash_seed: int) -> None:
@@ -99,11 +95,7 @@ class Worker:
         return os.waitid(os.P_PID, self._process.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is None
 
     def send(self, request: dict[str, Any]) -> None:
-        """Send a request. Replies to earlier ones are refused from now on.
-
-        Raises:
-            WorkerDied: The process does not read any more.
-        """
+        """Send a request; WorkerDied if nobody reads it. Replies to earlier ones are refused from now on."""
         assert self._process.stdin is not None
         self._number += 1
         try:
@@ -184,11 +176,7 @@ class Channel:
             yield request
 
     def reply(self, **values: Any) -> None:
-        """Send one reply; a request may have several.
-
-        Raises:
-            TypeError: JSON cannot carry the values; nothing has been sent.
-        """
+        """Send one reply; a request may have several. TypeError if JSON cannot carry the values: nothing is sent."""
         line = json.dumps({**values, "number": self._number}, default=self._default)
         self._replies.write(line + "\n")
         self._replies.flush()

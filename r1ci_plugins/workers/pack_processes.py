@@ -1,7 +1,5 @@
 """Worker processes that have loaded task packs."""
 
-from __future__ import annotations
-
 import multiprocessing
 import os
 import signal
@@ -25,12 +23,9 @@ def default_jobs() -> int:
 
 @contextmanager
 def pack_processes(jobs: int, packs: Collection[str], plugins: Sequence[str] = ()) -> Iterator[ProcessPoolExecutor]:
-    """Processes in which ``loaded_pack`` gives the named packs. They start when the first work is submitted.
+    """Processes in which ``loaded_pack`` gives the named packs, installed ones or those of the named plugins.
 
-    Args:
-        jobs: How many.
-        packs: Names of task packs, installed ones or those of ``plugins``.
-        plugins: Names of plugins.
+    They start when the first work is submitted.
 
     Raises:
         TaskError: A process died, or could not load the packs.

@@ -4,8 +4,6 @@ A rule is a function of an ``Examination`` that yields a ``Failure`` for each br
 rule needs more: ``pack_checks.validation`` also compares what two processes generate (``same in every process``).
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator, Mapping
 
 from r1ci_plugins.pack_checks.examination import Examination, Failure

@@ -1,7 +1,5 @@
 """Rules about right answers: each of them scores 1.0, however it is written."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterable, Iterator, Sequence
 
@@ -72,9 +70,7 @@ def variations(answer: str) -> Iterator[str]:
     inside = answer.strip()
     if flat := re.fullmatch(r"\[([^\[\](){}\"']*,[^\[\](){}\"']*)\]", inside):
         inside = flat[1]
-    elif not re.fullmatch(r"-?\d+(?:\.\d+)?(?:,\s*-?\d+(?:\.\d+)?)+", inside, re.ASCII) or _THOUSANDS.fullmatch(
-        inside
-    ):
+    elif not _NUMBERS.fullmatch(inside) or _THOUSANDS.fullmatch(inside):
         return
     tight = re.sub(r"\s*,\s*", ",", inside)
     yield from (f"[{inside}]", f"({inside})", inside, tight, tight.replace(",", ",\n"), f"[ {inside} ]")

@@ -1,7 +1,5 @@
 """Rules about the task itself: its description, its levels and its stream of questions."""
 
-from __future__ import annotations
-
 import pickle
 import random
 import re

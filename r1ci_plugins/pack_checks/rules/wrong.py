@@ -1,7 +1,5 @@
 """Rules about wrong answers: each of them scores 0."""
 
-from __future__ import annotations
-
 import random
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping

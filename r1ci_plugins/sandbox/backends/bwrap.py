@@ -3,15 +3,13 @@
 Bubblewrap provides namespaces and mounts. Only our own filter filters system calls.
 """
 
-from __future__ import annotations
-
 import os
 import shutil
 from pathlib import Path
 
 from r1ci_plugins.errors import SandboxUnavailable
 from r1ci_plugins.sandbox import canary
-from r1ci_plugins.sandbox.backends.firejail import SHOWN_OF_ETC, ZYGOTE_CAPABILITIES
+from r1ci_plugins.sandbox.backends.firejail import NOT_COVERED, SHOWN_OF_ETC, ZYGOTE_CAPABILITIES
 from r1ci_plugins.sandbox.interpreter import Interpreter, find_interpreter
 from r1ci_plugins.sandbox.jail import Jail
 from r1ci_plugins.sandbox.pool import SlotPool
@@ -20,11 +18,9 @@ HOME = "/r1ci"
 
 
 def jail_options(interpreter: Interpreter, as_root: bool) -> list[str]:
-    """Return bubblewrap's options that make the jail.
+    """Return bubblewrap's options that make the jail. The interpreter's folders are shown read-only.
 
-    Args:
-        interpreter: Its folders are shown, read-only.
-        as_root: Whether the user is root: then there is no user namespace, and the zygote keeps its capabilities.
+    For root there is no user namespace, and the zygote keeps its capabilities.
     """
     options = ["--die-with-parent", "--unshare-ipc", "--unshare-pid", "--unshare-net", "--unshare-uts"]
     options += ["--unshare-cgroup-try", "--hostname", "sandbox", "--cap-drop", "ALL"]
@@ -65,16 +61,11 @@ class BubblewrapSandbox(SlotPool):
     isolation = "bwrap"
 
     def find_jail(self) -> Jail:
-        """Find bwrap and Python.
-
-        Raises:
-            SandboxUnavailable: One is missing.
-        """
+        """Find bwrap and Python; SandboxUnavailable if one is missing."""
         binary = shutil.which("bwrap")
         if binary is None:
             raise SandboxUnavailable(
-                "bubblewrap is not installed",
-                fix="as root: apt-get install bubblewrap, or use the backend firejail",
+                "bubblewrap is not installed", fix="as root: apt-get install bubblewrap, or use the backend firejail"
             )
         as_root = os.geteuid() == 0
         interpreter = find_interpreter(self.python)
@@ -90,13 +81,7 @@ class BubblewrapSandbox(SlotPool):
             wiped=(HOME, "/dev/shm"),
             other_processes=0 if as_root else 1,  # the zygote
             checks=frozenset(canary.CHECKS),
-            not_covered=(
-                "a second filter of system calls beneath ours, which firejail has",
-                "memory in pipe and socket buffers",
-                "disk reads, and what the kernel does for a program",
-                "world-readable files of /usr",
-                "holes in the kernel",
-            ),
+            not_covered=("a second filter of system calls beneath ours, which firejail has", *NOT_COVERED),
         )
 
     def advice(self) -> str:

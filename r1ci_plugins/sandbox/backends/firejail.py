@@ -1,7 +1,5 @@
 """The firejail backend, the default and the one meant for a model's programs."""
 
-from __future__ import annotations
-
 import os
 import pwd
 import re
@@ -33,14 +31,16 @@ ZYGOTE_CAPABILITIES = {
     "setuid": 7,
     "sys_ptrace": 19,  # read how much memory its processes share
 }
+NOT_COVERED = (
+    "memory in pipe and socket buffers",
+    "disk reads, and what the kernel does for a program",
+    "world-readable files of /usr",
+    "holes in the kernel",
+)
 
 
 def firejail_version(binary: str) -> tuple[int, ...]:
-    """Return firejail's version.
-
-    Raises:
-        SandboxUnavailable: It does not say, or is too old.
-    """
+    """Return firejail's version, or raise SandboxUnavailable if it does not say or is too old."""
     try:
         text = subprocess.run([binary, "--version"], capture_output=True, timeout=30, env={}, text=True).stdout
     except (OSError, subprocess.SubprocessError, ValueError) as error:
@@ -63,11 +63,9 @@ def firejail_version(binary: str) -> tuple[int, ...]:
 def jail_options(interpreter: Interpreter, home: Path, as_root: bool) -> list[str]:
     """Return firejail's options that make the jail; nothing in them depends on the program.
 
-    Args:
-        interpreter: Its folders are shown, read-only.
-        home: Home directory of the user who runs firejail; replaced by an empty file system in memory.
-        as_root: Whether that user is root. The zygote then keeps the few capabilities it needs to give programs
-            another user; they never have any.
+    The interpreter's folders are shown read-only. An empty file system in memory replaces ``home``, the home directory
+    of the user who runs firejail. If that is root, the zygote keeps the few capabilities that it needs to give
+    programs another user; they never have any.
     """
     options = [
         *("--quiet", "--noprofile", "--net=none", "--ipc-namespace", "--restrict-namespaces", "--nonewprivs"),
@@ -113,11 +111,7 @@ class FirejailSandbox(SlotPool):
     isolation = "firejail"
 
     def find_jail(self) -> Jail:
-        """Find firejail and Python.
-
-        Raises:
-            SandboxUnavailable: One is missing or too old, or this user cannot start jails.
-        """
+        """Find firejail and Python; SandboxUnavailable if one is missing or too old, or this user cannot use it."""
         binary = shutil.which("firejail")
         if binary is None:
             raise SandboxUnavailable("firejail is not installed; programs are never run without it", fix=INSTALL)
@@ -130,9 +124,10 @@ class FirejailSandbox(SlotPool):
                 fix="add the user, for instance with useradd, or run as another one",
             ) from error
         as_root = os.geteuid() == 0
+        interpreter = find_interpreter(self.python)
         jail = Jail(
             isolation=self.isolation,
-            interpreter=(interpreter := find_interpreter(self.python)),
+            interpreter=interpreter,
             wrapper=(binary, *jail_options(interpreter, home, as_root), "--"),
             home=str(home),
             separate=canary.NAMESPACES,
@@ -142,12 +137,7 @@ class FirejailSandbox(SlotPool):
             wiped=(str(home), "/dev/shm"),
             other_processes=0 if as_root else 2,  # the jail's init and the zygote
             checks=frozenset(canary.CHECKS),
-            not_covered=(
-                "memory in pipe and socket buffers",
-                "disk reads, and what the kernel does for a program",
-                "world-readable files of /usr",
-                "holes in the kernel",
-            ),
+            not_covered=NOT_COVERED,
         )
         if too_long := [argument for argument in jail.command if len(os.fsencode(argument)) > LONGEST_ARGUMENT]:
             raise SandboxUnavailable(

@@ -6,8 +6,6 @@ wait, the list of nodes is refreshed, so that new nodes are used and dead ones a
 run again elsewhere, since they have no state. A node whose jail does not isolate is logged and not used.
 """
 
-from __future__ import annotations
-
 import asyncio
 import contextlib
 import hashlib
@@ -48,12 +46,9 @@ _finding = threading.Lock()
 
 
 class Answer(NamedTuple):
-    """What a node sends back.
+    """What a node sends back: a result, an error (Ray would wrap it if it were raised), or None when it is ready.
 
-    Attributes:
-        outcome: The result; an error, which Ray would wrap if it were raised; None: it is ready.
-        load: Programs that it runs or that wait there, those of all clients.
-        places: Programs that it can run at a time.
+    ``load`` is how many programs of all clients run or wait there, ``places`` how many it can run at a time.
     """
 
     outcome: ExecutionResult | R1CIError | None
@@ -101,38 +96,28 @@ class SandboxNode:
         return Answer(outcome, self._load, self._places)
 
 
-class _Site:
-    """One pool as its client sees it."""
+class _Local:
+    """The pool of this machine as the client sees it."""
 
-    local = True
+    name, local = "local", True
 
-    def __init__(self, name: str, places: int) -> None:
-        self.name, self.places = name, places
+    def __init__(self, pool: Sandbox, places: int) -> None:
+        self.pool, self.run, self.places = pool, pool.run, places
         self.running = 0  # our programs there, waiting ones included
 
     @property
     def free(self) -> int:
         return self.places - self.running
 
-    async def run(self, code: str, limits: Limits) -> ExecutionResult:
-        raise NotImplementedError
 
+class _Remote:
+    """The pool of a node as the client sees it."""
 
-class _Local(_Site):
-    def __init__(self, pool: Sandbox, places: int) -> None:
-        super().__init__("local", places)
-        self.pool = pool
-
-    async def run(self, code: str, limits: Limits) -> ExecutionResult:
-        return await self.pool.run(code, limits)
-
-
-class _Remote(_Site):
     local = False
 
     def __init__(self, name: str, actor: Any, client: str) -> None:
-        super().__init__(name, 0)
-        self._actor, self._client = actor, client
+        self.name, self._actor, self._client = name, actor, client
+        self.places = self.running = 0
         self._deadlines: set[asyncio.Timeout] = set()  # of the calls that are under way
         self._others = 0  # programs of other clients there, when it last answered
 
@@ -146,13 +131,7 @@ class _Remote(_Site):
         self._learn(await self._call(self._actor.join.remote(self._client), GREETING_S), self.running)
 
     async def run(self, code: str, limits: Limits) -> ExecutionResult:
-        """Run one program there.
-
-        Raises:
-            InfrastructureFault: The pool there failed.
-            SandboxUnavailable: The node does not isolate.
-            RayError, TimeoutError: The node or the actor is lost or hangs.
-        """
+        """Run one program there; RayError or TimeoutError if the node or the actor is lost or hangs."""
         call = self._actor.run.remote(self._client, code, limits)
         outcome = self._learn(await self._call(call, limits.wall_s + ALLOWANCE_S), self.running - 1)
         assert outcome is not None
@@ -179,7 +158,9 @@ class _Remote(_Site):
                 finally:
                     self._deadlines.discard(deadline)
         except ActorDiedError:  # for good; its node is dead, or the process that it belonged to
-            _drop(self._actor)
+            with _finding:  # the next search finds, or starts, another in its place
+                for key in [key for key, actor in _actors.items() if actor is self._actor]:
+                    del _actors[key]
             raise
         except (TimeoutError, asyncio.CancelledError):
             with contextlib.suppress(RayError, ValueError):  # Ray may have been shut down
@@ -193,11 +174,14 @@ class _Remote(_Site):
         return answer.outcome
 
 
+_Site = _Local | _Remote
+
+
 class RaySandbox:
     """A sandbox that spills over to other machines.
 
-    Within a Ray job the actors are shared by all sandboxes of the same settings. They belong to the process that asked
-    for them first and end with it, so none outlives the job; the others then start new ones. Their jails end when
+    All sandboxes of a Ray job with the same settings share the actors. An actor belongs to the process that asked for
+    it first and ends with it, so that none outlives the job; other processes then start a new one. Its jails end when
     the last sandbox closes.
 
     Args:
@@ -238,9 +222,7 @@ class RaySandbox:
         self._metrics: defaultdict[str, PoolMetrics] = defaultdict(PoolMetrics)
 
     async def start(self) -> None:
-        """Start the local pool and greet the nodes.
-
-        Where this process is not connected to Ray, as in checks before a run, there are no nodes yet.
+        """Start the local pool and greet the nodes. Before this process is connected to Ray there are none.
 
         Raises:
             SandboxUnavailable: The local pool does not start, or there is none and no node can run programs.
@@ -422,15 +404,15 @@ class RaySandbox:
         key = ray.get_runtime_context().get_job_id(), actor_name
         with _finding:
             if key not in _actors:
-                options = {
-                    "name": actor_name,
-                    "get_if_exists": True,
-                    "num_cpus": 0,  # the pool bounds its programs, and the node may offer no CPUs to others
-                    "max_restarts": -1,
-                    "max_concurrency": CALLS_AT_ONCE,
-                    "scheduling_strategy": NodeAffinitySchedulingStrategy(node, soft=False),
-                }
-                _actors[key] = ray.remote(SandboxNode).options(**options).remote(self._make, self._concurrency)
+                actor_class = ray.remote(SandboxNode).options(
+                    name=actor_name,
+                    get_if_exists=True,
+                    num_cpus=0,  # the pool bounds its programs, and the node may offer no CPUs to others
+                    max_restarts=-1,
+                    max_concurrency=CALLS_AT_ONCE,
+                    scheduling_strategy=NodeAffinitySchedulingStrategy(node, soft=False),
+                )
+                _actors[key] = actor_class.remote(self._make, self._concurrency)
             actor = _actors[key]
         return _Remote(name, actor, self._client)
 
@@ -452,13 +434,6 @@ class RaySandbox:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         return task
-
-
-def _drop(actor: Any) -> None:
-    """Let the next search find, or start, another in its place."""
-    with _finding:
-        for key in [key for key, found in _actors.items() if found is actor]:
-            del _actors[key]
 
 
 def _places(concurrency: int | None) -> int:

@@ -4,8 +4,6 @@ It is for machines where no jail can be started, and for programs that are trust
 are open to them. The results say ``rlimits``.
 """
 
-from __future__ import annotations
-
 import os
 import stat
 import tempfile
@@ -32,11 +30,7 @@ class RlimitsSandbox(SlotPool):
     isolation = "rlimits"
 
     def find_jail(self) -> Jail:
-        """Find Python.
-
-        Raises:
-            SandboxUnavailable: It is missing, or this is root and other users may not read it.
-        """
+        """Find Python; SandboxUnavailable if it is missing, or this is root and other users may not read it."""
         as_root = os.geteuid() == 0
         interpreter = find_interpreter(self.python)
         if as_root and (closed := unreachable(interpreter)):

@@ -6,13 +6,15 @@ import asyncio
 import contextlib
 import inspect
 import os
-from collections.abc import AsyncIterator, Callable, Collection, Mapping
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
 
 from r1ci_plugins.sandbox import canary
 from r1ci_plugins.sandbox.contract import ExecutionResult, ExecutionStatus, Limits, Sandbox
+from r1ci_plugins.sandbox.jail import VARIABLES
 
 OK, ERROR, TIMEOUT = ExecutionStatus.OK, ExecutionStatus.ERROR, ExecutionStatus.TIMEOUT
 MEMORY, OUTPUT = ExecutionStatus.MEMORY, ExecutionStatus.OUTPUT
@@ -35,14 +37,7 @@ class Verdict(StrEnum):
 
 @dataclass(frozen=True)
 class CheckResult:
-    """What a check of one promise, or one attack, found.
-
-    Attributes:
-        name: Name of the promise or attack.
-        meaning: What it is, in a sentence.
-        verdict: What was found.
-        saw: What was seen if it is broken, or why it was skipped.
-    """
+    """What a check of one promise, or one attack, found; ``saw`` is what broke it, or why it was skipped."""
 
     name: str
     meaning: str
@@ -51,12 +46,7 @@ class CheckResult:
 
 
 class Bench:
-    """A started sandbox and the means to make another of its kind.
-
-    Args:
-        make: Makes a sandbox; takes at least ``concurrency``.
-        sandbox: One that is started and runs two programs at a time.
-    """
+    """A started sandbox, and ``make``, which makes another of its kind and takes at least ``concurrency``."""
 
     def __init__(self, make: Callable[..., Sandbox], sandbox: Sandbox) -> None:
         self.make, self.sandbox = make, sandbox
@@ -84,11 +74,30 @@ class Bench:
         """Run several at once."""
         return await asyncio.gather(*(self.run(code, **limits) for code in codes))
 
-    @contextlib.asynccontextmanager
-    async def another(self, **options: object) -> AsyncIterator[Bench]:
+    def another(self, **options: object) -> AbstractAsyncContextManager[Bench]:
         """A second sandbox of this kind, started."""
-        async with opened(self.make, **options) as bench:
-            yield bench
+        return opened(self.make, **options)
+
+    async def canary_results(self) -> list[CheckResult]:
+        """Run the canary. A check that does not hold is broken if the sandbox claims it, else skipped."""
+        output = (await self.run(canary.program([], canary.NOT_WRITABLE))).stdout
+        results = []
+        for one in canary.checks_of(output, VARIABLES):
+            verdict = Verdict.HELD if one.holds else Verdict.BROKEN if one.name in self.claims else Verdict.SKIPPED
+            results.append(CheckResult(one.name, CLAIMS[one.name], verdict, "" if one.holds else one.saw))
+        return results
+
+    def enforcements(self, seen: Sequence[CheckResult]) -> list[CheckResult]:
+        """Everything that can be claimed: what the canary has seen, then what it cannot see.
+
+        Each ``saw`` is for people: in round brackets what was seen, else in square brackets what enforces it.
+        """
+        enforcers = getattr(self.sandbox, "enforcers", {})
+        rows = list(seen)
+        for name in sorted(CLAIMS.keys() - canary.CHECKS.keys()):
+            rows.append(CheckResult(name, CLAIMS[name], Verdict.HELD if name in self.claims else Verdict.SKIPPED))
+        enforced = {one.name: f"[{enforcers[one.name]}]" for one in rows if one.name in enforcers}
+        return [replace(one, saw=f"({one.saw})" if one.saw else enforced.get(one.name, "")) for one in rows]
 
 
 @contextlib.asynccontextmanager

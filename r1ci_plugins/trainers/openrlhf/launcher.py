@@ -96,6 +96,7 @@ def _run(command: Command, argv: Sequence[str]) -> int:
         _become_upstream(command, rest)
         return 0
 
+    from r1ci_plugins.engines.tokenizer import spare_torch
     from r1ci_plugins.trainers.openrlhf.plan import make_plan
     from r1ci_plugins.trainers.openrlhf.sft_examples import load_examples
 
@@ -103,6 +104,8 @@ def _run(command: Command, argv: Sequence[str]) -> int:
     if own.dry_run:
         print(plan.describe())
     _prepare_process(plan)
+    if own.dry_run:
+        spare_torch()
     _check_disk(plan)
     loss_mask = plan.prepared.loss_mask()
     if command == "train_ppo":

@@ -167,33 +167,34 @@ def test_nothing_but_the_table_of_seams_reaches_into_openrlhf():
     assert {seam.module.split(".")[0] for seam in (*SEAMS, *SFT_SEAMS, *CPU_SEAMS)} == {"openrlhf"}
 
 
-@pytest.mark.parametrize("name", ["ppo_trainer.PPOTrainer", "ppo_trainer_async.TrainingActor"])
-def test_a_fresh_ray_worker_gets_our_functions(upstream, tmp_path, name):
+def test_a_fresh_ray_worker_gets_our_functions(upstream, tmp_path):
     import ray.cloudpickle
 
-    module, actor = name.split(".")
-    remote_class = getattr(upstream[f"openrlhf.trainer.{module}"], actor).__ray_metadata__.modified_class
-    (tmp_path / "actor").write_bytes(ray.cloudpickle.dumps(remote_class))
+    for name in ("ppo_trainer.PPOTrainer", "ppo_trainer_async.TrainingActor"):
+        module, actor = name.split(".")
+        remote_class = getattr(upstream[f"openrlhf.trainer.{module}"], actor).__ray_metadata__.modified_class
+        (tmp_path / actor).write_bytes(ray.cloudpickle.dumps(remote_class))
     code = (
         "import pickle, sys\n"
         f"from {process_setup.__name__} import install\n"
         "install()\n"
-        "actor = pickle.load(open(sys.argv[1], 'rb'))\n"
         f"from {import_hooks.__name__} import upstream\n"
-        "for name in ('_compute_rollout_stats', 'restore_best_checkpoint_state', 'save_logs_and_checkpoints'):\n"
-        "    ours = getattr(actor, name)\n"
-        "    print(name, ours.__module__, upstream[ours].__module__)\n"
+        "for file in sys.argv[1:]:\n"
+        "    actor = pickle.load(open(file, 'rb'))\n"
+        "    for name in ('_compute_rollout_stats', 'restore_best_checkpoint_state', 'save_logs_and_checkpoints'):\n"
+        "        ours = getattr(actor, name)\n"
+        "        print(name, ours.__module__, upstream[ours].__module__)\n"
     )
     decided = {} if cpu_flags.cuda_available() else {**cpu_flags.variables(), cpu_flags.VARIABLE: "1"}
     shown = subprocess.run(
-        [sys.executable, "-c", code, tmp_path / "actor"],
+        [sys.executable, "-c", code, tmp_path / "PPOTrainer", tmp_path / "TrainingActor"],
         env={**os.environ, **decided},
         capture_output=True,
         text=True,
     )
     assert shown.returncode == 0, shown.stderr
     lines = [line.split() for line in shown.stdout.splitlines() if "checkpoint" in line or "stats" in line]
-    assert len(lines) == 3
+    assert len(lines) == 6
     for _, ours, theirs in lines:
         assert ours == trainer.__name__ and theirs.startswith("openrlhf.trainer.ppo_trainer")
 

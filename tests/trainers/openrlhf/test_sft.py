@@ -103,7 +103,18 @@ def test_what_train_sft_replaces_is_where_upstream_has_it():
 
 def test_a_file_is_read_by_its_path(monkeypatch):
     monkeypatch.setattr(sft, "examples", {"a.jsonl": EXAMPLES})
-    assert sft.blending_datasets("a.jsonl", None, "strategy", seed=1) == ExampleTable(EXAMPLES)
+    assert sft.blending_datasets("a.jsonl", None, "strategy", dataset_split="train") == ExampleTable(EXAMPLES)
+
+
+def test_what_is_trained_on_fills_whole_steps_and_what_is_evaluated_stays(monkeypatch):
+    monkeypatch.setattr(sft, "examples", {"a.jsonl": EXAMPLES})
+    strategy = SimpleNamespace(args=SimpleNamespace(train=SimpleNamespace(batch_size=4)))
+    tables = [sft.blending_datasets("a.jsonl", None, strategy, 1, max_count=9).select(range(3))]
+    tables.append(sft.blending_datasets("a.jsonl", None, strategy, dataset_split="train"))
+    trained, evaluated = (TrajectoryDataset(one, SimpleNamespace(pad_token_id=0), 9, strategy) for one in tables)
+    assert (len(trained), len(evaluated)) == (4, 3)
+    token_ids, attention_mask, loss_mask = trained[3]
+    assert token_ids.shape == attention_mask.shape == (1, 2) and not loss_mask.any()
 
 
 def test_trained_tokens_are_counted_and_evaluated_ones_are_not(monkeypatch):

@@ -6,25 +6,8 @@ new sandbox, and no process of the attack may be left on the machine. ``r1ci san
 A new attack belongs in the file of its family.
 """
 
-from __future__ import annotations
+from r1ci_plugins.sandbox.checks.attacks import exhaustion, files, leftovers, network, privileges, processes, reports
 
-from r1ci_plugins.sandbox.checks.attacks import (
-    exhaustion,
-    files,
-    leftovers,
-    network,
-    privileges,
-    processes,
-    reports,
-)
-
-ATTACKS = [
-    *network.ATTACKS,
-    *files.ATTACKS,
-    *processes.ATTACKS,
-    *privileges.ATTACKS,
-    *leftovers.ATTACKS,
-    *exhaustion.ATTACKS,
-    *reports.ATTACKS,
-]
+_FAMILIES = (network, files, processes, privileges, leftovers, exhaustion, reports)
+ATTACKS = [attack for family in _FAMILIES for attack in family.ATTACKS]
 """All of them, in the order in which they are tried."""

@@ -1,12 +1,9 @@
 """An attack on a sandbox: its program, how it is tried, and what shows that it failed."""
 
 # ruff: noqa: E501 - programs as they are run
-from __future__ import annotations
-
-import contextlib
 import secrets
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 
 from r1ci_plugins.errors import InfrastructureFault
@@ -71,12 +68,6 @@ def ended(*statuses: ExecutionStatus) -> Callable[[ExecutionResult], bool]:
     return lambda result: result.status in statuses and "REACHED" not in result.stdout
 
 
-@contextlib.contextmanager
-def nothing() -> Iterator[dict[str, object]]:
-    """No preparation."""
-    yield {}
-
-
 @dataclass(frozen=True)
 class Attack:
     """One attack.
@@ -86,7 +77,7 @@ class Attack:
         tries: What it is after, one sentence.
         code: The program; ``PRELUDE`` and ``settings`` come before it.
         enforced_by: What stops it.
-        held: Whether the result shows that it failed.
+        held: Whether the result shows that it failed; if there is a look, the program only has to end well.
         look: A program that runs next, and must find nothing of the first one (``shut``).
         control: Whether ``code`` and ``look`` in one program must reach it: the look would find it.
         needs: Names of ``bench.CLAIMS``: a sandbox that does not claim them need not stop it.
@@ -104,7 +95,7 @@ class Attack:
     control: bool = False
     needs: frozenset[str] = frozenset()
     limits: Mapping[str, float] = field(default_factory=dict)
-    prepare: Callable[[], AbstractContextManager[dict[str, object]]] = nothing
+    prepare: Callable[[], AbstractContextManager[dict[str, object]]] = lambda: nullcontext({})
 
     async def examine(self, bench: Bench) -> CheckResult:
         """Run it, then look for what it left behind."""
@@ -118,19 +109,18 @@ class Attack:
 
     async def _saw(self, bench: Bench) -> str:
         """What shows that it succeeded; empty if it failed."""
-        limits = {"wall_s": 20.0, **self.limits}
         with self.prepare() as values:
             name = f"r1ci-{secrets.token_hex(4)}"
             head = f"settings = {values | {'name': name}!r}\n{PRELUDE}"
             if self.control:
-                result = await bench.run(f"{head}{self.code}\n{self.look}", **limits)
+                result = await bench.run(f"{head}{self.code}\n{self.look}", **self.limits)
                 if "REACHED" not in result.stdout:
                     return f"its control does not reach it: {result}"
-            result = await bench.run(f"{head}{self.code}", **limits)
+            result = await bench.run(f"{head}{self.code}", **self.limits)
             if not (self.held if not self.look else ended(OK))(result):
                 return str(result)[:3000]
             if self.look:
-                result = await bench.run(f"{head}{self.look}", **limits)
+                result = await bench.run(f"{head}{self.look}", **self.limits)
                 if not shut(result):
                     return f"the next program: {result}"[:3000]
         result = await bench.run(PROBE)

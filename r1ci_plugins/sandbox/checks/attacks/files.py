@@ -1,8 +1,6 @@
 """Attacks on files: the host's, and those of the next program."""
 
 # ruff: noqa: E501 - programs as they are run
-from __future__ import annotations
-
 from r1ci_plugins.sandbox.checks.attacks.attack import Attack, ended, register_in
 from r1ci_plugins.sandbox.checks.attacks.host import host_files
 from r1ci_plugins.sandbox.checks.bench import OK
@@ -63,7 +61,7 @@ print("REACHED" if set(tried) - allowed else "held", tried, found)
 attack(
     "writes-beside-scratch",
     "Leave a file beside scratch for the next program.",
-    "read-only mounts, wipe",
+    "read-only mounts, the wipe after each program",
     """
 for folder in ("..", os.path.dirname(os.path.dirname(sys.executable)), "/tmp", "/var/tmp", "/dev/shm", "/run/lock", "/run", "/etc", os.path.expanduser("~"), "/", "/dev",
                "/dev/mqueue", sys.prefix, os.path.dirname(os.__file__)):
@@ -81,7 +79,7 @@ for folder in (".", "..", "/tmp", "/var/tmp", "/dev/shm", "/run/lock", "/run", "
 attack(
     "links-in-scratch",
     "Make the wipe follow links out of scratch, to the interpreter's library and /dev/shm.",
-    "wipe without following links",
+    "the wipe, which follows no links",
     """
 os.symlink("/", "root"); os.symlink("/usr", "usr"); os.symlink(os.path.dirname(os.__file__), "library")
 os.symlink("loop", "loop"); os.symlink("..", "up"); os.mkdir("folder"); os.symlink("/proc/self/root", "folder/proc")
@@ -99,7 +97,7 @@ print("held" if os.path.exists("/usr/bin/env") and os.path.exists(os.__file__) e
 attack(
     "replaced-scratch",
     "Rename scratch, or replace it with a link, so that the next program runs elsewhere.",
-    "ownership of the parent, wipe",
+    "the owner of the parent folder, the wipe",
     """
 here = os.getcwd()
 for act in (lambda: os.rename(here, here + "2"), lambda: os.symlink("/usr", here), lambda: os.rmdir(here),
@@ -116,7 +114,7 @@ print("REACHED" if os.path.islink(os.getcwd()) or os.path.realpath(".") != os.ge
 attack(
     "unremovable-folders",
     "Leave what is hard to remove: closed folders, 1,000 levels, odd names, immutable files.",
-    "wipe, else a new slot",
+    "the wipe; if it fails, a new slot",
     """
 import fcntl
 os.makedirs("closed/inner/deep"); open("closed/inner/file", "w").close()
@@ -137,7 +135,7 @@ os.chmod(top, 0)
 attack(
     "unremovable-in-shared-memory",
     "The same in /dev/shm, with a file held open and mapped by a process that detached itself.",
-    "kill of all, wipe",
+    "the kill of all its processes, the wipe",
     """
 import mmap
 os.makedirs("/dev/shm/closed/inner"); os.chmod("/dev/shm/closed/inner", 0); os.chmod("/dev/shm/closed", 0)
@@ -146,7 +144,6 @@ kept = mmap.mmap(file.fileno(), 4096)
 if os.fork() == 0:
     os.setsid(); time.sleep(100)
 """,
-    held=ended(OK),
     look="""attempt("held", lambda: os.stat("/dev/shm/held")); attempt("closed", lambda: os.stat("/dev/shm/closed"))""",
     needs="file-budget",
 )

@@ -1,16 +1,15 @@
 """Targets on the host, one context manager each. Most check that the host itself can reach them."""
 
-from __future__ import annotations
-
 import contextlib
 import os
 import secrets
 import socket
 import subprocess
 import sys
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+
+from r1ci_plugins.sandbox import canary
 
 
 @contextlib.contextmanager
@@ -36,32 +35,18 @@ def host_abstract_socket() -> Iterator[dict[str, object]]:
 @contextlib.contextmanager
 def host_files() -> Iterator[dict[str, object]]:
     """Files of the host that everybody may read there, unless their folder is closed."""
-    with contextlib.ExitStack() as stack:
-        paths = [str(Path(__file__).resolve())]
-        for folder in (tempfile.gettempdir(), "/var/tmp", "/dev/shm", str(Path.home())):
-            with contextlib.suppress(OSError):
-                file = stack.enter_context(tempfile.NamedTemporaryFile(dir=folder, prefix="r1ci-attack-"))
-                os.chmod(file.name, 0o644)
-                paths.append(file.name)
-        assert all(os.path.exists(path) for path in paths)
-        yield {"files": paths}
+    with canary.sentinels(str(Path.home())) as paths:
+        yield {"files": [str(path) for path in paths]}
 
 
 @contextlib.contextmanager
 def host_process() -> Iterator[dict[str, object]]:
     """A process of the host with a secret in its environment; it must live on."""
     secret = secrets.token_hex(16)
-    with subprocess.Popen(
-        [sys.executable, "-S", "-c", "import time; time.sleep(600)"], env={"R1CI_SECRET": secret}
-    ) as process:
+    command = [sys.executable, "-S", "-c", "import time; time.sleep(600)"]
+    with subprocess.Popen(command, env={"R1CI_SECRET": secret}) as process:
         try:
             yield {"host_pid": process.pid, "host_self": os.getpid(), "secret": secret}
             assert process.poll() is None, "the process of the host was ended"
         finally:
             process.kill()
-
-
-@contextlib.contextmanager
-def host_system_v() -> Iterator[dict[str, object]]:
-    """A key for SysV objects. The host needs no such objects, since programs may not even make them."""
-    yield {"key": secrets.randbelow(1 << 30)}

@@ -1,10 +1,11 @@
 """Attacks on the next program, by what is left for it."""
 
 # ruff: noqa: E501 - programs as they are run
-from __future__ import annotations
+import secrets
+from contextlib import nullcontext
 
 from r1ci_plugins.sandbox.checks.attacks.attack import Attack, ended, register_in
-from r1ci_plugins.sandbox.checks.attacks.host import host_abstract_socket, host_system_v
+from r1ci_plugins.sandbox.checks.attacks.host import host_abstract_socket
 from r1ci_plugins.sandbox.checks.bench import OK
 
 ATTACKS: list[Attack] = []
@@ -53,12 +54,12 @@ attempt("sem", lambda: call("semget", settings["key"], 1, 0o1666))
 attempt("msg", lambda: call("msgget", settings["key"], 0o1666))
 attempt("mqueue", lambda: call("mq_open", b"left", 0o102, 0o666, 0))
 """,
-    prepare=host_system_v,
+    prepare=lambda: nullcontext({"key": secrets.randbelow(1 << 30)}),  # programs may not even make such objects
 )
 attack(
     "abstract-socket",
     "Leave an abstract socket and a process that holds it.",
-    "kill of all",
+    "the kill of all its processes",
     """
 left = socket.socket(socket.AF_UNIX); left.bind("\\0" + settings["socket"] + "-left"); left.listen()
 if os.fork() == 0: os.setsid(); time.sleep(100)
@@ -70,7 +71,7 @@ if os.fork() == 0: os.setsid(); time.sleep(100)
 attack(
     "start-up-files",
     "Make the next program import its code: sitecustomize, usercustomize, .pth, modules that shadow the library's.",
-    "wipe, a fixed import path",
+    "the wipe, a fixed import path",
     """
 import site
 text = "open('/proc/self/comm', 'w').write('r1ci-evil'); print('REACHED')"
@@ -96,7 +97,7 @@ print(subprocess.run([sys.executable, "-c", "import colorsys; print('held')"], c
 attack(
     "state-of-the-interpreter",
     "Leave the interpreter changed: builtins, modules, hooks, locale, signals, umask, random state, limits, environment.",
-    "fork: each program has a copy",
+    "fork: each program has its own copy of the interpreter",
     """
 import builtins, gc, locale, random, resource, threading, atexit, json, warnings, decimal
 builtins.print_ = print; builtins.sum = lambda *a: 7; json.dumps = None; sys.setrecursionlimit(99); os.umask(0)
@@ -115,12 +116,11 @@ bad = [hasattr(builtins, "print_"), sum([1]) != 1, json.dumps([]) != "[]", sys.g
        signal.SIGALRM in signal.pthread_sigmask(signal.SIG_BLOCK, []), signal.getitimer(signal.ITIMER_REAL)[0] > 0, 255 + 1 != 256]
 print("REACHED" if any(bad) else "held", bad)
 """,
-    control=False,
 )
 attack(
     "locks-and-owners",
     "Leave file locks, leases and owners on files that the next program uses.",
-    "kill of all, wipe",
+    "the kill of all its processes, the wipe",
     LIBRARY_FILE
     + """
 import fcntl
@@ -137,7 +137,7 @@ kept = open(library_file()); fcntl.flock(kept, fcntl.LOCK_EX | fcntl.LOCK_NB); p
 attack(
     "daemons",
     "Leave processes that detached themselves, and that fork all the time.",
-    "kill of all until none is left",
+    "the zygote, which kills until no process is left",
     """
 if os.fork() == 0:
     os.setsid()

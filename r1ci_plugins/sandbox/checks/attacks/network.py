@@ -1,7 +1,5 @@
 """Attacks by sockets: the host's network, its services, the kernel behind them."""
 
-from __future__ import annotations
-
 from r1ci_plugins.sandbox.checks.attacks.attack import Attack, register_in
 from r1ci_plugins.sandbox.checks.attacks.host import host_abstract_socket, host_listener
 

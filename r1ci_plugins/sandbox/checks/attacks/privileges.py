@@ -1,8 +1,6 @@
 """Attacks on privileges and the kernel."""
 
 # ruff: noqa: E501 - programs as they are run
-from __future__ import annotations
-
 from r1ci_plugins.sandbox.checks.attacks.attack import Attack, register_in
 
 ATTACKS: list[Attack] = []

@@ -1,11 +1,8 @@
 """Attacks on other processes: the zygote, the jail's init, the host's."""
 
 # ruff: noqa: E501 - programs as they are run
-from __future__ import annotations
-
-import contextlib
 import signal
-from collections.abc import Iterator
+from contextlib import nullcontext
 
 from r1ci_plugins.sandbox.checks.attacks.attack import Attack, ended, register_in
 from r1ci_plugins.sandbox.checks.attacks.host import host_process
@@ -49,7 +46,7 @@ attempt("less likely to be killed", lambda: os.write(os.open("/proc/self/oom_sco
 attack(
     "descriptors",
     "Find inherited descriptors beside its streams: the control socket above all.",
-    "close of all in the child",
+    "the child, which closes all other descriptors",
     """
 import fcntl, stat
 for fd in map(int, os.listdir("/proc/self/fd")):
@@ -69,7 +66,7 @@ for fd in range(3, 300):
 attack(
     "reopened-pipes",
     "Reopen its pipes through /proc, to read what the host should read or to keep them open.",
-    "the kernel: the host drains and stops at the program's end",
+    "the host, which reads until the program ends and no longer",
     """
 for fd in (1, 2):
     try:
@@ -123,10 +120,6 @@ raise SystemExit(5)
 
 
 def _signals(number: int) -> None:
-    @contextlib.contextmanager
-    def prepare() -> Iterator[dict[str, object]]:
-        yield {"signal": number}
-
     def held(result: ExecutionResult) -> bool:
         # A program that signals everybody may hit itself; in a jail it hits nobody else.
         return (result.status is ERROR and result.exit_code in (5, -number)) and "REACHED" not in result.stdout
@@ -138,7 +131,7 @@ def _signals(number: int) -> None:
         ZYGOTE_SIGNALS,
         needs="processes",
         held=held,
-        prepare=prepare,
+        prepare=lambda: nullcontext({"signal": number}),
     )
 
 

@@ -1,9 +1,7 @@
 """Attacks on the report of how a program ended: forged ones, odd ends, no end."""
 
-from __future__ import annotations
-
 from r1ci_plugins.sandbox import canary
-from r1ci_plugins.sandbox.checks.attacks.attack import Attack, ended, register_in
+from r1ci_plugins.sandbox.checks.attacks.attack import Attack, ended, register_in, shut
 from r1ci_plugins.sandbox.checks.bench import ERROR, OK, OUTPUT, TIMEOUT
 from r1ci_plugins.sandbox.checks.promises.limits import ENDLESS
 
@@ -14,7 +12,7 @@ attack = register_in(ATTACKS)
 attack(
     "forged-report",
     "Write the zygote's report itself, on every descriptor that there is, and say that all went well.",
-    "the report's socket is not the program's; the status is the kernel's",
+    "the program does not have the report's socket; the status comes from the kernel",
     """
 for fd in range(3, 300):
     for text in (b"done 0.1 0.1 0 exit -", b"ready 1", b"stop", b"s", b"g"):
@@ -28,13 +26,13 @@ raise SystemExit(5)
 attack(
     "forged-memory-mark",
     "Claim that memory ran out, and end well, or the other way round.",
-    "the mark counts only with a failing status",
+    "the mark counts only if the program fails",
     """os.write(251, b"m"); print("held")""",
 )
 attack(
     "forged-order-marks",
     "Forge, cut and repeat the marks that put stdout and stderr in order, learnt from sys.stderr.",
-    "marks have no meaning but order; sizes are bounded by what there is",
+    "marks can change the order of what was written, and nothing else",
     """
 token = sys.stderr.buffer.token
 for tail in (b"ffffffff", b"zzzzzzzz", b"-0000001", b"00", b"        ", b"0x000001", b"_1_1_1_1"):
@@ -43,12 +41,7 @@ print("held", file=sys.stderr); print("held")
 os.close(250)
 print("held again", file=sys.stderr)
 """,
-    held=lambda result: (
-        result.status is OK
-        and "held" in result.stdout
-        and "held again" in result.stderr
-        and "held again" in result.output
-    ),
+    held=lambda result: shut(result) and "held again" in result.stderr and "held again" in result.output,
 )
 attack(
     "closed-pipes",
@@ -118,10 +111,4 @@ for _name, _code, _status in (
     ("stdin-reads", "sys.stdin.read(); os.read(0, 10)", OK),
     ("hash-bomb", "x = {i * (2**61 - 1): 0 for i in range(5000)}", OK),
 ):
-    attack(
-        f"ends-by-{_name}",
-        "End in an odd way.",
-        "the status comes from the kernel",
-        _code,
-        held=ended(_status),
-    )
+    attack(f"ends-by-{_name}", "End in an odd way.", "the status comes from the kernel", _code, held=ended(_status))

@@ -5,8 +5,6 @@ contract only. A backend that openly does not give something leaves it out of it
 ``bench.CLAIMS``); a backend without that attribute claims everything. A promise belongs in the file of its subject.
 """
 
-from __future__ import annotations
-
 from r1ci_plugins.sandbox.checks.promises import limits, results, surroundings, traces
 
 PROMISES = [*results.PROMISES, *surroundings.PROMISES, *limits.PROMISES, *traces.PROMISES]

@@ -1,13 +1,11 @@
 """Time, memory, files, processes and output of a program are limited."""
 
-from __future__ import annotations
-
 import math
 import time
 from collections.abc import Mapping
 
 from r1ci_plugins.sandbox.checks.bench import ERROR, MEMORY, OK, OUTPUT, TIMEOUT, Bench
-from r1ci_plugins.sandbox.checks.promises.promise import Promise, expect, register_in
+from r1ci_plugins.sandbox.checks.promises.promise import Promise, expect, outcome, register_in
 
 PROMISES: list[Promise] = []
 promise = register_in(PROMISES)
@@ -50,26 +48,17 @@ ENDLESS: Mapping[str, str] = {
 """Programs that never end by themselves."""
 
 
-def _endless(name: str, code: str) -> None:
-    async def check(bench: Bench) -> None:
-        result = await bench.run(code, wall_s=0.4)
-        expect(result.status is TIMEOUT and 0.4 <= result.wall_s < 20, result)
-
-    PROMISES.append(Promise(f"deadline-ends-{name}", "The wall-clock deadline ends the program.", check))
-
-
 for _name, _code in ENDLESS.items():
-    _endless(_name, _code)
+    _check = outcome(lambda result: result.status is TIMEOUT and 0.4 <= result.wall_s < 20, _code, wall_s=0.4)
+    PROMISES.append(Promise(f"deadline-ends-{_name}", "The wall-clock deadline ends the program.", _check))
 
 
 @promise()
 async def the_cpu_limit_ends_it(bench: Bench) -> None:
     """The CPU limit ends a program, also one that ignores SIGXCPU."""
     busy = "while True: pass"
-    results = await bench.run_all(
-        busy, f"import signal; signal.signal(signal.SIGXCPU, signal.SIG_IGN)\n{busy}", cpu_s=1, wall_s=60
-    )
-    for result in results:
+    ignoring = f"import signal; signal.signal(signal.SIGXCPU, signal.SIG_IGN)\n{busy}"
+    for result in await bench.run_all(busy, ignoring, cpu_s=1, wall_s=60):
         expect(result.status is TIMEOUT and 0.5 < result.cpu_s < 10, result)  # the kernel counts in ticks
 
 
@@ -98,18 +87,10 @@ BOMBS: Mapping[str, tuple[str, tuple[str, ...]]] = {
 """Programs that take more memory than they may, and what claims that needs."""
 
 
-def _bomb(name: str, code: str, needs: tuple[str, ...]) -> None:
-    async def check(bench: Bench) -> None:
-        result = await bench.run(code, memory_mb=128, wall_s=60)
-        expect(result.status is MEMORY, result)
-
-    PROMISES.append(
-        Promise(f"memory-limit-ends-{name}", "The memory limit ends the program.", check, frozenset(needs))
-    )
-
-
-for _name, _bomb_ in BOMBS.items():
-    _bomb(_name, *_bomb_)
+for _name, (_code, _needs) in BOMBS.items():
+    _check = outcome(lambda result: result.status is MEMORY, _code, memory_mb=128, wall_s=60)
+    _meaning = "The memory limit ends the program."
+    PROMISES.append(Promise(f"memory-limit-ends-{_name}", _meaning, _check, frozenset(_needs)))
 
 
 @promise()

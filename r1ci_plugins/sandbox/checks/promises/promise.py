@@ -1,11 +1,12 @@
 """A promise that a sandbox makes, and how the files beside this one list theirs."""
 
-from __future__ import annotations
-
 from collections.abc import Awaitable, Callable, Collection
 from dataclasses import dataclass
 
 from r1ci_plugins.sandbox.checks.bench import Bench, CheckResult, Verdict
+from r1ci_plugins.sandbox.contract import ExecutionResult
+
+Check = Callable[[Bench], Awaitable[None]]
 
 
 class BrokenPromise(AssertionError):
@@ -14,19 +15,14 @@ class BrokenPromise(AssertionError):
 
 @dataclass(frozen=True)
 class Promise:
-    """One promise of the contract.
+    """One promise of the contract: a short name, one sentence, and a check that raises BrokenPromise.
 
-    Attributes:
-        name: Short name.
-        meaning: One sentence.
-        check: Raises BrokenPromise if it does not hold.
-        needs: Names of ``CLAIMS``: a sandbox that does not claim them does not promise this.
-        options: Options of the backend that it is about.
+    A sandbox that does not claim what it ``needs`` (names of ``CLAIMS``), or lacks its ``options``, is not asked.
     """
 
     name: str
     meaning: str
-    check: Callable[[Bench], Awaitable[None]]
+    check: Check
     needs: frozenset[str] = frozenset()
     options: frozenset[str] = frozenset()
 
@@ -47,7 +43,7 @@ def register_in(promises: list[Promise]) -> Callable[..., Callable]:
     """Return a decorator for checks: it lists them under their function's name; the docstring is what they mean."""
 
     def promise(*needs: str, options: Collection[str] = ()) -> Callable:
-        def register(check: Callable[[Bench], Awaitable[None]]) -> Callable[[Bench], Awaitable[None]]:
+        def register(check: Check) -> Check:
             name = check.__name__.replace("_", "-")
             promises.append(Promise(name, check.__doc__ or "", check, frozenset(needs), frozenset(options)))
             return check
@@ -55,6 +51,16 @@ def register_in(promises: list[Promise]) -> Callable[..., Callable]:
         return register
 
     return promise
+
+
+def outcome(holds: Callable[[ExecutionResult], bool], code: str, **limits: float) -> Check:
+    """A check that runs one program and expects something of its result."""
+
+    async def check(bench: Bench) -> None:
+        result = await bench.run(code, **limits)
+        expect(holds(result), result)
+
+    return check
 
 
 def expect(holds: bool, saw: object) -> None:

@@ -1,7 +1,5 @@
 """A program leaves nothing behind, and programs do not see each other."""
 
-from __future__ import annotations
-
 import asyncio
 import secrets
 import time
@@ -62,9 +60,12 @@ async def patches_do_not_reach_the_next_program(bench: Bench) -> None:
     expect(result.stdout == "[]\n", result)
 
 
-def daemon_code(name: str, daemonise: str = "os.setsid()") -> str:
-    """A program that leaves two processes of that name behind."""
-    return f"""
+@promise()
+async def daemons_are_gone(bench: Bench) -> None:
+    """Processes that detach themselves are gone when the result is there."""
+    for daemonise in ("os.setsid()", "os.setpgid(0, 0)"):
+        name = f"r1ci-{secrets.token_hex(4)}"
+        code = f"""
 import os, time
 if os.fork() == 0:
     {daemonise}
@@ -74,14 +75,7 @@ if os.fork() == 0:
 time.sleep(0.3)
 print("done")
 """
-
-
-@promise()
-async def daemons_are_gone(bench: Bench) -> None:
-    """Processes that detach themselves are gone when the result is there."""
-    for daemonise in ("os.setsid()", "os.setpgid(0, 0)"):
-        name = f"r1ci-{secrets.token_hex(4)}"
-        result = await bench.run(daemon_code(name, daemonise))
+        result = await bench.run(code)
         expect((result.status, result.stdout) == (OK, "done\n"), result)
         expect(processes_named(name) == [], f"processes {processes_named(name)} are left")
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from r1ci_plugins.rollout.run_folder import RunFolder, append_line
@@ -20,35 +20,48 @@ examples: dict[str, Sequence[Example]] = {}
 """What this process trains and evaluates on, by the file's path, as in ``--data.dataset`` and ``--eval.dataset``."""
 
 
+_INERT = Example((0, 0), ())
+
+
 @dataclass(frozen=True)
 class ExampleTable:
-    """Examples with as much of ``datasets.Dataset`` as upstream's SFT command uses."""
+    """Examples with as much of ``datasets.Dataset`` as upstream's SFT command uses.
+
+    Attributes:
+        examples: In order.
+        trains: Whether they are trained on, not only evaluated.
+    """
 
     examples: Sequence[Example]
+    trains: bool = False
 
     def __len__(self) -> int:
         return len(self.examples)
 
     def select(self, indices: Iterable[int]) -> ExampleTable:
         """Some of them (``--data.max_samples``)."""
-        return ExampleTable([self.examples[index] for index in indices])
+        return replace(self, examples=[self.examples[index] for index in indices])
 
 
 class TrajectoryDataset:
     """Stands for ``SFTDataset``. All lengths T include the prompt.
 
+    What is trained on is filled up to whole optimizer steps with examples of two tokens that train nothing: upstream
+    leaves out what does not fill a step, at the end of each epoch and of the run.
+
     Args:
         dataset: The examples; they fit ``--data.max_len`` already.
         tokenizer: The model's; only its padding token is used.
         max_length: Not used.
-        strategy: Not used.
+        strategy: Its ``args.train.batch_size`` is an optimizer step's.
         options: Upstream's further options, which the launcher refuses where they would change anything.
     """
 
     def __init__(
         self, dataset: ExampleTable, tokenizer: Any, max_length: int, strategy: Any = None, **options: Any
     ) -> None:
-        self._examples = dataset.examples
+        step = strategy.args.train.batch_size if dataset.trains else 1
+        self._examples = [*dataset.examples, *[_INERT] * (-len(dataset.examples) % step)]
         self._padding: int = tokenizer.pad_token_id
 
     def __len__(self) -> int:
@@ -81,7 +94,8 @@ class TrajectoryDataset:
 
 def blending_datasets(datasets: str, *arguments: Any, **options: Any) -> ExampleTable:
     """The examples of a trajectory file; upstream would read and mix data sets."""
-    return ExampleTable(examples[datasets])
+    # Upstream limits the number of training examples only.
+    return ExampleTable(examples[datasets], trains="max_count" in options)
 
 
 class CountingLoss:

@@ -5,7 +5,7 @@ from collections import Counter
 
 import pytest
 
-from r1ci_plugins.evaluation import asking
+from r1ci_plugins.evaluation import held_out
 from r1ci_plugins.rollout.trajectory import StopReason, Trajectory
 from r1ci_plugins.tasks.task import Question
 
@@ -38,7 +38,7 @@ QUESTIONS = [Question(f"{n}?", "1", task="demo/a", split="test", index=n) for n 
 def ask(environment, samples, already=()):
     ended = []
     asyncio.run(
-        asking.ask(
+        held_out.ask(
             QUESTIONS,
             samples,
             engine=None,
@@ -61,7 +61,7 @@ def test_an_interrupted_evaluation_asks_only_what_is_missing():
 
 
 def test_no_more_run_at_a_time_than_allowed(monkeypatch):
-    monkeypatch.setattr(asking, "AT_A_TIME", 4)
+    monkeypatch.setattr(held_out, "AT_A_TIME", 4)
     environment = Counting()
     ask(environment, 3)
     assert environment.most == 4
