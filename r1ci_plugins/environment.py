@@ -334,6 +334,8 @@ def prepare(
             flags |= source
         if arguments:
             flags |= openrlhf_flags.read(arguments, command)
+        if cpu:
+            flags = {name: value for name, value in flags.items() if name not in cpu_flags.WITHOUT_EFFECT}
     return Prepared(
         recipe=recipe,
         command=command,

@@ -183,7 +183,7 @@ def load(sft, tmp_path, monkeypatch, tokenizers):
         (["--data.max_len", "20"], {}, ["0 trajectories are left", "8 left out: longer than 20 tokens"]),
         (["--data.multiturn"], {}, ["--data.multiturn has no meaning here", "mask.code_outputs"]),
         ([], {"trainer.model.pretrain_mode_enable": "true"}, ["model.pretrain_mode_enable has no meaning here"]),
-        (["--ds.packing_samples"], {}, ["--ds.packing_samples", "flash-attn"]),
+        (["--ds.load_in_4bit"], {}, ["--ds.load_in_4bit", "bitsandbytes"]),
         ([], {"mask.code_outputs": "maskd"}, ["maskd", "did you mean 'masked'?"]),
     ],
 )

@@ -16,17 +16,17 @@ VARIABLE = "R1CI_CPU_BACKEND"
 """1 or 0: what the driver decided. It wins in every process, for Ray hides the GPUs from workers that need none."""
 
 UNSUPPORTED: Mapping[str, str] = {
-    "ds.packing_samples": "it needs flash-attn",
     "ds.ring_attn_size": "ring attention needs flash-attn; only 1 works",
     "ds.load_in_4bit": "bitsandbytes needs CUDA",
     "ds.use_liger_kernel": "Liger's Triton kernels need CUDA",
     "ds.deepcompile": "torch.compile is switched off",
-    "train.dynamic_batch_enable": "it packs samples, which needs flash-attn",
     "train.enable_ema": "OpenRLHF keeps the moving average on a CUDA device",
-    "vllm.enable_sleep": "vLLM cannot sleep on a CPU",
     "vllm.sync_with_ray": "Ray's collectives have no working backend here; leave it out, and Gloo is used",
 }
 """OpenRLHF flags that do not work on a CPU, and why. A flag that is off, absent or 1 does no harm."""
+
+WITHOUT_EFFECT = ("ds.enable_sleep", "vllm.enable_sleep")
+"""Flags that are left out on a CPU: they make room in a GPU's memory, and there is none."""
 
 _GPU_NODES = ("nvidia[0-9]*", "dxg", "kfd")  # NVIDIA; WSL; ROCm
 
@@ -128,7 +128,8 @@ def notice() -> str:
             "      by r1ci_plugins/trainers/openrlhf/cpu_backend.py. For small models and trying things out.",
             f"      Does not work here: {', '.join('--' + flag for flag in UNSUPPORTED)};",
             f"      Models are held in {'bfloat16' if fast_bfloat16() else 'float32: this CPU is slow in bfloat16'};",
+            f"      Without effect here: {', '.join('--' + flag for flag in WITHOUT_EFFECT)}: no GPU's memory to free;",
             "      vLLM keeps dense models in step with the trainer, not mixtures of experts or state-space models.",
-            "      Not tried here: critics (GAE), LoRA in RL, several vLLM engines, tensor parallelism, adam_offload.",
+            "      Not tried here: tensor parallelism, adam_offload.",
         ]
     )

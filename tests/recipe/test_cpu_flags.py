@@ -57,7 +57,7 @@ def test_the_variables_keep_what_the_user_has_set(monkeypatch):
 def test_notice_says_cpu_and_names_every_flag_that_does_not_work():
     notice = cpu_flags.notice()
     assert "CPU" in notice
-    assert all(f"--{flag}" in notice for flag in cpu_flags.UNSUPPORTED)
+    assert all(f"--{flag}" in notice for flag in [*cpu_flags.UNSUPPORTED, *cpu_flags.WITHOUT_EFFECT])
 
 
 @pytest.mark.stack
@@ -65,7 +65,7 @@ def test_notice_says_cpu_and_names_every_flag_that_does_not_work():
 def test_every_flag_named_here_is_openrlhfs():
     folder = Path(importlib.util.find_spec("openrlhf").origin).parent / "cli"
     source = (folder / "train_ppo_ray.py").read_text()
-    for flag in [*cpu_flags.UNSUPPORTED, *cpu_flags.trainer_flags("train_ppo")]:
+    for flag in [*cpu_flags.UNSUPPORTED, *cpu_flags.WITHOUT_EFFECT, *cpu_flags.trainer_flags("train_ppo")]:
         assert f'"--{flag}"' in source, flag
     for flag in cpu_flags.trainer_flags("train_sft"):
         assert f'"--{flag}"' in (folder / "train_sft.py").read_text(), flag

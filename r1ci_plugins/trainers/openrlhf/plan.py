@@ -214,14 +214,6 @@ def _check_trajectories(prepared: Prepared) -> None:
 def _check_algorithm(prepared: Prepared) -> None:
     """Refuse combinations that OpenRLHF would train on with silently wrong numbers."""
     given = {name: value for name, value in prepared.flags.items() if value is not None}
-    if given.get("algo.advantage.estimator", "gae") == "gae":
-        for name in ("algo.advantage.gamma", "algo.advantage.lambd"):
-            if float(given.get(name, 1)) != 1:
-                raise RecipeError(
-                    "GAE in OpenRLHF steps through code outputs as if they were actions, so it is right only at 1",
-                    where=f"--{name} {given[name]}",
-                    fix="leave it at 1, or use another estimator, such as group_norm",
-                )
     if given.get("algo.advantage.is_correction_level", "off") == "off":
         return
     if not prepared.loss_mask().sampled_only:

@@ -136,7 +136,7 @@ WRONG = {
     "unknown pack": (["--set", "tasks.train.0.tasks=[reasoning_gim/gcd]"], ["reasoning_gim"]),
     "missing recipe": (["--recipe", "recipes/none.yaml"], ["recipes/none.yaml"]),
     "nothing to resume": (["--ckpt.load_enable"], ["holds no run", "--ckpt.load_enable"]),
-    "no GPU": (["--ds.packing_samples"], ["--ds.packing_samples", "flash-attn"]),
+    "no GPU": (["--ds.load_in_4bit"], ["--ds.load_in_4bit", "bitsandbytes"]),
     "comma in output_dir": (["--set", "output_dir=a,b"], ["a,b", "output_dir"]),
     "missing model": (["--set", "model=./models/none"], ["models/none", "is missing", "make setup"]),
     "unknown answer format": (["--set", "protocol.answer_format=natral"], ["natral", "natural"]),

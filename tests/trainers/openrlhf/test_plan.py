@@ -66,7 +66,6 @@ def test_free_disk_of_a_folder_that_is_not_there_yet(tmp_path):
 @pytest.mark.parametrize(
     ("flags", "expected"),
     [
-        (["--algo.advantage.estimator", "gae", "--algo.advantage.lambd", "0.95"], "steps through code outputs"),
         (["--algo.advantage.is_correction_level", "token", "--rollout.top_p", "0.9"], "log-probs"),
     ],
 )

@@ -62,9 +62,8 @@ def test_a_batch_is_padded_on_the_right():
 @settings(deadline=None)
 @given(st.lists(st.integers(2, 9), min_size=1, max_size=5), st.data())
 def test_a_packed_batch_trains_the_same_tokens(lengths, data):
-    """Upstream's packing, with the pure-torch functions that transformers has in place of flash-attn's."""
+    """Upstream's packing, with our stand-ins for flash-attn's functions."""
     from openrlhf.models import ring_attn_utils
-    from transformers import modeling_flash_attention_utils as pure
 
     examples = []
     for row, length in enumerate(lengths):
@@ -73,13 +72,8 @@ def test_a_packed_batch_trains_the_same_tokens(lengths, data):
         examples.append(Example(tuple(10 * row + i for i in range(length)), ranges))
     made = dataset(examples)
     token_ids, attention_mask, loss_mask = made.collate_fn([made[i] for i in range(len(made))])
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(ring_attn_utils, "unpad_input", lambda x, mask: pure._unpad_input(x, mask))
-        patch.setattr(ring_attn_utils, "index_first_axis", lambda x, indices: x[indices])
-        patch.setattr(ring_attn_utils, "rearrange", lambda x, pattern: x.flatten(0, 1))
-        patch.setattr(ring_attn_utils, "pad_input", pure._pad_input)
-        packed, positions, labels, _, indices = ring_attn_utils.unpad_and_slice_tensor(token_ids, attention_mask, None)
-        back = ring_attn_utils.gather_and_pad_tensor(labels, None, 0, indices, *token_ids.shape)
+    packed, positions, labels, _, indices = ring_attn_utils.unpad_and_slice_tensor(token_ids, attention_mask, None)
+    back = ring_attn_utils.gather_and_pad_tensor(labels, None, 0, indices, *token_ids.shape)
     assert packed.tolist() == [[token for example in examples for token in example.token_ids]]
     assert positions.tolist() == [[i for length in lengths for i in range(length)]]
     # What the trainer takes the log-probs of, and keeps by the mask: labels of trained positions, last column dropped.

@@ -94,6 +94,9 @@ SFT_SEAMS = (
 """What ``train_sft`` replaces besides, in the launcher's process."""
 
 CPU_SEAMS = (
+    Seam("openrlhf.models.actor", "Actor.__init__", devices.init_actor, "torch's attention, with packing too"),
+    Seam("openrlhf.models.model", "get_llm_for_sequence_regression", devices.get_llm_for_sequence_regression,
+         "torch's attention, with packing too"),
     Seam("openrlhf.utils.utils", "convert_to_torch_dtype", devices.convert_to_torch_dtype,
          "float32 where the CPU is slow in bfloat16"),
     Seam(_DEEPSPEED, "init_device_mesh", devices.init_device_mesh, "a CPU mesh"),

@@ -1,10 +1,10 @@
-"""OpenRLHF without CUDA: devices, number formats, and flash-attn, which it imports and a CPU run never calls."""
+"""OpenRLHF without CUDA: devices, number formats, and stand-ins for what it takes from flash-attn."""
 
 from __future__ import annotations
 
 import importlib.util
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from types import ModuleType
 from typing import Any
@@ -33,11 +33,48 @@ def current_stream(device: Any = None) -> None:
     """Stands for ``torch.cuda.current_stream``; Gloo has no use for one."""
 
 
+# Packing: what flash-attn's functions of these names do, in torch. Attention itself is torch's (sdpa), which transformers
+# keeps inside each packed sequence by its position ids.
+
+
+def unpad_input(hidden_states: Any, attention_mask: Any) -> Any:
+    """Drop the padding: (B, T, ...) to (N, ...), with the indices of what is kept; see transformers' function."""
+    from transformers.modeling_flash_attention_utils import _unpad_input
+
+    return _unpad_input(hidden_states, attention_mask)
+
+
+def pad_input(hidden_states: Any, indices: Any, batch: int, seqlen: int) -> Any:
+    """Put it back: (N, ...) to (B, T, ...)."""
+    from transformers.modeling_flash_attention_utils import _pad_input
+
+    return _pad_input(hidden_states, indices, batch, seqlen)
+
+
+def index_first_axis(tensor: Any, indices: Any) -> Any:
+    """Rows by number."""
+    return tensor[indices]
+
+
+def rearrange(tensor: Any, pattern: str) -> Any:
+    """The one pattern that upstream uses: ``b s ... -> (b s) ...``."""
+    return tensor.flatten(0, 1)
+
+
+def all_gather(*arguments: Any) -> Any:
+    """Only ring attention needs it, which the launcher refuses.
+
+    Raises:
+        MachineProblem: Always.
+    """
+    raise MachineProblem("ring attention needs flash-attn and CUDA", fix="leave out --ds.ring_attn_size")
+
+
 _FLASH_ATTN = {
     "flash_attn": (),
-    "flash_attn.bert_padding": ("index_first_axis", "pad_input", "rearrange", "unpad_input"),
+    "flash_attn.bert_padding": (index_first_axis, pad_input, rearrange, unpad_input),
     "flash_attn.utils": (),
-    "flash_attn.utils.distributed": ("all_gather",),
+    "flash_attn.utils.distributed": (all_gather,),
 }
 
 
@@ -51,7 +88,7 @@ def flash_attn_stand_in() -> Iterator[None]:
         module = ModuleType(name)
         module.__path__ = []
         for function in functions:
-            setattr(module, function, _needs_flash_attn(f"{name}.{function}"))
+            setattr(module, function.__name__, function)
         sys.modules[name] = module
     try:
         yield
@@ -60,14 +97,14 @@ def flash_attn_stand_in() -> Iterator[None]:
             sys.modules.pop(name, None)
 
 
-def _needs_flash_attn(name: str) -> Callable[..., None]:
-    def fail(*args: object, **kwargs: object) -> None:
-        raise MachineProblem(
-            f"{name} was called, which needs flash-attn and CUDA",
-            fix="leave out --ds.packing_samples, --ds.ring_attn_size and --train.dynamic_batch_enable",
-        )
+def init_actor(self: Any, pretrain_or_model: Any, **options: Any) -> None:
+    """Upstream's, with torch's attention: with packing, upstream asks for flash-attn's whatever the flag says."""
+    upstream[init_actor](self, pretrain_or_model, **options | {"attn_implementation": "sdpa"})
 
-    return fail
+
+def get_llm_for_sequence_regression(model: str, model_type: str, **options: Any) -> Any:
+    """Upstream's critic, with torch's attention."""
+    return upstream[get_llm_for_sequence_regression](model, model_type, **options | {"attn_implementation": "sdpa"})
 
 
 def init_device_mesh(device_type: str, *args: Any, **kwargs: Any) -> Any:
