@@ -220,7 +220,8 @@ class Prepared:
             reward_terms={
                 name: self.plugins.make("reward_terms", name, options) for name, options in recipe.rewards.items()
             },
-            budget=budget or episode_budget(recipe.protocol, context or self.context),
+            budget=budget
+            or episode_budget(recipe.protocol, context or self.context, self.flags.get("rollout.max_new_tokens")),
         )
 
     def draws(self, purpose: Purpose) -> list[Draw]:
@@ -359,16 +360,18 @@ def make_sandbox(config: SandboxConfig, plugins: Plugins) -> Sandbox:
     return sandbox
 
 
-def episode_budget(protocol: ProtocolConfig, context: int) -> Budget:
+def episode_budget(protocol: ProtocolConfig, context: int, max_new_tokens: int | None = None) -> Budget:
     """The caps of an episode.
 
     Args:
         protocol: The recipe's section.
         context: Tokens that the model can hold; the recipe may ask for fewer.
+        max_new_tokens: OpenRLHF's ``--rollout.max_new_tokens``: what the policy may sample in an episode.
     """
     return Budget(
         max_code_calls=protocol.max_code_calls,
         max_turn_tokens=protocol.max_turn_tokens,
+        max_action_tokens=max_new_tokens or context,
         max_total_tokens=min(protocol.max_total_tokens or context, context),
         max_output_chars=protocol.max_output_chars,
         deadline_s=protocol.deadline_s,

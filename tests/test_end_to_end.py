@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import math
 import os
 import shutil
 import signal
@@ -50,9 +51,14 @@ def r1ci_answer_formats():
 def checksum(trajectory):
     return zlib.crc32(repr(trajectory.token_ids).encode()) % 100 / 100
 
+def picky(trajectory):
+    if trajectory.question.index == 0:
+        raise ValueError("not this one")
+    return checksum(trajectory)
+
 @hookimpl
 def r1ci_reward_terms():
-    return {"checksum": lambda: checksum}
+    return {"checksum": lambda: checksum, "picky": lambda: picky}
 
 @hookimpl
 def r1ci_trainer_arguments(recipe, command):
@@ -179,6 +185,30 @@ def test_the_main_job(start, tmp_path):
     for metric in ("accuracy", "code_calls", "code_share", "tool_error_rate", "timeouts", "queue_s", "execution_s"):
         assert f"train/rollout/task/reasoning_gym/gcd/{metric}" in curves
     assert "train/rollout/reward/checksum" in curves and "eval/eval_task/reasoning_gym/gcd/accuracy" in curves
+
+
+def test_two_ranks_two_engines_lora_and_a_group_of_faults(start):
+    """3 prompts in batches of 2, 6 and 3 samples in steps of 4: nothing divides, and one question is never judged."""
+    process, output, log = start(
+        *("--set", "tasks.train=[{tasks: [reasoning_gym/gcd], count: 3}]", "--set", "rewards={picky: {}}"),
+        *("--rollout.n_samples_per_prompt", "3", "--actor.num_gpus_per_node", "2", "--ref.num_gpus_per_node", "2"),
+        *("--vllm.num_engines", "2", "--train.micro_batch_size", "1", "--ds.packing_samples", "--ds.lora.rank", "4"),
+    )
+    assert process.wait(500) == 0, log.read_text()[-6000:]
+    assert log.read_text().count("a sample is excluded, the first with this fault") == 1
+    trajectories = list(read_trajectories(output / "trajectories" / "train.jsonl.gz"))
+    excluded = [t for t in trajectories if t.excluded]
+    assert len(trajectories) == 9 and len(excluded) == 3 and {t.question.index for t in excluded} == {0}
+    assert all("the reward term picky raised" in t.fault for t in excluded)
+    steps = [json.loads(line) for line in (output / "metrics.jsonl").read_text().splitlines()]
+    assert [step["rollout/samples"] for step in steps] == [6, 3]
+    assert sum(step["rollout/excluded"] for step in steps) == 3
+    assert all(math.isfinite(value) for step in steps for value in step.values() if isinstance(value, float))
+    advantages = [json.loads(line) for line in (output / "advantages.jsonl").read_text().splitlines()]
+    assert len(advantages) == 6  # of the others, one each
+    assert not {one["trajectory"] for one in advantages} & {t.fingerprint for t in excluded}
+    assert (output / "model" / "adapter_model.safetensors").exists()
+    assert wait_until(lambda: not survivors(output), 5), survivors(output)
 
 
 def test_ctrl_c_leaves_no_process_and_whole_files(start):

@@ -81,7 +81,8 @@ def test_every_cap_of_an_episode_comes_from_the_recipe():
     protocol = ProtocolConfig(
         max_code_calls=1, max_turn_tokens=2, max_total_tokens=3, max_output_chars=4, deadline_s=5
     )
-    assert list(vars(episode_budget(protocol, 100)).values()) == [1, 2, 3, 4, 5]
+    assert list(vars(episode_budget(protocol, 100)).values()) == [1, 2, 100, 3, 4, 5]
+    assert episode_budget(protocol, 100, 7).max_action_tokens == 7
     assert episode_budget(ProtocolConfig(), 100).max_total_tokens == 100
 
 

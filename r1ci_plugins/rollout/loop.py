@@ -35,6 +35,7 @@ class Budget:
     Attributes:
         max_code_calls: Programs that may run (8 in the paper's v2, 5 in v1).
         max_turn_tokens: Sampled tokens per turn.
+        max_action_tokens: Sampled tokens of the whole episode.
         max_total_tokens: Length of the whole sequence, prompt and feedback included.
         max_output_chars: Characters of a program's output that are fed back; its head and tail are kept.
         deadline_s: Wall-clock seconds for the whole episode.
@@ -42,6 +43,7 @@ class Budget:
 
     max_code_calls: int
     max_turn_tokens: int
+    max_action_tokens: int
     max_total_tokens: int
     max_output_chars: int
     deadline_s: float
@@ -125,6 +127,7 @@ class _Episode:
     budget: Budget
     segments: list[Segment]
     tool_calls: list[ToolCall] = field(default_factory=list)
+    sampled: int = 0
     generation_s: float = 0.0
     answer: str | None = None
 
@@ -136,7 +139,11 @@ class _Episode:
             room = budget.max_total_tokens - len(context)
             if room <= 0:
                 return StopReason.CONTEXT_OVERFLOW
-            segment, action, ended = await self._turn(context, min(budget.max_turn_tokens, room))
+            left = budget.max_action_tokens - self.sampled
+            if left <= 0:
+                return StopReason.TOKEN_BUDGET
+            segment, action, ended = await self._turn(context, min(budget.max_turn_tokens, room, left))
+            self.sampled += len(segment.token_ids)
             self.segments.append(segment)
             if action.kind is ActionKind.ANSWER:
                 self.answer = action.content

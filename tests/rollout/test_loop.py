@@ -126,6 +126,8 @@ def test_a_program_in_thinking_runs_or_is_sampled_past(play, runs):
         ([CODE], {"max_code_calls": 3}, StopReason.CODE_CALL_CAP, 3),
         (["word " * 50], {"max_turn_tokens": 20}, StopReason.TOKEN_BUDGET, 0),
         (["word " * 5000], {"max_total_tokens": 400}, StopReason.TOKEN_BUDGET, 0),
+        (["word " * 5000], {"max_action_tokens": 30}, StopReason.TOKEN_BUDGET, 0),
+        ([CODE] * 9, {"max_action_tokens": 20}, StopReason.TOKEN_BUDGET, 1),  # a turn, and not all of another
         ([CODE], {"max_total_tokens": 60}, StopReason.CONTEXT_OVERFLOW, 0),  # the prompt alone is longer
     ],
 )

@@ -134,8 +134,8 @@ def environment(sandbox):
 
     def make(task, answer_format, **caps):
         budget = Budget(
-            **{"max_code_calls": 8, "max_turn_tokens": 2048, "max_total_tokens": 4096, "max_output_chars": 4000}
-            | {"deadline_s": 600.0}
+            **{"max_code_calls": 8, "max_turn_tokens": 2048, "max_output_chars": 4000}
+            | {"max_action_tokens": 4096, "max_total_tokens": 4096, "deadline_s": 600.0}
             | caps
         )
         return Environment(

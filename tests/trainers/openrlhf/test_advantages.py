@@ -150,12 +150,8 @@ def expected(size, rows, estimator, *, gamma, lambd, kl, no_std_norm):
         rewards[-1] += reward
         values = [row["values"][place] for place in own]
         if estimator == "gae":
-            deltas = [
-                r + gamma * after - v for r, v, after in zip(rewards, values, [*values[1:], 0.0], strict=True)
-            ]
-            gains = [
-                sum((gamma * lambd) ** k * delta for k, delta in enumerate(deltas[t:])) for t in range(len(own))
-            ]
+            deltas = [r + gamma * after - v for r, v, after in zip(rewards, values, [*values[1:], 0.0], strict=True)]
+            gains = [sum((gamma * lambd) ** k * delta for k, delta in enumerate(deltas[t:])) for t in range(len(own))]
             returns = [gain + value for gain, value in zip(gains, values, strict=True)]
         else:
             returns = [sum(gamma**k * r for k, r in enumerate(rewards[t:])) for t in range(len(own))]

@@ -41,6 +41,7 @@ from r1ci_plugins.trainers.openrlhf.seams import (
     recorder,
     samples,
     trainer,
+    weights,
 )
 from r1ci_plugins.training.loss_mask import MASKED, UNMASKED, rollout_log_probs
 
@@ -556,3 +557,39 @@ def test_a_full_disk_does_not_end_the_run(upstream, folder, caplog):
     logs = evaluate(upstream, [outcome(correct=True)], 1)
     assert logs["eval_accuracy"] == 1.0
     assert "cannot write" in caplog.text and "Training goes on" in caplog.text
+
+
+# -- LoRA -------------------------------------------------------------------------------------------------------------
+
+
+def test_lora_goes_to_vllm_as_the_merged_model_under_its_names(upstream, tmp_path, monkeypatch):
+    import torch
+    from peft import LoraConfig, get_peft_model
+    from transformers import AutoModelForCausalLM
+
+    from r1ci_plugins.engines.embedded_model import build_tiny
+
+    folder = build_tiny(tmp_path / "model")
+    plain = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32)
+    names = [name for name, _ in plain.named_parameters()]
+    model = get_peft_model(plain, LoraConfig(r=4, target_modules="all-linear", lora_alpha=8))
+    for name, value in model.named_parameters():
+        if "lora_B" in name:
+            torch.nn.init.normal_(value)
+    sent = {}
+
+    def broadcast(self):
+        sent.update({name: value.clone() for name, value in self.actor.model.module.named_parameters()})
+
+    monkeypatch.setitem(originals, weights.broadcast_to_vllm, broadcast)
+    engine = torch.nn.Module()
+    engine.module = model
+    own = object.__new__(upstream["openrlhf.trainer.ray.ppo_actor"].ActorPPOTrainer)
+    own.actor = SimpleNamespace(model=engine)
+    own.args = SimpleNamespace(ds=SimpleNamespace(zero_stage=2))
+    own.broadcast_to_vllm()
+    assert engine.module is model
+    assert sorted(sent) == sorted(names)
+    merged = dict(model.merge_and_unload().named_parameters())
+    for name, value in merged.items():
+        assert torch.allclose(sent[name], value, atol=1e-5), name

@@ -73,6 +73,7 @@ SEAMS = (
     Seam(_ACTOR, "ActorPPOTrainer.ppo_train", optimization.actor_ppo_train, "what the loader needs to know"),
     Seam(_ACTOR, "ActorPPOTrainer.training_step", optimization.actor_training_step,
          "averages over trained samples; a micro-batch without any counts for nothing"),
+    Seam(_ACTOR, "ActorPPOTrainer.broadcast_to_vllm", weights.broadcast_to_vllm, "LoRA in RL: merged weights"),
     Seam(_CRITIC, "DataLoader", optimization.training_loader, "as in the actor"),
     Seam(_CRITIC, "CriticPPOTrainer.ppo_train", optimization.critic_ppo_train, "as in the actor"),
     Seam(_CRITIC, "CriticPPOTrainer.training_step", optimization.critic_training_step, "as in the actor"),

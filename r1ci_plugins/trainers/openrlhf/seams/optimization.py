@@ -138,5 +138,3 @@ def critic_training_step(self: Any, experience: Any, step: int, *arguments: Any)
 def _is_empty_step(trainer: Any, step: int) -> bool:
     """Whether no rank has anything to train in this dynamic batch's step; the optimizer would move all the same."""
     return bool(trainer.args.train.dynamic_batch_enable) and not trainer.replay_buffer.dynamic_batch_num_tokens[step]
-
-

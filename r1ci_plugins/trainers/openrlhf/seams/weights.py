@@ -1,13 +1,88 @@
-"""New weights from OpenRLHF's trainer to vLLM without CUDA: Gloo carries them in NCCL's place."""
+"""New weights from OpenRLHF's trainer to vLLM: with LoRA merged in; without CUDA, Gloo carries them in NCCL's place."""
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
 
 from r1ci_plugins.errors import MachineProblem
 from r1ci_plugins.trainers.import_hooks import upstream
 from r1ci_plugins.trainers.openrlhf.packed_linear import PackedLinear
+
+
+def broadcast_to_vllm(self: Any) -> None:
+    """Upstream's; of a model with LoRA it sends the merged weights, one transformer layer at a time.
+
+    Upstream would send PEFT's own parameters, whose names vLLM refuses. The trainer's model does not change.
+    """
+    engine = self.actor.model
+    model = engine.module
+    if not hasattr(model, "peft_config"):
+        upstream[broadcast_to_vllm](self)
+        return
+    import deepspeed
+    from torch import nn
+
+    class Merged(nn.Module):
+        def __init__(self, weights: dict[str, Any]) -> None:
+            super().__init__()
+            self._weights = weights
+
+        def named_parameters(self, *arguments: Any, **options: Any) -> Any:
+            return self._weights.items()
+
+    zero3 = self.args.ds.zero_stage == 3
+    try:
+        for sources in lora_sources(model):
+            parameters = [value for module, _ in sources.values() for value in module.parameters()]
+            with deepspeed.zero.GatheredParameters(parameters, enabled=zero3):
+                weights = {name: merged_weight(module, own) for name, (module, own) in sources.items()}
+            for weight in weights.values():
+                weight.ds_shape = weight.shape  # what upstream asks of a ZeRO-3 parameter
+            engine.module = Merged(weights)
+            upstream[broadcast_to_vllm](self)
+    finally:
+        engine.module = model
+
+
+def lora_sources(model: Any) -> Iterator[dict[str, tuple[Any, str]]]:
+    """Where the weights of the plain model come from in a PEFT model, a transformer layer at a time.
+
+    Returns:
+        By the name in the plain model: the module, which may be a LoRA layer, and the name in it.
+    """
+    from peft.tuners.lora import LoraLayer
+
+    plain = model.get_base_model()
+    layers = [name for name, module in plain.named_modules() if isinstance(module, LoraLayer)]
+    groups: dict[str, dict[str, tuple[Any, str]]] = {}
+    seen: set[int] = set()  # tied weights are sent once, as upstream does
+    for path, module in plain.named_modules():
+        if any(path.startswith(f"{layer}.") for layer in layers):
+            continue
+        owner = module.get_base_layer() if isinstance(module, LoraLayer) else module
+        for own, value in owner.named_parameters(recurse=False):
+            if id(value) not in seen:
+                seen.add(id(value))
+                name = f"{path}.{own}"
+                layer = re.match(r".*?\.\d+(?=\.)", name)
+                groups.setdefault(layer.group() if layer else name, {})[name] = (module, own)
+    yield from groups.values()
+
+
+def merged_weight(module: Any, name: str) -> Any:
+    """A parameter of a module without LoRA; a LoRA layer's weight with its adapters added. A new tensor."""
+    from peft.tuners.lora import LoraLayer
+
+    if not isinstance(module, LoraLayer):
+        return getattr(module, name).detach().clone()
+    value = getattr(module.get_base_layer(), name).detach().clone()
+    if name == "weight":
+        for adapter in module.active_adapters:
+            value += module.get_delta_weight(adapter).detach().to(value.dtype)
+    return value
 
 
 class GlooBroadcast:
