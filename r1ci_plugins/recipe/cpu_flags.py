@@ -128,7 +128,7 @@ def notice() -> str:
             "      by r1ci_plugins/trainers/openrlhf/cpu_backend.py. For small models and trying things out.",
             f"      Does not work here: {', '.join('--' + flag for flag in UNSUPPORTED)};",
             f"      Models are held in {'bfloat16' if fast_bfloat16() else 'float32: this CPU is slow in bfloat16'};",
-            f"      Without effect here: {', '.join('--' + flag for flag in WITHOUT_EFFECT)}: no GPU's memory to free;",
+            f"      Without effect here: {', '.join('--' + flag for flag in WITHOUT_EFFECT)}: no GPU memory to free;",
             "      vLLM keeps dense models in step with the trainer, not mixtures of experts or state-space models.",
             "      Not tried here: tensor parallelism, adam_offload.",
         ]

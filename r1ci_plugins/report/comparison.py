@@ -64,8 +64,8 @@ def comparison_table(evaluations: Sequence[Evaluation]) -> Table | None:
     """Accuracy per task and overall at each time, with the paired difference to the time before.
 
     The last rows say how many of the trajectories ended with a final answer in the protocol's form, how many ran a
-    program and, if there are any, how many samples are excluded because of an infrastructure fault. None for fewer than
-    two evaluations.
+    program and, if there are any, how many samples an infrastructure fault has excluded. None for fewer than two
+    evaluations.
     """
     if len(evaluations) < 2:
         return None

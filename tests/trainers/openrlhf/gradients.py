@@ -1,6 +1,6 @@
 """Ranks of OpenRLHF's real actor trainer: the gradient of a recorded batch at the optimizer's boundary, in float32.
 
-``python gradients.py MODEL FOLDER 2-padded 1-packed ...`` writes ``FOLDER/2-padded.pt`` and so on: the number of ranks,
+``python gradients.py MODEL FOLDER 2-padded 1-packed ...`` writes ``FOLDER/2-padded.pt`` and so on: the number of ranks
 and the form of a micro-batch.
 """
 

@@ -26,8 +26,9 @@ numbers = st.integers(-16, 16).map(lambda value: value / 8)  # equal rewards hav
 @pytest.fixture(scope="module")
 def maker():
     """The real experience maker's class, and upstream's own methods."""
-    from r1ci_plugins.trainers.openrlhf import seams  # noqa: F401
     import importlib
+
+    from r1ci_plugins.trainers.openrlhf import seams  # noqa: F401
 
     module = importlib.import_module("openrlhf.trainer.ppo_utils.experience_maker")
     return module.RemoteExperienceMaker

@@ -7,7 +7,6 @@ import dataclasses
 import importlib
 import importlib.util
 import json
-import math
 import os
 import re
 import subprocess

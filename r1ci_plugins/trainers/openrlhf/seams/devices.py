@@ -33,8 +33,8 @@ def current_stream(device: Any = None) -> None:
     """Stands for ``torch.cuda.current_stream``; Gloo has no use for one."""
 
 
-# Packing: what flash-attn's functions of these names do, in torch. Attention itself is torch's (sdpa), which transformers
-# keeps inside each packed sequence by its position ids.
+# Packing: what flash-attn's functions of these names do, in torch. Attention itself is torch's (sdpa); by the position
+# ids, transformers keeps it inside each packed sequence.
 
 
 def unpad_input(hidden_states: Any, attention_mask: Any) -> Any:

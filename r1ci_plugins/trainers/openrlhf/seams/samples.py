@@ -15,7 +15,6 @@ from r1ci_plugins.rollout.metrics import OutcomeSummary
 from r1ci_plugins.trainers.import_hooks import upstream
 from r1ci_plugins.trainers.openrlhf.seams.recorder import recorder
 
-
 PADDING = ""
 """Label of a sample that only fills up a batch."""
 

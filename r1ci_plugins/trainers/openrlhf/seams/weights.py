@@ -1,4 +1,4 @@
-"""New weights from OpenRLHF's trainer to vLLM: with LoRA merged in; without CUDA, Gloo carries them in NCCL's place."""
+"""New weights from OpenRLHF's trainer to vLLM: LoRA merged in, and carried by Gloo where there is no NCCL."""
 
 from __future__ import annotations
 
@@ -76,10 +76,9 @@ def merged_weight(module: Any, name: str) -> Any:
     """A parameter of a module without LoRA; a LoRA layer's weight with its adapters added. A new tensor."""
     from peft.tuners.lora import LoraLayer
 
-    if not isinstance(module, LoraLayer):
-        return getattr(module, name).detach().clone()
-    value = getattr(module.get_base_layer(), name).detach().clone()
-    if name == "weight":
+    lora = isinstance(module, LoraLayer)
+    value = getattr(module.get_base_layer() if lora else module, name).detach().clone()
+    if lora and name == "weight":
         for adapter in module.active_adapters:
             value += module.get_delta_weight(adapter).detach().to(value.dtype)
     return value
