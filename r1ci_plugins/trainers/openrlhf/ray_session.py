@@ -14,6 +14,8 @@ from types import FrameType
 
 import psutil
 
+from r1ci_plugins.errors import MachineProblem, R1CIError
+
 _MARK = "R1CI_RUN_ID"
 _UPSTREAM_VARIABLES = {
     "TOKENIZERS_PARALLELISM": "true",
@@ -31,6 +33,9 @@ _LOGICAL = 64
 def ray_session(cpu: bool) -> Iterator[None]:
     """Start or join Ray, and leave no process of this run behind, however it ends.
 
+    An error of ours in one of Ray's processes is raised as it was there; a process that died becomes a
+    ``MachineProblem``.
+
     On the CPU a private Ray is started, so one that already runs does not matter. With GPUs we do as OpenRLHF does:
     join the cluster that ``RAY_ADDRESS`` or ``ray start`` announces, else start one.
     """
@@ -39,6 +44,11 @@ def ray_session(cpu: bool) -> Iterator[None]:
     try:
         _start_ray(cpu)
         yield
+    except Exception as error:
+        problem = first_cause(error)
+        if problem is error:
+            raise
+        raise problem from None
     except KeyboardInterrupt:
         print(
             "\nr1ci: interrupted; the last checkpoint and all recorded trajectories are whole. "
@@ -51,6 +61,26 @@ def ray_session(cpu: bool) -> Iterator[None]:
         _stop_ray()
         _reap(mark)
         signal.signal(signal.SIGTERM, previous)
+
+
+def first_cause(error: Exception) -> Exception:
+    """What an error of Ray's comes from, if it is an error of ours or the death of a process; else the error itself.
+
+    Ray wraps an error once for every process that it passes through.
+    """
+    from ray.exceptions import RayActorError, RayTaskError, WorkerCrashedError
+
+    cause = error
+    while isinstance(cause, RayTaskError) and isinstance(cause.cause, Exception):
+        cause = cause.cause
+    if isinstance(cause, RayActorError | WorkerCrashedError):
+        return MachineProblem(
+            f"a process of the run died: {' '.join(str(cause).split())}",
+            where="Ray",
+            fix="look above for its last words (out of memory is the usual reason), mend that, and go on with "
+            "--ckpt.load_enable",
+        )
+    return cause if isinstance(cause, R1CIError) else error
 
 
 def _start_ray(cpu: bool) -> None:

@@ -115,3 +115,22 @@ def test_each_run_has_a_mark_of_its_own(no_ray):
         with ray_session(cpu=True):
             marks.add(os.environ[_MARK])
     assert len(marks) == 2
+
+
+def test_the_first_cause_of_an_error_that_came_through_rays_processes():
+    from ray.exceptions import ActorDiedError, RayTaskError
+
+    from r1ci_plugins.errors import InfrastructureFault, MachineProblem
+    from r1ci_plugins.trainers.openrlhf.ray_session import first_cause
+
+    def wrapped(error, times=2):
+        for _ in range(times):
+            error = RayTaskError("fit", "Traceback ...", error).as_instanceof_cause()
+        return error
+
+    fault = InfrastructureFault("all 4 trajectories ended in a fault", fix="mend it")
+    assert first_cause(wrapped(fault)) is fault and str(fault).startswith("all 4 trajectories")
+    died = first_cause(wrapped(ActorDiedError()))
+    assert isinstance(died, MachineProblem) and "a process of the run died" in str(died)
+    bug = wrapped(KeyError("x"))
+    assert first_cause(bug) is bug
