@@ -208,6 +208,7 @@ def test_two_ranks_two_engines_lora_and_a_group_of_faults(start):
     assert len(advantages) == 6  # of the others, one each
     assert not {one["trajectory"] for one in advantages} & {t.fingerprint for t in excluded}
     assert (output / "model" / "adapter_model.safetensors").exists()
+    assert "openrlhf.cli.lora_combiner --model_path" in log.read_text()
     assert wait_until(lambda: not survivors(output), 5), survivors(output)
 
 

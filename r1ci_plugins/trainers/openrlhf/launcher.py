@@ -10,6 +10,7 @@ import argparse
 import asyncio
 import os
 import runpy
+import shlex
 import socket
 import sys
 from collections.abc import Mapping, Sequence
@@ -273,5 +274,9 @@ def _train(plan: Plan) -> int:
     if table is not None:
         console.print(table)
     console.print(f"r1ci: model in {plan.folder.model}, everything else in {plan.folder.path}", soft_wrap=True)
+    if (plan.folder.model / "adapter_config.json").exists():
+        merge = ["python", "-m", "openrlhf.cli.lora_combiner", "--model_path", plan.prepared.model, "--lora_path"]
+        merge += [str(plan.folder.model), "--output_path", f"{plan.folder.model}-merged"]
+        console.print(f"r1ci: it is a LoRA adapter; to make a whole model of it: {shlex.join(merge)}", soft_wrap=True)
     console.print(f"r1ci: curves: tensorboard --logdir '{plan.folder.tensorboard}'", soft_wrap=True)
     return 0
