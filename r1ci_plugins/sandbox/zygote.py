@@ -54,7 +54,7 @@ SECCOMP_MODE_FILTER, MADV_COLLAPSE = 2, 25
 PROT_READ, PROT_WRITE, PROT_EXEC, MAP_PRIVATE_ANONYMOUS, MREMAP_MAYMOVE_FIXED = 1, 2, 4, 0x22, 3
 HUGE = 2 * MIB
 
-# What small programs import; already imported, it costs them nothing.
+# What small programs import. It is imported here once, so it costs them nothing.
 STANDARD_LIBRARY = (
     "bisect cmath collections contextlib copy dataclasses datetime decimal enum fractions functools heapq inspect "
     "itertools json linecache math operator re statistics string struct subprocess tempfile textwrap tokenize types "
@@ -67,8 +67,8 @@ libc.mmap.argtypes = [ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int, ctypes.c_i
 libc.mremap.argtypes = [ctypes.c_void_p, ctypes.c_size_t, ctypes.c_size_t, ctypes.c_int, ctypes.c_void_p]
 libc.munmap.argtypes = [ctypes.c_void_p, ctypes.c_size_t]
 libc.mmap.restype = ctypes.c_ssize_t
-# The C library's own fork, the interpreter's lock held: os.fork runs hooks in the child (it reseeds random, makes new
-# locks for threads that this process does not have) that cost as much as all the rest of a small program.
+# The C library's own fork, called with the interpreter's lock held. os.fork would run hooks in the child: they reseed
+# random and make new locks for threads that this process does not have. That costs as much as a whole small program.
 fork = ctypes.PyDLL(None).fork
 
 
@@ -225,7 +225,7 @@ def prepare_interpreter(settings: dict[str, Any], scratch: str) -> list[str]:
     gc.collect()
     fill_gaps()
     rehearse(settings["show_last"])  # once more, now that it gets new memory
-    sys.path.insert(0, scratch)  # searched from here on, and nothing is imported any more in this process
+    sys.path.insert(0, scratch)  # for the children: this process imports nothing more
     merge_mappings()
     move_text()
     collapse_memory()
@@ -277,7 +277,7 @@ def fill_gaps() -> None:
     """
     arenas = [(begin, end) for begin, end, permissions, name in mappings() if (permissions, name) == ("rw-p", "")]
     arenas = [(begin, end) for begin, end in arenas if end - begin >= MIB]
-    room = 16 * MIB  # or another allocator, without arenas, might never come to an end
+    room = 16 * MIB  # a limit, because with an allocator that has no arenas the search would never end
     for size in range(512, 0, -16):
         block: object = None
         while room > 0 and (block is None or any(begin <= id(block) < end for begin, end in arenas)):
@@ -303,8 +303,8 @@ def mappings() -> list[tuple[int, int, str, str]]:
 def merge_mappings() -> None:
     """Halve the number of mappings, each of which costs a fork and the child's end a microsecond.
 
-    A library is four or five mappings because parts of it are only read, or no longer written once it is loaded. Given
-    the permissions of their neighbours, these parts become one with them. That protects nobody in a jail, where
+    A library is four or five mappings, because parts of it are only read, or not written after loading. With the
+    permissions of their neighbours, these parts join them. That protects nobody in a jail, where
     programs may map and execute whatever they like.
     """
     found = mappings()
@@ -342,7 +342,7 @@ def collapse_memory() -> None:
 
 
 def collapse(begin: int, end: int) -> None:
-    """Put the huge pages' worth of memory between two addresses into such pages."""
+    """Put the memory between two addresses into huge pages, as far as it fills whole ones."""
     for start in range(-(-begin // HUGE) * HUGE, end - HUGE + 1, HUGE):
         libc.madvise(start, HUGE, MADV_COLLAPSE)
 
