@@ -188,24 +188,33 @@ def test_the_main_job(start, tmp_path):
 
 
 def test_two_ranks_two_engines_lora_and_a_group_of_faults(start):
-    """3 prompts in batches of 2, 6 and 3 samples in steps of 4: nothing divides, and one question is never judged."""
+    """5 prompts in batches of 3, 9 and 6 samples in steps of 4: nothing divides, and one question is never judged."""
     process, output, log = start(
-        *("--set", "tasks.train=[{tasks: [reasoning_gym/gcd], count: 3}]", "--set", "rewards={picky: {}}"),
-        *("--rollout.n_samples_per_prompt", "3", "--actor.num_gpus_per_node", "2", "--ref.num_gpus_per_node", "2"),
+        *("--set", "tasks.train=[{tasks: [reasoning_gym/gcd], count: 5}]", "--set", "rewards={picky: {}}"),
+        *(
+            "--rollout.batch_size",
+            "3",
+            "--rollout.n_samples_per_prompt",
+            "3",
+            "--actor.num_gpus_per_node",
+            "2",
+            "--ref.num_gpus_per_node",
+            "2",
+        ),
         *("--vllm.num_engines", "2", "--train.micro_batch_size", "1", "--ds.packing_samples", "--ds.lora.rank", "4"),
     )
     assert process.wait(500) == 0, log.read_text()[-6000:]
     assert log.read_text().count("a sample is excluded, the first with this fault") == 1
     trajectories = list(read_trajectories(output / "trajectories" / "train.jsonl.gz"))
     excluded = [t for t in trajectories if t.excluded]
-    assert len(trajectories) == 9 and len(excluded) == 3 and {t.question.index for t in excluded} == {0}
+    assert len(trajectories) == 15 and len(excluded) == 3 and {t.question.index for t in excluded} == {0}
     assert all("the reward term picky raised" in t.fault for t in excluded)
     steps = [json.loads(line) for line in (output / "metrics.jsonl").read_text().splitlines()]
-    assert [step["rollout/samples"] for step in steps] == [6, 3]
+    assert [step["rollout/samples"] for step in steps] == [9, 6]
     assert sum(step["rollout/excluded"] for step in steps) == 3
     assert all(math.isfinite(value) for step in steps for value in step.values() if isinstance(value, float))
     advantages = [json.loads(line) for line in (output / "advantages.jsonl").read_text().splitlines()]
-    assert len(advantages) == 6  # of the others, one each
+    assert len(advantages) == 12  # of the others, one each
     assert not {one["trajectory"] for one in advantages} & {t.fingerprint for t in excluded}
     assert (output / "model" / "adapter_model.safetensors").exists()
     assert "openrlhf.cli.lora_combiner --model_path" in log.read_text()
