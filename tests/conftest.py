@@ -30,6 +30,7 @@ SLOWEST_FIRST = (
     "tests/test_sft_end_to_end.py",
     "tests/test_staged_end_to_end.py",
     "tests/sandbox/test_attacks.py",
+    "tests/trainers/openrlhf/test_gradients.py",
     "tests/trainers/openrlhf/test_launcher.py",
     "tests/trainers/openrlhf/test_parity.py",
     "tests/sandbox/test_contract.py",

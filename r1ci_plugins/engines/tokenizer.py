@@ -4,7 +4,6 @@ import importlib.util
 import os
 import sys
 from typing import Any
-from unittest import mock
 
 from r1ci_plugins.errors import MachineProblem
 from r1ci_plugins.protocol.chat_template import ChatTemplate
@@ -19,11 +18,11 @@ def spare_torch() -> None:
     """
     if {"torch", "transformers"} & set(sys.modules) or importlib.util.find_spec("transformers") is None:
         return
+    os.environ.setdefault("TRANSFORMERS_NO_ADVISORY_WARNINGS", "1")  # it would say that models cannot be loaded
     hidden: dict[str, Any] = sys.modules  # None: an import of it fails
     hidden["torch"] = None
     try:
-        with mock.patch.dict(os.environ, {"TRANSFORMERS_NO_ADVISORY_WARNINGS": "1"}):
-            from transformers import AutoTokenizer  # noqa: F401 - transformers now knows: no torch
+        from transformers import AutoTokenizer  # noqa: F401 - transformers now knows: no torch
     finally:
         del hidden["torch"]
 

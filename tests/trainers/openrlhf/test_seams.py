@@ -36,11 +36,9 @@ from r1ci_plugins.trainers.openrlhf.seams import (
     SFT_SEAMS,
     experience,
     losses,
-    optimization,
     recorder,
     samples,
     trainer,
-    weights,
 )
 from r1ci_plugins.training.loss_mask import MASKED, UNMASKED, rollout_log_probs
 
@@ -371,76 +369,6 @@ def test_an_excluded_sample_does_not_sway_dynamic_filtering(upstream, monkeypatc
     assert generator._process_response_into_experience(answer, max_len=64).scores.tolist() == [0.5]
 
 
-# -- batches of any shape ---------------------------------------------------------------------------------------------
-
-
-def buffer_of(upstream, lengths, trained):
-    """A rank's real replay buffer with samples of these lengths; their first token is their number."""
-    import torch
-    from openrlhf.trainer.ppo_utils.experience import Experience
-    from openrlhf.trainer.ppo_utils.replay_buffer import NaiveReplayBuffer
-
-    buffer = NaiveReplayBuffer(2)
-    buffer.strategy, buffer.trainings = SimpleNamespace(seed=1, accumulated_gradient=2), 0
-    for number, (length, kept) in enumerate(zip(lengths, trained, strict=True)):
-        sequence = torch.full((1, length), 7)
-        sequence[0, 0] = number
-        buffer.append(
-            Experience(
-                sequences=sequence,
-                attention_mask=torch.ones(1, length, dtype=torch.long),
-                action_mask=torch.full((1, length - 1), int(kept)),
-                action_log_probs=torch.zeros(1, length - 1),
-                advantages=torch.ones(1, length - 1),
-                rewards=torch.tensor([1.0]),
-                labels=["x"],
-                info={"reward": torch.tensor([float(number)])},
-            )
-        )
-    return buffer
-
-
-def test_a_short_batch_fills_whole_steps_and_what_trains_nothing_stays_out(upstream):
-    buffer = buffer_of(upstream, [5, 9, 4, 6, 8, 3], [True, True, False, True, True, True])
-    options = {"shuffle": True, "drop_last": True, "pin_memory": False, "collate_fn": buffer.collate_fn}
-    loader = upstream["openrlhf.trainer.ray.ppo_actor"].DataLoader(buffer, batch_size=2, **options)
-    assert len(loader) == 4  # two steps of two micro-batches: 6 samples in steps of 4
-    for _ in range(2):
-        epoch = list(loader)
-        assert len(epoch) == 4
-        real = [one.sequences[row, 0].item() for one in epoch for row in range(2) if one.action_mask[row].any()]
-        assert sorted(real) == [0, 1, 3, 4, 5]
-        for step in (epoch[:2], epoch[2:]):
-            assert 2 <= sum(int(one.action_mask.any(dim=-1).sum()) for one in step) <= 3
-
-
-def test_nothing_to_train_is_no_step(upstream):
-    buffer = buffer_of(upstream, [5, 4], [False, False])
-    options = {"shuffle": True, "drop_last": True, "pin_memory": False, "collate_fn": buffer.collate_fn}
-    assert list(upstream["openrlhf.trainer.ray.ppo_actor"].DataLoader(buffer, batch_size=2, **options)) == []
-
-
-@pytest.mark.parametrize("rows", [[1, 0, 1], [0, 0, 0]])
-def test_averages_are_over_trained_samples_and_an_empty_micro_batch_has_no_weight(upstream, monkeypatch, rows):
-    import torch
-
-    trainer_class = upstream["openrlhf.trainer.ray.ppo_actor"].ActorPPOTrainer
-    own = object.__new__(trainer_class)
-    own.args = SimpleNamespace(train=SimpleNamespace(dynamic_batch_enable=False))
-    status = {
-        "metrics": {"reward": torch.tensor([1.0, 9.0, 3.0]), "policy_loss": torch.tensor(0.5), "actor_lr": 0.1},
-        "weights": {"reward": "sample", "policy_loss": "token", "actor_lr": None},
-        "num_samples": 3.0,
-        "num_action_tokens": float(4 * sum(rows)),
-    }
-    monkeypatch.setitem(originals, optimization.actor_training_step, lambda *given: status)
-    made = SimpleNamespace(action_mask=torch.tensor([[bit] * 4 for bit in rows]))
-    found = own.training_step(made, 0.0, 0, None)
-    assert found["metrics"]["reward"].mean().item() == (2.0 if any(rows) else 0.0)
-    assert 0 < found["num_samples"] == (2 if any(rows) else pytest.approx(0, abs=1e-6))
-    assert 0 < found["num_action_tokens"] == pytest.approx(4 * sum(rows), abs=1e-6)
-
-
 def test_the_steps_of_a_run_are_counted_as_they_are_taken(upstream, monkeypatch):
     args = SimpleNamespace(
         rollout=SimpleNamespace(batch_size=4, n_samples_per_prompt=3),
@@ -559,39 +487,3 @@ def test_a_full_disk_does_not_end_the_run(upstream, folder, caplog):
     logs = evaluate(upstream, [outcome(correct=True)], 1)
     assert logs["eval_accuracy"] == 1.0
     assert "cannot write" in caplog.text and "Training goes on" in caplog.text
-
-
-# -- LoRA -------------------------------------------------------------------------------------------------------------
-
-
-def test_lora_goes_to_vllm_as_the_merged_model_under_its_names(upstream, tmp_path, monkeypatch):
-    import torch
-    from peft import LoraConfig, get_peft_model
-    from transformers import AutoModelForCausalLM
-
-    from r1ci_plugins.engines.embedded_model import build_tiny
-
-    folder = build_tiny(tmp_path / "model")
-    plain = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32)
-    names = [name for name, _ in plain.named_parameters()]
-    model = get_peft_model(plain, LoraConfig(r=4, target_modules="all-linear", lora_alpha=8))
-    for name, value in model.named_parameters():
-        if "lora_B" in name:
-            torch.nn.init.normal_(value)
-    sent = {}
-
-    def broadcast(self):
-        sent.update({name: value.clone() for name, value in self.actor.model.module.named_parameters()})
-
-    monkeypatch.setitem(originals, weights.broadcast_to_vllm, broadcast)
-    engine = torch.nn.Module()
-    engine.module = model
-    own = object.__new__(upstream["openrlhf.trainer.ray.ppo_actor"].ActorPPOTrainer)
-    own.actor = SimpleNamespace(model=engine)
-    own.args = SimpleNamespace(ds=SimpleNamespace(zero_stage=2))
-    own.broadcast_to_vllm()
-    assert engine.module is model
-    assert sorted(sent) == sorted(names)
-    merged = dict(model.merge_and_unload().named_parameters())
-    for name, value in merged.items():
-        assert torch.allclose(sent[name], value, atol=1e-5), name

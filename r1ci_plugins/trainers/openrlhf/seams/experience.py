@@ -7,12 +7,13 @@ import logging
 import math
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import fields, replace
+from dataclasses import replace
 from typing import Any
 
 from r1ci_plugins.errors import InfrastructureFault
 from r1ci_plugins.trainers.import_hooks import upstream
 from r1ci_plugins.trainers.openrlhf import advantages
+from r1ci_plugins.trainers.openrlhf.seams.optimization import inert
 from r1ci_plugins.trainers.openrlhf.seams.recorder import recorder
 from r1ci_plugins.trainers.openrlhf.seams.samples import PADDING, outcomes_of, rows_of
 from r1ci_plugins.trainers.openrlhf.windows import parts
@@ -83,14 +84,8 @@ def split_rollout_samples(self: Any, rollout_samples: Sequence[Any]) -> list[Any
 
 def _padding(sample: Any) -> Any:
     """Two tokens of a sample, shape (1, 2), without anything to train or to judge."""
-    cut = {
-        field.name: value[:, : 2 if field.name in ("sequences", "attention_mask") else 1]
-        for field in fields(sample)
-        if (value := getattr(sample, field.name)) is not None and type(sample).is_step_tensor_field(field.name)
-    }
-    cut["action_mask"] = cut["action_mask"] * 0
     lengths = {"response_length": sample.response_length * 0, "total_length": sample.total_length * 0 + 2}
-    return replace(sample, labels=[PADDING], **cut, **lengths)
+    return replace(inert(sample), labels=[PADDING], **lengths)
 
 
 def compute_advantages_and_returns(self: Any, experiences: Sequence[Any]) -> Sequence[Any]:

@@ -63,7 +63,7 @@ class _Samples:
 
 
 class _Deals:
-    """A batch sampler: each iteration is an epoch, dealt anew. Takes part in a collective call when it is made."""
+    """A batch sampler: each iteration deals the samples again. All ranks make one together, to compare counts."""
 
     def __init__(self, buffer: Any, micro_batch: int) -> None:
         import torch.distributed as dist
@@ -93,16 +93,16 @@ class _Deals:
 
 
 def inert(sample: Any) -> Any:
-    """A sample of two tokens that trains nothing, made of an OpenRLHF ``Experience`` of one sample without batch axis.
+    """A sample of two tokens that trains nothing, made of an OpenRLHF ``Experience`` of one sample.
 
     Args:
-        sample: Its step fields have shape (T,) or, for those of actions, (T - 1,).
+        sample: Its step fields have shape (..., T) or, for those of actions, (..., T - 1).
     """
     cut = {}
     for field in fields(sample):
         value = getattr(sample, field.name)
         if value is not None and type(sample).is_step_tensor_field(field.name):
-            cut[field.name] = value[: 2 if field.name in ("sequences", "attention_mask") else 1]
+            cut[field.name] = value[..., : 2 if field.name in ("sequences", "attention_mask") else 1]
     cut["action_mask"] = cut["action_mask"] * 0
     return replace(sample, **cut)
 

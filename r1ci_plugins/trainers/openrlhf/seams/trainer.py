@@ -98,7 +98,7 @@ def save_logs_and_checkpoints(
         f"r1ci: step {global_step}: reward {shown['reward']:.3f}, accuracy {shown['accuracy']:.1%}, "
         + (f"{excluded:.0f} excluded, " if excluded else "")
         + f"code calls {shown['code_calls']:.2f}, {seconds:.0f} s"
-        + ("" if "policy_loss" in numbers else "; NO update: no sample has anything to train"),
+        + ("" if {"policy_loss", "critic_loss"} & set(numbers) else "; NO update: no sample has anything to train"),
         flush=True,
     )
     consumed = (client_states or {}).get("total_consumed_prompts", 0)
