@@ -186,13 +186,13 @@ def describe(settings: Settings, prompts: int | None) -> list[str]:
         return [
             *lines,
             f"run: at most {total.prompts} examples x {settings['train.max_epochs']} epochs = {total.samples} samples,"
-            f" {total.steps} optimizer steps, {_millions(total.tokens)} tokens of {settings['data.max_len']} each",
+            f" {total.steps} optimizer steps, at most {total.tokens:,} tokens, {settings['data.max_len']} each",
         ]
     return [
         *lines,
         f"run: {total.prompts} prompts x {settings['train.num_episodes']} episodes, {total.rollouts} rollouts, "
         f"{total.steps} optimizer steps, {total.samples} trajectories",
-        f"tokens: at most {_millions(total.tokens)}, trajectories of {settings.context} each",
+        f"tokens: at most {total.tokens:,}, trajectories of {settings.context} each",
     ]
 
 
@@ -215,7 +215,3 @@ def _optimizer_step(settings: Settings) -> str:
         return f"{batch} samples over {settings.ranks(role)} ranks, in micro-steps of at most {tokens} tokens per GPU"
     micro, ranks = settings["train.micro_batch_size"], settings.ranks(role)
     return f"{batch} samples = {ranks} ranks x {batch // (micro * ranks)} micro-steps x {micro}"
-
-
-def _millions(count: int) -> str:
-    return f"{count / 1e6:,.1f} million"
