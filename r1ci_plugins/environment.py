@@ -113,7 +113,7 @@ class Prepared:
         plugins: Loaded.
         packs: The task packs that the recipe names, by name; empty without a command.
         flags: OpenRLHF flags that plugins, the recipe or the user set, by dotted name; empty without a command.
-        cpu: Whether this machine has no CUDA device.
+        cpu: Whether the run's machine has no CUDA device.
         unchecked: Why the flags were not checked, such as that OpenRLHF is not installed; empty when they were.
     """
 
@@ -298,6 +298,7 @@ def prepare(
     overrides: Sequence[str] = (),
     arguments: Sequence[str] = (),
     check_flags: bool = True,
+    cpu: bool | None = None,
 ) -> Prepared:
     """Resolve a recipe: load what it names and check what can be checked; start nothing.
 
@@ -309,6 +310,7 @@ def prepare(
         overrides: Values of ``--set``.
         arguments: OpenRLHF flags as the user typed them; they win over the recipe.
         check_flags: False where no trainer starts, so that the recipe may have the flags of another command.
+        cpu: Whether the run has no CUDA device; None means as this machine has it.
 
     Raises:
         RecipeError: The recipe, an override or a flag is wrong.
@@ -317,7 +319,7 @@ def prepare(
     """
     if not isinstance(recipe, Recipe):
         recipe = load_recipe(recipe, overrides)
-    loaded, cpu = load_plugins(plugins), not cpu_flags.cuda_available()
+    loaded, cpu = load_plugins(plugins), not cpu_flags.cuda_available() if cpu is None else cpu
     packs: Mapping[str, TaskPack] = {}
     flags: dict[str, Any] = {}
     unchecked = "" if check_flags else "no trainer starts"

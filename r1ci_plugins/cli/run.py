@@ -12,6 +12,7 @@ from r1ci_plugins.cli.options import DEFAULT_PLUGINS, NO_OVERRIDES, PluginNames
 
 if TYPE_CHECKING:
     from r1ci_plugins.runs.staged_run import StagedRun
+    from r1ci_plugins.trainers.openrlhf.machine import Machine
 
 
 def run(
@@ -36,6 +37,14 @@ def run(
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Check and show what would be done; start nothing.")
     ] = False,
+    machine: Annotated[
+        str | None,
+        typer.Option(
+            "--for",
+            metavar="8x80",
+            help="With --dry-run: plan for 8 GPUs of 80 GB, or 2x8x80 for two nodes, instead of this machine.",
+        ),
+    ] = None,
     plugins: PluginNames = DEFAULT_PLUGINS,
 ) -> None:
     """Run a recipe's stages one after the other: synthesis, SFT, RL, with evaluations between.
@@ -46,18 +55,40 @@ def run(
     """
     from r1ci_plugins.runs.staged_run import StagedRun, State
     from r1ci_plugins.runs.stages import load_stages
+    from r1ci_plugins.trainers.openrlhf.machine import planned_machine
 
+    planned = planned_machine(machine, dry_run=dry_run)
     stages = load_stages(recipe_file, overrides, without)
     work = StagedRun.of(stages, plugins)
-    work.check()
-    states = work.states()
+    sizes = _check_sizes(work, planned)
+    states = dict.fromkeys(sizes, State.TO_DO) if planned else work.states()
     for number, stage in enumerate(stages, 1):
         typer.echo(f"{number}/{len(stages)} {stage.name} ({states[stage.name]}): {' '.join(work.command(stage))}")
+        if dry_run:
+            typer.echo("".join(f"    {line}\n" for line in sizes[stage.name]), nl=False)
     if dry_run:
-        typer.echo("Checked: keys, plugins, packs, tasks, OpenRLHF's flags. Nothing was started.")
+        typer.echo("Checked: keys, plugins, packs, tasks, OpenRLHF's flags, sizes. Nothing was started.")
         return
     _run_stages(work, [stage.name for stage in stages if states[stage.name] is not State.DONE])
     raise typer.Exit(0 if _report(work) or not must_improve else 1)
+
+
+def _check_sizes(work: StagedRun, machine: Machine | None) -> dict[str, list[str]]:
+    """Check everything; the sizes of each stage in lines, none where nothing is trained."""
+    from r1ci_plugins.runs.stages import TRAINING
+    from r1ci_plugins.trainers.openrlhf.sizes import check_sizes, describe_sizes, launched_processes
+
+    prepared = work.check(cpu=None if machine is None else False)
+    lines: dict[str, list[str]] = {}
+    for stage in work.stages:
+        lines[stage.name] = []
+        one = prepared[stage.name]
+        if stage.command in TRAINING and not one.unchecked:
+            model = work.base_model(stage) if one.model == stage.recipe.model else one.model
+            processes = launched_processes(stage.launcher)
+            case = check_sizes(one, machine, processes=processes, model=model, stage=stage.name)
+            lines[stage.name] = describe_sizes(case, one)
+    return lines
 
 
 def _run_stages(work: StagedRun, unfinished: list[str]) -> None:

@@ -129,7 +129,7 @@ def read(arguments: Sequence[str], command: str) -> dict[str, Any]:
         action.default = argparse.SUPPRESS  # only what was given shall come back
     namespace, unknown = upstream.parse_known_args(list(arguments))
     if unknown:
-        names = ["plugin", "recipe", "set", "dry-run", *flags(command)]
+        names = ["plugin", "recipe", "set", "dry-run", "for", *flags(command)]
         nearest = suggest(unknown[0].partition("=")[0].lstrip("-"), names)
         raise RecipeError(f"unknown argument {unknown[0]!r}", where=f"openrlhf.cli.{command}", fix=nearest)
     options = {action.dest: action.option_strings[0].removeprefix("--") for action in upstream._actions}

@@ -26,7 +26,7 @@ from enum import StrEnum
 from itertools import count
 from pathlib import Path
 
-from r1ci_plugins.environment import prepare
+from r1ci_plugins.environment import Prepared, prepare
 from r1ci_plugins.errors import MachineProblem, RecipeError
 from r1ci_plugins.evaluation.record import Evaluation
 from r1ci_plugins.recipe.loading import dump
@@ -55,14 +55,31 @@ class StagedRun:
         """The run of some stages, which share a folder."""
         return cls(stages[0].folder.parent.absolute(), stages, plugins)
 
-    def check(self) -> None:
+    def check(self, cpu: bool | None = None) -> dict[str, Prepared]:
         """Check all that the stages' recipes name.
+
+        Args:
+            cpu: Whether the run has no CUDA device; None means as this machine has it.
+
+        Returns:
+            The prepared recipe of each stage.
 
         Raises:
             R1CIError: At the first thing that is wrong.
         """
+        prepared = {}
         for stage in self.stages:
-            prepare(stage.recipe, plugins=self.plugins, command=stage.flags_of).findings()
+            prepared[stage.name] = prepare(stage.recipe, plugins=self.plugins, command=stage.flags_of, cpu=cpu)
+            prepared[stage.name].findings()
+        return prepared
+
+    def base_model(self, stage: Stage) -> str:
+        """The model that a stage's model comes from by way of the stages before it."""
+        model = stage.recipe.model
+        for earlier in reversed(self.stages[: self.stages.index(stage)]):
+            if earlier.command in TRAINING and model == str(RunFolder(earlier.folder).model):
+                model = earlier.recipe.model
+        return model
 
     def recipe(self, stage: Stage) -> Path:
         """The stage's own recipe."""

@@ -37,10 +37,11 @@ def pack_processes(jobs: int, packs: Collection[str], plugins: Sequence[str] = (
     try:
         yield pool
     except BaseException as error:
-        pool.shutdown(wait=False, cancel_futures=True)
         for child in multiprocessing.active_children():
             if child not in others:
                 child.terminate()  # its current question may take minutes, and is not needed any more
+        # Waits for the pool's thread: one that still closes its pipes breaks the end of the interpreter.
+        pool.shutdown(cancel_futures=True)
         if isinstance(error, BrokenProcessPool):
             raise TaskError(
                 "a process that generates questions died, or could not load the task packs",

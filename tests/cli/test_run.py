@@ -17,7 +17,7 @@ tasks:
   eval: [{{tasks: [bbh/word_sorting], count: 2}}]
 stages:
   - {{name: base, run: evaluate}}
-  - {{name: rl, run: train_ppo}}
+  - {{name: rl, run: train_ppo, trainer: {{vllm.num_engines: 1}}}}
 """
 
 

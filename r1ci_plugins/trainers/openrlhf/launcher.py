@@ -37,6 +37,7 @@ r1ci options:
   --recipe FILE     the experiment: model, tasks, protocol, sandbox, rewards, mask, trainer flags (see recipes/)
   --set KEY=VALUE   override a recipe key, for example --set seed=7 --set trainer.actor.adam.lr=5e-7; may be repeated
   --dry-run         print the resolved recipe, plugins, versions and the OpenRLHF command line; check; start nothing
+  --for 8x80        with --dry-run: plan for 8 GPUs of 80 GB, or 2x8x80 for two nodes of them, instead of this machine
   --help            this text
 
 Every other flag is OpenRLHF's own and wins over the recipe. Without --plugin this is plain OpenRLHF.
@@ -80,6 +81,7 @@ def _run(command: Command, argv: Sequence[str]) -> int:
     parser.add_argument("--recipe")
     parser.add_argument("--set", action="append", default=[], dest="overrides")
     parser.add_argument("--dry-run", action="store_true")
+    parser.add_argument("--for", dest="machine")
     parser.add_argument("-h", "--help", action="store_true")
     own, rest = parser.parse_known_args(list(argv))
     if own.help:
@@ -91,19 +93,25 @@ def _run(command: Command, argv: Sequence[str]) -> int:
         return 0
     _refuse_foreign_alias()
     if not own.plugin:
-        for option, given in (("--recipe", own.recipe), ("--set", own.overrides), ("--dry-run", own.dry_run)):
+        own_options = {"--recipe": own.recipe, "--set": own.overrides, "--dry-run": own.dry_run, "--for": own.machine}
+        for option, given in own_options.items():
             if given:
                 raise RecipeError(f"{option} needs a plugin that reads it", fix="add --plugin r1ci")
         _become_upstream(command, rest)
         return 0
 
     from r1ci_plugins.engines.tokenizer import spare_torch
+    from r1ci_plugins.trainers.openrlhf.machine import planned_machine
     from r1ci_plugins.trainers.openrlhf.plan import make_plan
     from r1ci_plugins.trainers.openrlhf.sft_examples import load_examples
 
-    plan = make_plan(command, own.plugin, own.recipe, own.overrides, rest)
+    machine = planned_machine(own.machine, dry_run=own.dry_run)
+    plan = make_plan(command, own.plugin, own.recipe, own.overrides, rest, machine)
     if own.dry_run:
         print(plan.describe())
+    if machine is not None:
+        print(f"\n# checked for {machine}: flags, sizes, tasks. This machine was not looked at. Nothing was started.")
+        return 0
     _prepare_process(plan)
     if own.dry_run:
         spare_torch()
@@ -113,13 +121,13 @@ def _run(command: Command, argv: Sequence[str]) -> int:
         asyncio.run(_try(plan.environment))  # takes a second; the tokenizer takes several
         template = plan.prepared.template()
         if own.dry_run:
-            print("\n# checked: flags, model folder, chat template, tasks, sandbox, disk. Nothing was started.")
+            print("\n# checked: flags, sizes, model folder, chat template, tasks, sandbox, disk. Nothing was started.")
             return 0
         _write_folder(plan, template)
         return _train(plan)
     examples = load_examples(plan, plan.prepared.template(), loss_mask)
     if own.dry_run:
-        print("\n# checked: flags, model folder, chat template, trajectories. Nothing was started.")
+        print("\n# checked: flags, sizes, model folder, chat template, trajectories. Nothing was started.")
         return 0
     return _fine_tune(plan, examples)
 

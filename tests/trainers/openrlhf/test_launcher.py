@@ -17,7 +17,7 @@ from r1ci_plugins.recipe import openrlhf_flags
 
 ROOT = Path(__file__).parents[3]
 COMMANDS = ("train_ppo", "train_sft")
-OURS = ("--plugin", "--recipe", "--set", "--dry-run", "--help")
+OURS = ("--plugin", "--recipe", "--set", "--dry-run", "--for", "--help")
 pytestmark = [
     pytest.mark.stack,
     pytest.mark.skipif(importlib.util.find_spec("openrlhf") is None, reason="needs OpenRLHF: run `make setup`"),
@@ -115,7 +115,7 @@ def test_without_a_plugin_it_is_plain_openrlhf(tmp_path):
 # -- bad input --------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("option", [["--recipe", "x.yaml"], ["--set", "seed=1"], ["--dry-run"]])
+@pytest.mark.parametrize("option", [["--recipe", "x.yaml"], ["--set", "seed=1"], ["--dry-run"], ["--for", "8x80"]])
 def test_our_options_need_a_plugin(option):
     refused(run(*option), f"{option[0]} needs a plugin", "--plugin r1ci")
 
@@ -127,6 +127,7 @@ def test_a_plugin_needs_a_recipe():
 WRONG = {
     "misspelt plugin": (["--plugin", "r2ci"], ["r2ci", "r1ci"]),
     "misspelt flag": (["--actor.adm.lr", "1"], ["--actor.adm.lr", "did you mean 'actor.adam.lr'?"]),
+    "a batch that does not divide": (["--train.batch_size", "5"], ["multiple of 2", "--train.batch_size 4"]),
     "misspelt option of ours": (["--dryrun"], ["--dryrun", "did you mean 'dry-run'?"]),
     "misspelt key": (["--set", "protocol.max_code_cals=1"], ["max_code_cals", "did you mean", "max_code_calls"]),
     "misspelt trainer key": (["--set", "trainer.actor.adm.lr=1"], ["actor.adm.lr", "did you mean 'actor.adam.lr'?"]),
@@ -155,10 +156,11 @@ WRONG = {
 def test_bad_input_ends_before_anything_starts(smoke, tmp_path, case, dry):
     arguments, output = smoke
     given, expected = WRONG[case]
-    before = sorted(Path.cwd().iterdir())
-    refused(run(*arguments, *given, *dry), *expected)
+    started = tmp_path / "started"
+    started.mkdir()
+    refused(run(*arguments, *given, *dry, cwd=started), *expected)
     assert not output.parent.exists()
-    assert sorted(Path.cwd().iterdir()) == before
+    assert not list(started.iterdir())
 
 
 def test_a_model_folder_that_looks_like_a_hub_name(smoke, tmp_path):

@@ -11,6 +11,7 @@ from r1ci_plugins.errors import RecipeError
 from r1ci_plugins.recipe import openrlhf_flags
 from r1ci_plugins.trainers.openrlhf.plan import free_disk_mb, make_plan
 
+CRITIC = ["trainer.critic.num_gpus_per_node=1"]  # OpenRLHF's default is 8
 RECIPE = Path(__file__).parents[3] / "recipes" / "cpu-smoke.yaml"
 pytestmark = [
     pytest.mark.stack,
@@ -23,7 +24,9 @@ def plan(tmp_path, monkeypatch):
     monkeypatch.setenv("R1CI_CPU_BACKEND", "1")
 
     def make(*rest, overrides=()):
-        return make_plan("train_ppo", ["r1ci"], str(RECIPE), [f"output_dir={tmp_path / 'run'}", *overrides], rest)
+        return make_plan(
+            "train_ppo", ["r1ci"], str(RECIPE), [f"output_dir={tmp_path / 'run'}", *CRITIC, *overrides], rest
+        )
 
     return make
 
