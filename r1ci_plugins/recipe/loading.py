@@ -50,7 +50,7 @@ def read_recipe(path: str | Path) -> tuple[dict[str, Any], Lines]:
     except (OSError, UnicodeDecodeError) as error:
         near = sorted(str(p) for pattern in ("*.yaml", "*.yml") for p in path.parent.glob(pattern))
         reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
-        fix = suggest(str(path), near) if near else f"{path.parent.absolute()} holds no recipe; give a YAML file's path"
+        fix = suggest(str(path), near) if near else f"{path.parent.absolute()} holds no recipe; give the path of one"
         raise RecipeError(f"the recipe {path} cannot be read: {reason}", fix=fix) from error
     data, lines = strict_yaml.parse(text, str(path))
     if not isinstance(data, dict):
