@@ -85,10 +85,12 @@ def restore_best_checkpoint_state(self: Any, checkpoint_states: dict[str, Any]) 
 def save_logs_and_checkpoints(
     self: Any, global_step: int, logs_dict: dict[str, Any] | None = None, client_states: dict[str, Any] | None = None
 ) -> None:
-    """After each step: a line of ``metrics.jsonl`` and of the terminal; after the last one an evaluation."""
-    upstream[save_logs_and_checkpoints](self, global_step, logs_dict, client_states)
+    """After each step: a line of ``metrics.jsonl`` and of the terminal; after the last one an evaluation.
+
+    The line comes before the checkpoint: a run that goes on from it will not take this step again.
+    """
     here, logs = recorder(), logs_dict or {}
-    seconds, here.step_started = time.monotonic() - here.step_started, time.monotonic()
+    seconds = time.monotonic() - here.step_started
     numbers = {name: value for name, value in logs.items() if isinstance(value, (int, float))}
     lost = sum(writer.lost for writer in here.writers.values())
     here.append(here.folder.metrics, {"step": global_step, "seconds": seconds, "trajectories_lost": lost, **numbers})
@@ -101,6 +103,8 @@ def save_logs_and_checkpoints(
         + ("" if {"policy_loss", "critic_loss"} & set(numbers) else "; NO update: no sample has anything to train"),
         flush=True,
     )
+    upstream[save_logs_and_checkpoints](self, global_step, logs_dict, client_states)
+    here.step_started = time.monotonic()
     consumed = (client_states or {}).get("total_consumed_prompts", 0)
     dataloader = getattr(self, "prompts_dataloader", None)
     last = dataloader is not None and consumed >= self.args.train.num_episodes * len(dataloader)
