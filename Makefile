@@ -5,7 +5,7 @@ SMOLLM2 := models/smollm2-135m-instruct
 TINY := models/tiny-random
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile
 
-.PHONY: help setup demo test smoke lint validate bench bench-sandbox firejail bubblewrap clean
+.PHONY: help setup demo test smoke rehearse lint validate bench bench-sandbox firejail bubblewrap clean
 
 help:  ## list the targets
 	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/^([a-z-]+):.*## /  make \1	/'
@@ -25,6 +25,9 @@ test: setup  ## all tests, the real trainer included
 smoke: setup  ## two training steps of a tiny random model with the real stack
 	$(BIN)/openrlhf.cli.train_ppo --plugin r1ci --recipe recipes/cpu-smoke.yaml \
 	    --set output_dir=runs/smoke-$$(date +%Y%m%d-%H%M%S)
+
+rehearse: setup  ## every GPU recipe with small sizes on the CPU, interrupted once and taken up (15 minutes)
+	$(BIN)/python tests/rehearsal/rehearse.py recipes/qwen*.yaml
 
 lint: .venv/.ready  ## ruff, mypy and import-linter
 	$(BIN)/ruff check .

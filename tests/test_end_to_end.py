@@ -11,7 +11,6 @@ import json
 import math
 import os
 import shutil
-import signal
 import subprocess
 import sys
 import time
@@ -52,9 +51,9 @@ def checksum(trajectory):
     return zlib.crc32(repr(trajectory.token_ids).encode()) % 100 / 100
 
 def picky(trajectory):
-    if trajectory.question.index == 0:
+    if trajectory.question.index == 0 and trajectory.question.task.endswith("gcd"):
         raise ValueError("not this one")
-    return checksum(trajectory)
+    return 0.0
 
 @hookimpl
 def r1ci_reward_terms():
@@ -95,7 +94,7 @@ def start(tmp_path):
     command = [
         *(Path(sys.executable).with_name("openrlhf.cli.train_ppo"), "--plugin", "r1ci", "--plugin", "e2e"),
         *("--recipe", ROOT / "recipes" / "cpu-smoke.yaml", "--set", f"output_dir={output}"),
-        *("--set", "protocol.answer_format=babble", "--set", "rewards={checksum: {}, correctness: {}}"),
+        *("--set", "protocol.answer_format=babble", "--set", "rewards={checksum: {}, correctness: {}, picky: {}}"),
         *("--set", "protocol.max_code_calls=2", "--set", f"model={ROOT / 'models' / 'tiny-random'}"),
         *("--actor.adam.lr", "1e-3", "--algo.advantage.is_correction_level", "token"),
     ]
@@ -139,17 +138,23 @@ def wait_until(holds, seconds):
 
 
 def test_the_main_job(start, tmp_path):
-    process, output, log = start()
+    """LoRA, two engines, six prompts; the samples of one of them are never judged."""
+    process, output, log = start(
+        *("--set", "tasks.train=[{tasks: [reasoning_gym/gcd, reasoning_gym/spell_backward], count: 3}]"),
+        *("--set", "trainer.train.colocate_all=false", "--vllm.num_engines", "2", "--ds.lora.rank", "4"),
+    )
     assert process.wait(500) == 0, log.read_text()[-6000:]
     assert wait_until(lambda: not survivors(output), 5), survivors(output)
     text = log.read_text()
     assert "Accuracy on held-out questions" in text and "before" in text and "after" in text
+    assert text.count("a sample is excluded, the first with this fault") == 1
 
-    # Two steps, two evaluations (before the first step, after the last), all of it recorded.
+    # Three steps, evaluations before the first, after the second and after the last, all of it recorded.
     steps = [json.loads(line) for line in (output / "metrics.jsonl").read_text().splitlines()]
-    assert [step["step"] for step in steps] == [1, 2]
+    assert [step["step"] for step in steps] == [1, 2, 3]
+    assert all(math.isfinite(value) for step in steps for value in step.values() if isinstance(value, float))
     evaluations = [json.loads(line) for line in (output / "evaluations.jsonl").read_text().splitlines()]
-    assert [one["step"] for one in evaluations] == [0, 2]
+    assert [one["step"] for one in evaluations] == [0, 2, 3]
     run = json.loads((output / "run.json").read_text())
     assert ("no CUDA device" in text) == run["cpu"]
     assert run["versions"]["packages"]["openrlhf"] == "0.11.2" and "plugin 'e2e' of e2e-plugin 1.0" in str(run)
@@ -158,26 +163,32 @@ def test_the_main_job(start, tmp_path):
 
     # Multi-turn rollouts with real programs in the real sandbox, and masks that hold for every one of them.
     trajectories = list(read_trajectories(output / "trajectories" / "train.jsonl.gz"))
-    assert [t.step for t in trajectories] == [0] * 4 + [1] * 4
+    assert [t.step for t in trajectories] == [0] * 4 + [1] * 4 + [2] * 4
     calls = [call for t in trajectories for call in t.tool_calls]
     assert calls and {call.isolation for call in calls} == {"firejail"}
     assert {call.status for call in calls} <= {"ok", "error"}
     outputs = [s.text for t in trajectories for s in t.segments if s.kind is SegmentKind.CODE_OUTPUT]
     assert outputs and not any("R1CI" in shown or "PYTHONPATH" in shown for shown in outputs)  # environment is cleared
     for trajectory in trajectories:
-        assert not trajectory.excluded, trajectory.fault
         check_invariants(trajectory, MASKED.ranges(trajectory), MASKED)
-    assert len((tmp_path / "seen").read_text().splitlines()) == 8 + 2 * 2  # the observer, failing each time
+    assert len((tmp_path / "seen").read_text().splitlines()) == 12 + 2 * 3  # the observer, failing each time
+
+    # What could not be judged is named, counted and not trained; everything else is trained once.
+    excluded = [t for t in trajectories if t.excluded]
+    assert len(excluded) == 2 and {t.question.key for t in excluded} == {"reasoning_gym/gcd/rl/0/7"}
+    assert all("the reward term picky raised" in t.fault for t in excluded)
+    assert sum(step["rollout/excluded"] for step in steps) == 2
+    advantages = [json.loads(line)["trajectory"] for line in (output / "advantages.jsonl").read_text().splitlines()]
+    assert sorted(advantages) == sorted(t.fingerprint for t in trajectories if not t.excluded)
 
     # Log-probs of vLLM and of the trainer agree, also after the weights moved and were synchronised.
     assert all(abs(step["vllm_kl"]) < 0.01 for step in steps), [step["vllm_kl"] for step in steps]
     assert all(step["actor_grad_norm"] > 0 for step in steps)
     from safetensors.torch import load_file
 
-    before = load_file(ROOT / "models" / "tiny-random" / "model.safetensors")
-    after = load_file(output / "model" / "model.safetensors")
-    assert any(not before[name].equal(after[name]) for name in before if name in after)
-    assert (output / "model" / "config.json").exists()
+    adapter = load_file(output / "model" / "adapter_model.safetensors")
+    assert any(weight.any() for name, weight in adapter.items() if "lora_B" in name)  # zero before training
+    assert "openrlhf.cli.lora_combiner --model_path" in text
     assert list((output / "tensorboard").rglob("events.*"))
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
@@ -185,52 +196,3 @@ def test_the_main_job(start, tmp_path):
     for metric in ("accuracy", "code_calls", "code_share", "tool_error_rate", "timeouts", "queue_s", "execution_s"):
         assert f"train/rollout/task/reasoning_gym/gcd/{metric}" in curves
     assert "train/rollout/reward/checksum" in curves and "eval/eval_task/reasoning_gym/gcd/accuracy" in curves
-
-
-def test_two_ranks_two_engines_lora_and_a_group_of_faults(start):
-    """5 prompts in batches of 3, 9 and 6 samples in steps of 4: nothing divides, and one question is never judged."""
-    process, output, log = start(
-        *("--set", "tasks.train=[{tasks: [reasoning_gym/gcd], count: 5}]", "--set", "rewards={picky: {}}"),
-        *(
-            "--rollout.batch_size",
-            "3",
-            "--rollout.n_samples_per_prompt",
-            "3",
-            "--actor.num_gpus_per_node",
-            "2",
-            "--ref.num_gpus_per_node",
-            "2",
-        ),
-        *("--vllm.num_engines", "2", "--train.micro_batch_size", "1", "--ds.packing_samples", "--ds.lora.rank", "4"),
-    )
-    assert process.wait(500) == 0, log.read_text()[-6000:]
-    assert log.read_text().count("a sample is excluded, the first with this fault") == 1
-    trajectories = list(read_trajectories(output / "trajectories" / "train.jsonl.gz"))
-    excluded = [t for t in trajectories if t.excluded]
-    assert len(trajectories) == 15 and len(excluded) == 3 and {t.question.index for t in excluded} == {0}
-    assert all("the reward term picky raised" in t.fault for t in excluded)
-    steps = [json.loads(line) for line in (output / "metrics.jsonl").read_text().splitlines()]
-    assert [step["rollout/samples"] for step in steps] == [9, 6]
-    assert sum(step["rollout/excluded"] for step in steps) == 3
-    assert all(math.isfinite(value) for step in steps for value in step.values() if isinstance(value, float))
-    advantages = [json.loads(line) for line in (output / "advantages.jsonl").read_text().splitlines()]
-    assert len(advantages) == 12  # of the others, one each
-    assert not {one["trajectory"] for one in advantages} & {t.fingerprint for t in excluded}
-    assert (output / "model" / "adapter_model.safetensors").exists()
-    assert "openrlhf.cli.lora_combiner --model_path" in log.read_text()
-    assert wait_until(lambda: not survivors(output), 5), survivors(output)
-
-
-def test_ctrl_c_leaves_no_process_and_whole_files(start):
-    process, output, log = start()
-    deadline = time.monotonic() + 300
-    while "evaluation after step 0" not in log.read_text():
-        assert process.poll() is None, log.read_text()[-6000:]
-        assert time.monotonic() < deadline, log.read_text()[-6000:]
-        time.sleep(0.2)
-    os.kill(process.pid, signal.SIGINT)
-    process.wait(120)  # seconds, or minutes where other tests run beside it
-    assert process.returncode == 130
-    assert wait_until(lambda: not survivors(output), 5), survivors(output)
-    assert "interrupted" in log.read_text()
-    assert len(list(read_trajectories(output / "trajectories" / "eval.jsonl.gz"))) == 2

@@ -3,6 +3,7 @@
     python tests/rehearsal/rehearse.py recipes/qwen*.yaml  every GPU recipe's twin, interrupted once and taken up
     python tests/rehearsal/rehearse.py --shapes 20 --seed 7
     python tests/rehearsal/rehearse.py --steps 200
+    python tests/rehearsal/rehearse.py --deaths            a process of each role is killed in the middle of a run
 
 What each leaves is in ``runs/rehearsals-*``. The first rule that does not hold ends the rehearsal.
 """
@@ -31,6 +32,7 @@ HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
 BIN = Path(sys.executable).parent
 TINY = ROOT / "models" / "tiny-random"
+VICTIMS = ("ray::RolloutRayActor", "VLLM::EngineCore", "VLLM::Worker", "ray::PolicyModelActor", "ray::PPOTrainer")
 ESTIMATORS = ("group_norm", "rloo", "reinforce_baseline", "dr_grpo", "reinforce", "gae")
 
 
@@ -47,13 +49,13 @@ def environment(folder):
     return {**os.environ, **more, "PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}"}
 
 
-def run(command, folder, *, interrupt_at=None, limit_s=900):
+def run(command, folder, *, meddle=None, limit_s=900):
     """Run a command to its end, its output in ``folder/log``.
 
     Args:
         command: Words.
         folder: Of the rehearsal.
-        interrupt_at: A file: once it exists, the command gets what Ctrl-C sends.
+        meddle: Called with the process again and again until it returns True: it has done what it was to do.
         limit_s: Seconds after which a run counts as one that hangs.
 
     Returns:
@@ -62,7 +64,7 @@ def run(command, folder, *, interrupt_at=None, limit_s=900):
     Raises:
         AssertionError: It hangs, or leaves a process behind.
     """
-    started, told = time.monotonic(), False
+    started, meddled = time.monotonic(), meddle is None
     log = folder / "log"
     with open(log, "a") as output:
         print(f"$ {shlex.join(map(str, command))}", file=output, flush=True)
@@ -73,9 +75,7 @@ def run(command, folder, *, interrupt_at=None, limit_s=900):
         try:
             while process.poll() is None:
                 assert time.monotonic() < started + limit_s, f"no end after {limit_s} s, see {log}"
-                if interrupt_at is not None and not told and interrupt_at.exists():
-                    told = True
-                    os.killpg(process.pid, signal.SIGINT)  # as a terminal does
+                meddled = meddled or meddle(process)
                 time.sleep(0.1)
         finally:
             if process.poll() is None:
@@ -131,9 +131,17 @@ def rehearse(recipe_file, folder, *, rate):
     else:
         first = ["r1ci", "run", file, *plugins]
         checkpoint, again = output / "rl" / "checkpoints" / "_actor" / "latest", []
-    status, seconds = run(first, folder, interrupt_at=checkpoint)
+
+    def interrupt(process):
+        if checkpoint.exists():
+            os.killpg(process.pid, signal.SIGINT)  # as a terminal does
+        return checkpoint.exists()
+
+    status, seconds = run(first, folder, meddle=interrupt)
     assert status != 0, f"it ended before it could be interrupted, see {folder / 'log'}"
     assert checkpoint.exists(), f"it ended with status {status}, see {folder / 'log'}"
+    if command == "train_ppo":
+        assert status == 130 and "interrupted" in (folder / "log").read_text(), f"status {status}"
     status, more = run([*first, *again], folder)
     assert status == 0, f"taken up, it ended with status {status}, see {folder / 'log'}"
 
@@ -193,6 +201,50 @@ def shape(rng):
 
 def smoke(folder, flags, *, prompts, rate):
     """Run the smoke recipe with other flags, and check what must hold."""
+    command = _smoke_command(folder, flags, prompts, rate)
+    status, seconds = run(command, folder, limit_s=3600)
+    assert status == 0, f"it ended with status {status}, see {folder / 'log'}"
+    return {"seconds": round(seconds), **check_rl(folder / "run", rate=rate)}
+
+
+def death(folder, victim):
+    """Kill a process of a run after its first step; the run must end within a minute and say what died.
+
+    Args:
+        folder: Of the rehearsal.
+        victim: How the process calls itself.
+    """
+    killed = []
+
+    def kill(process):
+        metrics = folder / "run" / "metrics.jsonl"
+        found = [one for one in _processes_of(folder) if victim in " ".join(one.cmdline())] if metrics.exists() else []
+        if found:
+            found[0].kill()
+            killed.append(time.monotonic())
+        return bool(found)
+
+    status, _ = run(_smoke_command(folder, _TWO, 50, 0), folder, meddle=kill)
+    seconds, last = time.monotonic() - killed[0], (folder / "log").read_text().splitlines()[-4:]
+    assert status == 2 and seconds < 60, f"status {status} after {seconds:.0f} s, see {folder / 'log'}"
+    assert any("error: " in line for line in last), last
+    return {"seconds to the end": round(seconds), "said": " ".join(last)[-600:]}
+
+
+_TWO = {
+    "rollout.batch_size": 3,
+    "rollout.n_samples_per_prompt": 3,
+    "train.batch_size": 8,
+    "eval.steps": 1000,
+    "ckpt.save_steps": 1000,
+    "actor.num_gpus_per_node": 2,
+    "ref.num_gpus_per_node": 2,
+    "vllm.num_engines": 2,
+}
+"""Two ranks and two engines; 9 samples in steps of 8."""
+
+
+def _smoke_command(folder, flags, prompts, rate):
     folder.mkdir(parents=True)
     settings = {
         "output_dir": folder / "run",
@@ -207,10 +259,7 @@ def smoke(folder, flags, *, prompts, rate):
     }
     command = ["openrlhf.cli.train_ppo", "--plugin", "r1ci", "--plugin", "rehearsal"]
     command += ["--recipe", ROOT / "recipes" / "cpu-smoke.yaml"]
-    command += [word for name, value in settings.items() for word in ("--set", f"{name}={value}")]
-    status, seconds = run(command, folder, limit_s=3600)
-    assert status == 0, f"it ended with status {status}, see {folder / 'log'}"
-    return {"seconds": round(seconds), **check_rl(folder / "run", rate=rate)}
+    return command + [word for name, value in settings.items() for word in ("--set", f"{name}={value}")]
 
 
 def main():
@@ -219,6 +268,7 @@ def main():
     parser.add_argument("--shapes", type=int, default=0, help="runs of random shapes")
     parser.add_argument("--seed", type=int, default=0, help="of the shapes")
     parser.add_argument("--steps", type=int, default=0, help="steps of one long run with faults")
+    parser.add_argument("--deaths", action="store_true", help="kill a process of each role")
     parser.add_argument("--rate", type=float, default=0.01, help="share of programs, answers and rewards that fail")
     parser.add_argument("--out", type=Path, default=ROOT / "runs" / f"rehearsals-{time.strftime('%Y%m%d-%H%M%S')}")
     options = parser.parse_args()
@@ -235,11 +285,12 @@ def main():
         folder = out / f"shape-{number + 1}"
         jobs.append((title, lambda f=flags, p=prompts, d=folder: smoke(d, f, prompts=p, rate=options.rate)))
     if options.steps:
-        flags = {"rollout.batch_size": 3, "rollout.n_samples_per_prompt": 3, "train.batch_size": 8, "eval.steps": 1000}
-        flags |= {"actor.num_gpus_per_node": 2, "ref.num_gpus_per_node": 2, "vllm.num_engines": 2}
         folder = out / f"{options.steps}-steps"
         prompts = 3 * options.steps - 1
-        jobs.append((folder.name, lambda: smoke(folder, flags, prompts=prompts, rate=options.rate)))
+        jobs.append((folder.name, lambda: smoke(folder, _TWO, prompts=prompts, rate=options.rate)))
+    for victim in VICTIMS if options.deaths else ():
+        name = f"death-of-{victim.split(':')[-1]}"
+        jobs.append((name, lambda victim=victim, name=name: death(out / name, victim)))
     for number, (title, job) in enumerate(jobs, 1):
         print(f"[{number}/{len(jobs)}] {title}", flush=True)
         print(f"    {job()}", flush=True)

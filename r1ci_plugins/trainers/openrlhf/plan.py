@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from r1ci_plugins.environment import Command, Environment, Prepared, prepare
-from r1ci_plugins.errors import MachineProblem, RecipeError
+from r1ci_plugins.errors import MachineProblem, RecipeError, TrajectoryFileError
 from r1ci_plugins.recipe import cpu_flags, openrlhf_flags
 from r1ci_plugins.recipe.loading import dump
 from r1ci_plugins.rollout.run_folder import RunFolder
@@ -155,6 +155,8 @@ def make_plan(
         _check_algorithm(prepared)
     else:
         _check_trajectories(prepared)
+        if machine is None:
+            _check_files(prepared)
     return plan
 
 
@@ -223,6 +225,18 @@ def _check_trajectories(prepared: Prepared) -> None:
                 f"--{name} has no meaning here: tokens and loss mask come from the trajectories themselves",
                 where=f"recipe key trainer.{name} or the command line",
                 fix="leave it out; mask.code_outputs decides what is trained",
+            )
+
+
+def _check_files(prepared: Prepared) -> None:
+    """The trajectory files are there. They are read later, when the tokenizer is loaded, which takes a while."""
+    for flag in ("data.dataset", "eval.dataset"):
+        path = prepared.flags.get(flag)
+        if path and not Path(str(path)).is_file():
+            raise TrajectoryFileError(
+                "cannot read trajectories: there is no such file",
+                where=f"{path}, --{flag}",
+                fix="recipe key sft.trajectories names the file; `r1ci synthesize` makes one; every run records one",
             )
 
 
