@@ -91,6 +91,7 @@ class LocalVLLM:
     ) -> Generation:
         """Sample; cancelling this coroutine aborts the request. Raises MachineProblem if vLLM refuses or has died."""
         from vllm import SamplingParams
+        from vllm.sampling_params import RequestOutputKind
 
         room = self.max_total_tokens - len(token_ids)
         if room <= 0:
@@ -100,12 +101,13 @@ class LocalVLLM:
             max_tokens=min(max_tokens, room),
             stop=list(stop),
             stop_token_ids=list(stop_token_ids),
+            output_kind=RequestOutputKind.FINAL_ONLY,
         )
         prompt = {"prompt_token_ids": list(token_ids)}
         outputs = self._engine.generate(prompt, params, f"r1ci-{next(self._numbers)}")
         try:
             async for request in outputs:
-                output = request.outputs[0]  # it holds all tokens so far
+                output = request.outputs[0]  # there is only one, with all tokens
             return generation_of(output)
         except Exception as error:  # vLLM raises many types
             raise MachineProblem(

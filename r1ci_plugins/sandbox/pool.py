@@ -30,6 +30,15 @@ RECYCLE_AFTER = 20_000  # jobs; a fork server should not age, but we do not rely
 STARTED_AT_ONCE = ("light", "numeric")
 
 
+class _Idle(asyncio.LifoQueue["Slot | None"]):
+    """Idle slots of a profile, the last used one first; None, for which a slot must be started, comes last."""
+
+    _queue: list[Slot | None]
+
+    def _put(self, item: Slot | None) -> None:
+        self._queue.insert(0 if item is None else len(self._queue), item)
+
+
 class SlotPool:
     """A sandbox of slots that are started in advance. Subclasses choose the jail (``find_jail``).
 
@@ -78,7 +87,7 @@ class SlotPool:
         # Many starts at once slow each other down.
         self._starts = asyncio.Semaphore(max(1, len(os.sched_getaffinity(0)) // 2))
         self._jail: Jail | None = None  # None before start() and after close(): nothing may run
-        self._idle: dict[str, asyncio.LifoQueue[Slot | None]] = {}  # None: whoever takes it starts a slot
+        self._idle: dict[str, _Idle] = {}
         self._slots: set[Slot] = set()
         self._tasks: set[asyncio.Task[None]] = set()
         self._metrics = PoolMetrics()
@@ -104,7 +113,7 @@ class SlotPool:
             except InfrastructureFault as fault:
                 raise SandboxUnavailable(fault.what, where=fault.where, fix=fault.fix or self.advice()) from fault
             self._jail = jail
-            self._idle = {name: asyncio.LifoQueue() for name in PROFILES}
+            self._idle = {name: _Idle() for name in PROFILES}
             self._idle[first].put_nowait(slot)
             for name, idle in self._idle.items():
                 for _ in range(self.concurrency - idle.qsize()):

@@ -70,6 +70,25 @@ def test_a_slot_that_died_while_idle_is_replaced_unseen():
         assert bench.sandbox.metrics()["outcome/ok"] == 3
 
 
+def test_a_slot_that_did_not_start_is_taken_after_those_that_did(monkeypatch):
+    with opened(FirejailSandbox(concurrency=2, preload="light")) as bench:
+        assert bench.run("print(1)").stdout == "1\n"
+        while bench.sandbox._tasks:  # the second slot starts
+            bench.loop.run(asyncio.sleep(0.05))
+
+        async def refused(*arguments: object) -> None:
+            raise InfrastructureFault("no user id is left")
+
+        monkeypatch.setattr(pool_module.SlotPool, "_new_slot", refused)
+        victim = bench.sandbox._idle["light"]._queue[-1]  # it would be the next
+        psutil.Process(victim.pid).kill()
+        while victim.alive:
+            bench.loop.run(asyncio.sleep(0.05))
+        for _ in range(5):
+            result = bench.run("print(1)")
+            assert (result.stdout, result.attempts) == ("1\n", 1)
+
+
 def test_faults_that_persist_are_typed(monkeypatch):
     with opened(FirejailSandbox(concurrency=1, preload="light")) as bench:
 

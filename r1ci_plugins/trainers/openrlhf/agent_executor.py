@@ -14,6 +14,7 @@ stands here:
 | an exception in a step kills the run; nothing closes sandboxes | faults are recorded; jails and workers die with us |
 | ``extra_logs`` of the last step only, same keys for all | empty; metrics come from the trajectories |
 | steps see text, ids do not survive encoding | sampled ids are kept, only feedback is tokenised |
+| the tokenizer is pickled with every prompt | its name travels, and each worker loads it once |
 | GAE and returns step through feedback | over own tokens alone (``advantages.py``) |
 | top_p biases log-probs | refused at start where wrong (``plan.py``) |
 | groups by order: a dropped sample would shift them | excluded samples stay in place, with an empty mask |
@@ -31,6 +32,7 @@ from typing import Any
 
 import msgspec
 from openrlhf.utils.agent import AgentExecutorBase
+from vllm.sampling_params import RequestOutputKind
 
 from r1ci_plugins.engines.vllm import generation_of
 from r1ci_plugins.environment import prepare
@@ -65,6 +67,7 @@ class VLLMEngine:
             min_tokens=min(self._params.min_tokens, max_tokens),
             stop=list(stop),
             stop_token_ids=list(stop_token_ids),
+            output_kind=RequestOutputKind.FINAL_ONLY,  # else every token sends all tokens so far again
             _all_stop_token_ids=set(),  # derived from the fields above, but in place: not in the shared object's set
         )
         return generation_of((await self._actor.generate(list(token_ids), params)).outputs[0])
@@ -77,7 +80,7 @@ class AgentExecutor(AgentExecutorBase):
         folder = RunFolder.of_this_process()
         run = folder.read_run()
         prepared = prepare(folder.recipe, plugins=run["plugins"], command=None)
-        self._plugins, self._loss_mask = prepared.plugins, prepared.loss_mask()
+        self._prepared, self._loss_mask = prepared, prepared.loss_mask()
         # The context's length comes with every call.
         self._environment = prepared.environment(packs=run["packs"], context=sys.maxsize)
         self._template: ChatTemplate | None = None
@@ -90,7 +93,7 @@ class AgentExecutor(AgentExecutorBase):
         label: str,
         sampling_params: Any,
         max_length: int,
-        hf_tokenizer: Any,
+        hf_tokenizer: str,
         llm_engine: Any,
         images: Any = None,
     ) -> dict[str, Any]:
@@ -101,7 +104,7 @@ class AgentExecutor(AgentExecutorBase):
             label: ``Question.to_json()``.
             sampling_params: vLLM's, shared with the other samples of the prompt.
             max_length: ``--data.max_len``: cap on the whole sequence, in tokens.
-            hf_tokenizer: The policy's tokenizer.
+            hf_tokenizer: The name of the policy's tokenizer (``seams/samples.py``).
             llm_engine: The ``RolloutRayActor`` that holds the engine.
             images: Not supported; must be empty.
 
@@ -113,7 +116,7 @@ class AgentExecutor(AgentExecutorBase):
             raise ValueError("r1ci episodes are text only; leave the data set's image column out")
         async with self._starting:
             if not self._ready:
-                self._template = ChatTemplate(hf_tokenizer, self._environment.instructions)
+                self._template = await asyncio.to_thread(self._prepared.template, hf_tokenizer)
                 await self._environment.start()
                 self._ready = True
         assert self._template is not None
@@ -124,7 +127,7 @@ class AgentExecutor(AgentExecutorBase):
             ranges = trained_ranges(trajectory, self._loss_mask)
         except LossMaskError as error:  # a mask that raises costs one trajectory; a wrong one, below, stops the run
             trajectory = replace(trajectory, fault=str(error))
-        await asyncio.to_thread(self._plugins.notify, trajectory)
+        await asyncio.to_thread(self._prepared.plugins.notify, trajectory)
         check_invariants(trajectory, ranges, self._loss_mask)
         return response(prompt, trajectory, ranges, log_probs=sampling_params.logprobs is not None)
 

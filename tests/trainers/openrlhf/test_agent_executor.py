@@ -94,6 +94,9 @@ def test_what_vllm_derives_from_the_parameters_is_that_of_new_ones():
     _, actor = generate(output([5]), sampling(stop=["a much longer stop string"], stop_token_ids=[99]))
     ((asked, params),) = actor.asked
     expected = sampling(max_tokens=9, stop=["```\n", "longest"], stop_token_ids=[2, 7])
+    from vllm.sampling_params import RequestOutputKind
+
+    expected.output_kind = RequestOutputKind.FINAL_ONLY  # every token would send all tokens so far again
     assert asked == [5, 6] and params == expected
     assert params.output_text_buffer_length == expected.output_text_buffer_length == len("longest") - 1
     assert params.all_stop_token_ids == expected.all_stop_token_ids == {2, 7}
@@ -224,6 +227,9 @@ def question():
 def play(tmp_path, monkeypatch, tokenizers, question):
     """Run n episodes of one question at once, as OpenRLHF does, with a scripted policy; returns their responses."""
     tokenizer = tokenizers["chatml"]
+    model = tmp_path / "model"
+    tokenizer.save_pretrained(model)
+    (model / "config.json").write_text("{}")
 
     def run(policy, count=1, *, plugins=("r1ci",), protocol=None, mask="masked", params=None, max_length=2000):
         recipe = {
@@ -249,7 +255,7 @@ def play(tmp_path, monkeypatch, tokenizers, question):
                 prompt = template.prompt_text(question.text)
                 return await asyncio.gather(
                     *(
-                        executor.execute(prompt, question.to_json(), params, max_length, tokenizer, actor)
+                        executor.execute(prompt, question.to_json(), params, max_length, str(model), actor)
                         for _ in range(count)
                     )
                 )

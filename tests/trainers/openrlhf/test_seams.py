@@ -369,6 +369,25 @@ def test_an_excluded_sample_does_not_sway_dynamic_filtering(upstream, monkeypatc
     assert generator._process_response_into_experience(answer, max_len=64).scores.tolist() == [0.5]
 
 
+def test_the_tokenizer_travels_by_name(upstream, monkeypatch):
+    module = upstream["openrlhf.trainer.ppo_utils.samples_generator"]
+    sent = []
+
+    class Engine:
+        generate_responses = SimpleNamespace(remote=lambda **given: sent.append(given))
+        get_num_unfinished_requests = SimpleNamespace(remote=lambda: 0)
+
+    monkeypatch.setattr(module.ray, "get", lambda refs: refs)
+    advantage = SimpleNamespace(is_correction_level="off")
+    args = SimpleNamespace(algo=SimpleNamespace(advantage=advantage), rollout=SimpleNamespace(n_samples_per_prompt=2))
+    tokenizer = SimpleNamespace(name_or_path="models/one")
+    generator = object.__new__(module.SamplesGenerator)
+    generator.args, generator.tokenizer, generator.vllm_engines = args, tokenizer, [Engine()]
+    generator._dispatch_prompts_to_vllm(["p", "q"], ["l", "m"])
+    assert [given["hf_tokenizer"] for given in sent] == ["models/one"] * 2
+    assert generator.tokenizer is tokenizer
+
+
 def test_the_steps_of_a_run_are_counted_as_they_are_taken(upstream, monkeypatch):
     args = SimpleNamespace(
         rollout=SimpleNamespace(batch_size=4, n_samples_per_prompt=3),

@@ -41,6 +41,8 @@ SEAMS = (
     # upstream module, its name, what stands there, what we add
     Seam(_SAMPLES, "SamplesGenerator._process_response_into_experience", samples.process_response_into_experience,
          "record the trajectory; leave its summary in the label; lengths of what the policy sampled"),
+    Seam(_SAMPLES, "SamplesGenerator._dispatch_prompts_to_vllm", samples.dispatch_prompts_to_vllm,
+         "the tokenizer travels by name"),
     Seam("openrlhf.trainer.ray.vllm_engine", "RolloutRayActor.generate_responses", samples.generate_responses,
          "dynamic filtering by the known samples"),
     Seam(_SAMPLES, "SamplesGenerator.generate_samples", samples.generate_samples,

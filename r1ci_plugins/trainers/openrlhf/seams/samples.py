@@ -6,6 +6,7 @@ and a module-level function travels by name.
 
 from __future__ import annotations
 
+import copy
 import json
 from collections.abc import Sequence
 from typing import Any
@@ -35,6 +36,17 @@ def process_response_into_experience(self: Any, response: dict[str, Any], **opti
     sample = upstream[process_response_into_experience](self, {**response, **changed}, **options)
     sample.response_length = torch.tensor([outcome.action_tokens])
     return sample
+
+
+def dispatch_prompts_to_vllm(self: Any, prompts: Sequence[str], labels: Sequence[str], **options: Any) -> list[Any]:
+    """Upstream's, with the tokenizer's name in place of the tokenizer, which upstream pickles with every prompt.
+
+    The rollout worker loads it once (``AgentExecutor``).
+    """
+    named = copy.copy(self)
+    named.tokenizer = self.tokenizer.name_or_path
+    refs: list[Any] = upstream[dispatch_prompts_to_vllm](named, prompts, labels, **options)
+    return refs
 
 
 async def generate_responses(self: Any, *arguments: Any, **options: Any) -> list[dict[str, Any]]:
