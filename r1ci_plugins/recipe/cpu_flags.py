@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from r1ci_plugins.errors import MachineProblem
+from r1ci_plugins.sandbox.cores import usable_cores
 
 VARIABLE = "R1CI_CPU_BACKEND"
 """1 or 0: what the driver decided. It wins in every process, for Ray hides the GPUs from workers that need none."""
@@ -80,7 +81,7 @@ def variables() -> dict[str, str]:
         "DS_ACCELERATOR": "cpu",
         # Ray would give each worker one thread (half the speed on two cores), vLLM would leave a core idle; but
         # trainer and vLLM take turns.
-        "OMP_NUM_THREADS": str(len(os.sched_getaffinity(0))),
+        "OMP_NUM_THREADS": str(usable_cores()),
         "VLLM_CPU_NUM_OF_RESERVED_CPU": "0",
         "VLLM_CPU_KVCACHE_SPACE": "1",  # GiB; vLLM would take nearly all memory
         "VLLM_NO_USAGE_STATS": "1",
@@ -121,7 +122,7 @@ def trainer_flags(command: str) -> dict[str, Any]:
 
 def notice() -> str:
     """What to tell the user when a run starts on a CPU."""
-    cores = len(os.sched_getaffinity(0))
+    cores = usable_cores()
     return "\n".join(
         [
             f"r1ci: no CUDA device: OpenRLHF, DeepSpeed and vLLM run on {cores} CPU core{'s' * (cores != 1)}, adapted",

@@ -17,6 +17,7 @@ from collections.abc import Coroutine, Mapping, Sequence
 from r1ci_plugins.errors import InfrastructureFault, R1CIError, SandboxUnavailable, suggest
 from r1ci_plugins.sandbox import canary
 from r1ci_plugins.sandbox.contract import ExecutionResult, ExecutionStatus, Limits
+from r1ci_plugins.sandbox.cores import usable_cores
 from r1ci_plugins.sandbox.jail import Jail
 from r1ci_plugins.sandbox.pool_metrics import PoolMetrics
 from r1ci_plugins.sandbox.preload import PROFILES, profile_of
@@ -53,7 +54,7 @@ class SlotPool:
     ``random`` and numpy are seeded.
 
     Args:
-        concurrency: How many programs run at a time; default: the CPU cores available to this process.
+        concurrency: How many programs run at a time; default: one per core that this process may use.
         python: Interpreter of the programs; default: the running one. If it belongs to a virtual environment, programs
             can import its site-packages too, except ``HIDDEN_PACKAGES``.
         preload: A profile of ``preload.PROFILES`` for all programs, or ``auto``: by each program's imports.
@@ -78,14 +79,14 @@ class SlotPool:
                 where="sandbox.options.preload",
                 fix=suggest(preload, choices),
             )
-        self.concurrency = concurrency or len(os.sched_getaffinity(0))
+        self.concurrency = concurrency or usable_cores()
         self.python = python or sys.executable
         self.preload, self.show_last_expression = preload, show_last_expression
         self.recycle_after = RECYCLE_AFTER
         self._places = asyncio.Semaphore(self.concurrency)
         self._opening = asyncio.Lock()
         # Many starts at once slow each other down.
-        self._starts = asyncio.Semaphore(max(1, len(os.sched_getaffinity(0)) // 2))
+        self._starts = asyncio.Semaphore(max(1, usable_cores() // 2))
         self._jail: Jail | None = None  # None before start() and after close(): nothing may run
         self._idle: dict[str, _Idle] = {}
         self._slots: set[Slot] = set()

@@ -1,7 +1,6 @@
 """Worker processes that have loaded task packs."""
 
 import multiprocessing
-import os
 import signal
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
@@ -11,6 +10,7 @@ from contextlib import contextmanager
 from r1ci_plugins.errors import TaskError
 from r1ci_plugins.plugins.packs import load_packs
 from r1ci_plugins.plugins.registry import load_plugins
+from r1ci_plugins.sandbox.cores import usable_cores
 from r1ci_plugins.tasks.task import TaskPack
 
 _packs: Mapping[str, TaskPack] = {}
@@ -18,7 +18,7 @@ _packs: Mapping[str, TaskPack] = {}
 
 def default_jobs() -> int:
     """One process per core that this process may use, but at most 16: each may need 300 MB."""
-    return min(len(os.sched_getaffinity(0)), 16)
+    return min(usable_cores(), 16)
 
 
 @contextmanager

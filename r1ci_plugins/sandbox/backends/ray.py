@@ -10,7 +10,6 @@ import asyncio
 import contextlib
 import hashlib
 import logging
-import os
 import threading
 import time
 import uuid
@@ -26,6 +25,7 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from r1ci_plugins.errors import InfrastructureFault, R1CIError, SandboxUnavailable
 from r1ci_plugins.sandbox.contract import ExecutionResult, Limits, Sandbox
+from r1ci_plugins.sandbox.cores import usable_cores
 from r1ci_plugins.sandbox.pool_metrics import PoolMetrics
 
 log = logging.getLogger(__name__)
@@ -438,7 +438,7 @@ class RaySandbox:
 
 def _places(concurrency: int | None) -> int:
     """How many programs a pool of this concurrency runs at a time, on this machine."""
-    return concurrency or len(os.sched_getaffinity(0))
+    return concurrency or usable_cores()
 
 
 def _typed(error: Exception) -> R1CIError:
