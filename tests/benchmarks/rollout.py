@@ -1,4 +1,4 @@
-"""What our own code costs: the rollout loop per turn, the import, and the trajectory file.
+"""What our own code costs: the rollout loop per turn, the import, the trajectory file and its records.
 
     python tests/benchmarks/rollout.py
 
@@ -18,8 +18,9 @@ import subprocess
 import sys
 import tempfile
 import time
+import timeit
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +32,7 @@ from rich.table import Table
 from r1ci_plugins.environment import episode_budget
 from r1ci_plugins.protocol.answer_format import Action, NaturalFormat
 from r1ci_plugins.protocol.chat_template import ChatTemplate
+from r1ci_plugins.protocol.segments import SegmentKind
 from r1ci_plugins.recipe.schema import ProtocolConfig
 from r1ci_plugins.rollout.engine import Ended, Generation
 from r1ci_plugins.rollout.loop import CodeRunner, run_episode
@@ -240,6 +242,26 @@ def measure_file(trajectories: list[Trajectory]) -> Table:
     return table
 
 
+def measure_json(trajectory: Trajectory, tokens: int) -> Table:
+    """What blocks the loop that serves vLLM at the end of an episode."""
+    table = Table(title=f"A trajectory of {tokens:,} tokens, milliseconds", title_justify="left")
+    for name in ("log-probs", "to JSON", "from JSON"):
+        table.add_column(name, justify="right")
+    sampled = next(segment for segment in trajectory.segments if segment.kind is SegmentKind.ACTION)
+    ids = tuple(i * 7919 % 150_000 for i in range(tokens))
+    for known in (False, True):
+        log_probs = tuple(-1 / (i + 1) for i in range(tokens)) if known else None
+        long = replace(sampled, token_ids=ids, text="some text " * (tokens // 2), log_probs=log_probs)
+        whole = replace(trajectory, segments=(trajectory.segments[0], long))
+        line = whole.to_json()
+        costs = [
+            1000 * min(timeit.repeat(call, number=5, repeat=5)) / 5
+            for call in (whole.to_json, lambda line=line: Trajectory.from_json(line))
+        ]
+        table.add_row("yes" if known else "no", *(f"{cost:.2f}" for cost in costs))
+    return table
+
+
 def p99(values: list[float]) -> float:
     return sorted(values)[min(len(values) - 1, int(0.99 * len(values)))]
 
@@ -252,7 +274,8 @@ def main() -> None:
     console = Console()
     template = ChatTemplate(find_tokenizer(), NaturalFormat().instructions)
     loop, trajectories = measure_loop(template, options.episodes)
-    for table in (loop, measure_import(options.imports), measure_file(trajectories)):
+    tables = (loop, measure_import(options.imports), measure_file(trajectories), measure_json(trajectories[-1], 8000))
+    for table in tables:
         console.print(table)
     console.print(
         f"python tests/benchmarks/rollout.py --episodes {options.episodes} --imports {options.imports}",
