@@ -74,14 +74,20 @@ def _vllm_is_cpu_build() -> bool:
         return False
 
 
-def variables() -> dict[str, str]:
-    """Environment variables of a CPU run. What the user has set already stays."""
+def variables(at_once: int = 1) -> dict[str, str]:
+    """Environment variables of a CPU run. What the user has set already stays.
+
+    Args:
+        at_once: Processes that compute at the same time: the ranks, or the engines. Each gets its share of the cores;
+            with all cores each, threads that wait for each other keep the others from running, and steps take twice
+            as long (two ranks and two engines on two cores).
+    """
     defaults = {
         VARIABLE: "1",
         "DS_ACCELERATOR": "cpu",
         # Ray would give each worker one thread (half the speed on two cores), vLLM would leave a core idle; but
         # trainer and vLLM take turns.
-        "OMP_NUM_THREADS": str(usable_cores()),
+        "OMP_NUM_THREADS": str(max(1, usable_cores() // at_once)),
         "VLLM_CPU_NUM_OF_RESERVED_CPU": "0",
         "VLLM_CPU_KVCACHE_SPACE": "1",  # GiB; vLLM would take nearly all memory
         "VLLM_NO_USAGE_STATS": "1",
@@ -92,6 +98,8 @@ def variables() -> dict[str, str]:
         "MALLOC_TOP_PAD_": str(256 << 20),
         "GLIBC_TUNABLES": "glibc.malloc.hugetlb=1",
     }
+    if at_once > 1:  # vLLM would bind every engine to the same cores
+        defaults["VLLM_CPU_OMP_THREADS_BIND"] = "nobind"
     return {name: os.environ.get(name, value) for name, value in defaults.items()}
 
 

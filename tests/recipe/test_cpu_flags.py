@@ -47,6 +47,15 @@ def test_a_cpu_build_of_torch_means_cpu_and_a_cuda_build_alone_does_not(tmp_path
     assert (done.stdout.strip(), done.stderr) == (expected, "")
 
 
+def test_processes_that_compute_at_the_same_time_share_the_cores(monkeypatch):
+    for name in ("OMP_NUM_THREADS", "VLLM_CPU_OMP_THREADS_BIND"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(cpu_flags, "usable_cores", lambda: 8)
+    alone, three, many = cpu_flags.variables(), cpu_flags.variables(3), cpu_flags.variables(99)
+    assert [one["OMP_NUM_THREADS"] for one in (alone, three, many)] == ["8", "2", "1"]
+    assert "VLLM_CPU_OMP_THREADS_BIND" not in alone and three["VLLM_CPU_OMP_THREADS_BIND"] == "nobind"
+
+
 def test_the_variables_keep_what_the_user_has_set(monkeypatch):
     monkeypatch.setenv("OMP_NUM_THREADS", "3")
     monkeypatch.delenv("VLLM_CPU_KVCACHE_SPACE", raising=False)

@@ -185,7 +185,9 @@ def _prepare_process(plan: Plan) -> None:
     os.environ[VARIABLE] = str(plan.folder.path)
     os.environ["R1CI_CPU_BACKEND"] = "1" if plan.prepared.cpu else "0"
     if plan.prepared.cpu:
-        for name, value in cpu_flags.variables().items():
+        settings = plan.sizes.settings
+        engines = settings["vllm.num_engines"] if plan.command == "train_ppo" else 0
+        for name, value in cpu_flags.variables(max(engines, settings.gpus(settings.roles[0]))).items():
             os.environ.setdefault(name, value)
         if plan.command == "train_sft":  # under torchrun or deepspeed these are set
             alone = {"RANK": "0", "LOCAL_RANK": "0", "WORLD_SIZE": "1", "MASTER_ADDR": "127.0.0.1"}
