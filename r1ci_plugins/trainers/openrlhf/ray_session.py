@@ -73,10 +73,12 @@ def first_cause(error: Exception) -> Exception:
     cause = error
     while isinstance(cause, RayTaskError) and isinstance(cause.cause, Exception):
         cause = cause.cause
-    if isinstance(cause, RayActorError | WorkerCrashedError):
+    vllm = sys.modules.get("vllm.v1.engine.exceptions")  # loaded with the error, if it is one of them
+    of_vllm = vllm is not None and isinstance(cause, vllm.EngineDeadError)
+    if of_vllm or isinstance(cause, RayActorError | WorkerCrashedError):
         return MachineProblem(
             f"a process of the run died: {' '.join(str(cause).split())}",
-            where="Ray",
+            where="vLLM" if of_vllm else "Ray",
             fix="look above for its last words (out of memory is the usual reason), mend that, and go on with "
             "--ckpt.load_enable",
         )

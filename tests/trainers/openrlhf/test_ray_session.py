@@ -121,6 +121,8 @@ def test_the_first_cause_of_an_error_that_came_through_rays_processes():
     from ray.exceptions import ActorDiedError, RayTaskError
 
     from r1ci_plugins.errors import InfrastructureFault, MachineProblem
+    from vllm.v1.engine.exceptions import EngineDeadError
+
     from r1ci_plugins.trainers.openrlhf.ray_session import first_cause
 
     def wrapped(error, times=2):
@@ -134,3 +136,5 @@ def test_the_first_cause_of_an_error_that_came_through_rays_processes():
     assert isinstance(died, MachineProblem) and "a process of the run died" in str(died)
     bug = wrapped(KeyError("x"))
     assert first_cause(bug) is bug
+    engine = first_cause(wrapped(EngineDeadError()))
+    assert isinstance(engine, MachineProblem) and engine.where == "vLLM" and "EngineCore" in str(engine)
