@@ -119,10 +119,9 @@ def test_each_run_has_a_mark_of_its_own(no_ray):
 
 def test_the_first_cause_of_an_error_that_came_through_rays_processes():
     from ray.exceptions import ActorDiedError, RayTaskError
-
-    from r1ci_plugins.errors import InfrastructureFault, MachineProblem
     from vllm.v1.engine.exceptions import EngineDeadError
 
+    from r1ci_plugins.errors import InfrastructureFault, MachineProblem
     from r1ci_plugins.trainers.openrlhf.ray_session import first_cause
 
     def wrapped(error, times=2):
