@@ -77,7 +77,7 @@ def first_cause(error: Exception) -> Exception:
     of_vllm = vllm is not None and isinstance(cause, vllm.EngineDeadError)
     if of_vllm or isinstance(cause, RayActorError | WorkerCrashedError):
         return MachineProblem(
-            f"a process of the run died: {' '.join(str(cause).split())}",
+            f"a process of the run died: {' '.join(str(cause.args[0] if of_vllm else cause).split())}",
             where="vLLM" if of_vllm else "Ray",
             fix="look above for its last words (out of memory is the usual reason), mend that, and go on with "
             "--ckpt.load_enable",
