@@ -25,6 +25,7 @@ settings.load_profile("short")
 
 SLOWEST_FIRST = (
     "tests/sandbox/test_ordinary_user.py",
+    "tests/rehearsal/test_rehearsal.py",
     "tests/test_end_to_end.py",
     "tests/trainers/openrlhf/test_cpu_backend.py",
     "tests/test_sft_end_to_end.py",
