@@ -26,7 +26,7 @@ smoke: setup  ## two training steps of a tiny random model with the real stack
 	$(BIN)/openrlhf.cli.train_ppo --plugin r1ci --recipe recipes/cpu-smoke.yaml \
 	    --set output_dir=runs/smoke-$$(date +%Y%m%d-%H%M%S)
 
-rehearse: setup  ## every GPU recipe with small sizes on the CPU, interrupted once and taken up (15 minutes)
+rehearse: setup  ## every GPU recipe with small sizes on the CPU, interrupted once and taken up
 	$(BIN)/python tests/rehearsal/rehearse.py recipes/qwen*.yaml
 
 lint: .venv/.ready  ## ruff, mypy and import-linter

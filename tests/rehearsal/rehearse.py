@@ -79,7 +79,8 @@ def run(command, folder, *, meddle=None, limit_s=900):
                 time.sleep(0.1)
         finally:
             if process.poll() is None:
-                os.killpg(process.pid, signal.SIGKILL)
+                for left in [process, *_processes_of(folder)]:
+                    left.kill()
     end = time.monotonic() + 10
     while left := _processes_of(folder):
         assert time.monotonic() < end, f"still there: {left}"
@@ -273,6 +274,8 @@ def main():
     parser.add_argument("--out", type=Path, default=ROOT / "runs" / f"rehearsals-{time.strftime('%Y%m%d-%H%M%S')}")
     options = parser.parse_args()
     out = options.out.absolute()
+    # A script starts background jobs with Ctrl-C ignored, and the runs would inherit that.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     rng = random.Random(options.seed)
     jobs = []
     for recipe in options.recipes:
