@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import time
 
 import psutil
 import pytest
@@ -135,8 +136,11 @@ def test_an_unknown_profile_is_refused_with_the_nearest():
 
 def test_queue_time_is_measured_apart():
     with opened(FirejailSandbox(concurrency=1, preload="light")) as bench:
+        started = time.monotonic()
         results = bench.run_all(*["import time; time.sleep(0.2)"] * 3)
-        assert max(r.queue_s for r in results) > 0.35 and max(r.wall_s for r in results) < 0.35 + 0.2
+        seconds = time.monotonic() - started
+        # One after the other: what they ran adds up to less than it took, however slow the machine is.
+        assert max(r.queue_s for r in results) > 0.35 and sum(r.wall_s for r in results) < seconds
         metrics = bench.sandbox.metrics()
         assert metrics["queue_s_p99"] > 0.35 and metrics["wall_s_p50"] >= 0.2 > metrics["cpu_s_p50"]
 
