@@ -4,10 +4,13 @@ import json
 import math
 import statistics
 from collections import Counter, defaultdict
+from pathlib import Path
 
 from fault_plugin import REHEARSED, checksum, fails
+from safetensors.torch import load_file
 
 from r1ci_plugins.plugins.packs import load_packs
+from r1ci_plugins.recipe.loading import load_recipe
 from r1ci_plugins.rewards.terms import Correctness, Efficiency, Format
 from r1ci_plugins.rewards.verifier import ask_task
 from r1ci_plugins.rollout.run_folder import RunFolder, read_lines
@@ -44,7 +47,8 @@ def check_rl(folder, *, rate, interrupted=False):
     for step, line in steps.items():
         wrong = {name: value for name, value in line.items() if not math.isfinite(value)}
         assert not wrong, f"step {step}: {wrong}"
-        assert abs(line.get("vllm_kl", 0)) < 0.01, f"step {step}: log-probs of vLLM differ by {line['vllm_kl']}"
+        if flags.get("algo.advantage.is_correction_level", "off") != "off":  # else the trainer does not ask vLLM
+            assert abs(line["vllm_kl"]) < 0.01, f"step {step}: log-probs of vLLM differ by {line['vllm_kl']}"
         assert line["rollout/samples"] == sizes[step - 1], f"step {step}: {line['rollout/samples']} samples"
 
     by_step = defaultdict(list)
@@ -66,6 +70,7 @@ def check_rl(folder, *, rate, interrupted=False):
         assert len(asked) == len(prompts) and set(asked.values()) == {each}, f"episode {episode}: {asked}"
     if flags["algo.advantage.estimator"] == "group_norm":
         _check_advantages(run, by_step)
+    _check_model(run)
     counted = {"steps": len(sizes), "trajectories": count, **dict(faults)}
     counted["optimizer steps"] = sum("policy_loss" in line for line in steps.values())
     return counted
@@ -132,6 +137,15 @@ def _fault(trajectory, rate):
     for name, value in trajectory.reward_terms.items():
         assert value == (right[name](trajectory) if name in right else 0), f"{name} is {value}"
     return "fine"
+
+
+def _check_model(run):
+    """The model is whole, and training has changed it."""
+    assert (run.model / "config.json").exists()
+    before, after = (
+        load_file(folder / "model.safetensors") for folder in (Path(load_recipe(run.recipe).model), run.model)
+    )
+    assert any(not weight.equal(after[name]) for name, weight in before.items() if name in after)
 
 
 def _check_advantages(run, by_step):

@@ -104,7 +104,7 @@ def _checks(case: Case) -> tuple[Callable[[Case], Clash | None], ...]:
 
 
 def _mending(case: Case, clash: Clash, number: int) -> list[Change]:
-    """Of each try the first change after which everything passes, else all checks up to this one."""
+    """The first change of each try that mends everything; if none does, those that mend the checks up to this one."""
     tries = [list(islice(one, _SEARCHED)) for one in clash.tries]
     everything = _checks(case)
     for checks in (everything, everything[: number + 1]):

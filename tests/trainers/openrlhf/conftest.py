@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib
+
 import pytest
 
 from r1ci_plugins.recipe import cpu_flags
@@ -16,3 +18,9 @@ def seams_of_a_run():
             for name, value in cpu_flags.variables().items():
                 patch.setenv(name, value)
         process_setup.install()
+
+
+@pytest.fixture(scope="module")
+def actor():
+    """OpenRLHF's module of the actor's trainer."""
+    return importlib.import_module("openrlhf.trainer.ray.ppo_actor")

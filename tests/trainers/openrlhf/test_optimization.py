@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import importlib.util
 from types import SimpleNamespace
 
@@ -18,12 +17,6 @@ pytestmark = [
         reason="needs the trainer's stack: run `make setup`",
     ),
 ]
-
-
-@pytest.fixture(scope="module")
-def actor():
-    """OpenRLHF's module of the actor's trainer."""
-    return importlib.import_module("openrlhf.trainer.ray.ppo_actor")
 
 
 def buffer_of(lengths, trained):
