@@ -111,6 +111,8 @@ async def _examine(make: Callable[..., Sandbox], with_attacks: bool, as_json: bo
 
 
 def _print_enforcements(bench: Bench, seen: Sequence[CheckResult]) -> None:
+    from r1ci_plugins.sandbox.checks.differences import BY_DESIGN
+
     typer.secho(f"{bench.sandbox.isolation}: what it enforces here, as the canary sees it", bold=True)
     for one in bench.enforcements(seen):
         typer.secho(f"  {_WORDS[one.verdict.value]:7s}", fg=_COLOURS[one.verdict.value], nl=False)
@@ -119,6 +121,10 @@ def _print_enforcements(bench: Bench, seen: Sequence[CheckResult]) -> None:
     typer.secho("What it does not cover", bold=True)
     for words in getattr(bench.sandbox, "not_covered", ("(the backend does not say)",)):
         typer.echo(f"  - {words}")
+    typer.secho("What differs from plain Python, by design", bold=True)
+    for difference in BY_DESIGN:
+        if difference.applies_to(bench.sandbox.isolation):
+            typer.echo(f"  - {difference.what}: {difference.why}")
 
 
 async def _run(bench: Bench, suite: str, items: Sequence[Promise | Attack], as_json: bool) -> list[CheckResult]:

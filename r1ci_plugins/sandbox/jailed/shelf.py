@@ -186,17 +186,21 @@ class Shelf:
         if module.__spec__ is not None:
             module.__spec__ = self._specs[module.__spec__.name]
 
-    def put_back(self, name: str) -> None:
-        """Put a module aside again that we, not a program, made come back."""
-        if name in self._given:
-            self._given.remove(name)
-            del sys.modules[name]
+    def put_back(self) -> None:
+        """Put aside again what came back without a program, and has no effects."""
+        for name in self._given:
+            sys.modules.pop(name, None)
+            for child in self._loose.get(name, ()):
+                delattr(self._parent(name), child)
+        self._given.clear()
+
+    def _parent(self, name: str) -> ModuleType:
+        package = name.rpartition(".")[0]
+        return self.modules.get(package) or sys.modules[package]
 
     def _attach(self, name: str) -> None:
-        package = name.rpartition(".")[0]
-        parent = self.modules.get(package) or sys.modules.get(package)
         for child in self._loose[name]:
-            setattr(parent, child, self.modules[name])
+            setattr(self._parent(name), child, self.modules[name])
 
     def _apply(self, name: str) -> None:
         import os

@@ -222,6 +222,7 @@ class Interpreter:
                 write_source(source)
                 prctl(PR_SET_NO_NEW_PRIVS, 1)
                 self.new_program().run()
+                self.shelf.put_back()
         finally:
             for fd, stream in enumerate(streams, 1):
                 os.dup2(stream, fd)
@@ -238,6 +239,7 @@ REHEARSALS = (
     b"def f(n):\n    return [f'{i}' for i in range(n)]\nx = f(9)\nprint(*x, sep=',')\n",
     b"print(1)\n",
     b"1/0\n",
+    b"import json, math\nfrom collections import Counter\n",
 )
 
 
@@ -417,7 +419,7 @@ class Zygote:
             try:
                 pid, status, usage = os.wait4(-1, 0 if self.contained else os.WNOHANG)
             except ChildProcessError:
-                self.shelf.put_back("resource")  # which wait4 imports
+                self.shelf.put_back()  # resource, which wait4 imports
                 return ended
             if pid:
                 ended[pid] = status, usage
