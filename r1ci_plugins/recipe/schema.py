@@ -348,7 +348,7 @@ def flatten(nested: Mapping[Any, Any], prefix: str = "") -> dict[str, object]:
         name = prefix + key
         if isinstance(value, Mapping):
             found = flatten(value, f"{name}.")
-        elif isinstance(value, float) and not math.isfinite(value):
+        elif isinstance(value, float) and math.isnan(value):
             raise ValueError(f"trainer.{name}: {value} is no number that a flag can have")
         elif isinstance(value, str | int | float | None) or (
             isinstance(value, list) and all(isinstance(item, str | int | float) for item in value)
