@@ -124,7 +124,7 @@ class LimitsConfig(_Section):
     cpu_s: Number | None = Field(default=None, gt=0, description="CPU seconds that it may use; null means wall_s.")
     memory_mb: int = Field(default=2048, gt=0, description="Address space of each of its processes, MiB.")
     file_mb: int = Field(default=64, gt=0, description="Size of the largest file that it may write, MiB.")
-    processes: int = Field(default=64, gt=0, description="Processes and threads that it may have.")
+    processes: int = Field(default=512, gt=0, description="Processes and threads that it may have.")
     output_bytes: int = Field(default=1 << 20, gt=0, description="Bytes of stdout, and of stderr, that are kept.")
 
 
