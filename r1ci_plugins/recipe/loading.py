@@ -9,7 +9,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from r1ci_plugins.errors import RecipeError, suggest
-from r1ci_plugins.recipe import strict_yaml
+from r1ci_plugins.recipe import library, strict_yaml
 from r1ci_plugins.recipe.messages import readable, shown
 from r1ci_plugins.recipe.overrides import apply_override
 from r1ci_plugins.recipe.schema import Recipe
@@ -20,7 +20,7 @@ def load_recipe(path: str | Path, overrides: Sequence[str] = ()) -> Recipe:
     """Read a recipe file.
 
     Args:
-        path: The YAML file.
+        path: The YAML file, or ``r1ci:NAME`` for one of the package.
         overrides: ``key=value`` each: a dotted key, list items by number, and a YAML value.
 
     Raises:
@@ -44,13 +44,17 @@ def read_recipe(path: str | Path) -> tuple[dict[str, Any], Lines]:
     Raises:
         RecipeError: The file cannot be read, or holds no mapping.
     """
-    path = Path(path)
+    path = library.find(str(path))
     try:
         text = path.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         near = sorted(str(p) for pattern in ("*.yaml", "*.yml") for p in path.parent.glob(pattern))
         reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
-        fix = suggest(str(path), near) if near else f"{path.parent.absolute()} holds no recipe; give the path of one"
+        fix = (
+            suggest(str(path), near)
+            if near
+            else f"{path.parent.absolute()} holds no recipe; give the path of one, or one of `r1ci recipe list`"
+        )
         raise RecipeError(f"the recipe {path} cannot be read: {reason}", fix=fix) from error
     data, lines = strict_yaml.parse(text, str(path))
     if not isinstance(data, dict):
@@ -58,7 +62,7 @@ def read_recipe(path: str | Path) -> tuple[dict[str, Any], Lines]:
         raise RecipeError(
             f"the recipe {given}; a mapping of keys to values is expected",
             where=str(path),
-            fix="see `r1ci recipe schema`, or start from a file in recipes/",
+            fix="`r1ci recipe new` writes one, and `r1ci recipe list` has some to start from",
         )
     return data, lines
 

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from typing import Any
 
@@ -84,4 +85,10 @@ def _walk(node: yaml.Node, path: tuple[str | int, ...], lines: Lines, above: lis
 
 def dump(values: Any) -> str:
     """Values as YAML that ``parse`` reads back equal."""
-    return yaml.dump(values, Dumper=_Dumper, sort_keys=False, width=110)
+    return yaml.dump(values, Dumper=_Dumper, sort_keys=False, width=110, allow_unicode=True)
+
+
+def scalar(text: str) -> str:
+    """A text on one line, in double quotes wherever YAML or a list in brackets would read something else."""
+    plain = re.fullmatch(r"[A-Za-z][\w./-]*", text, re.ASCII) and parse(text, "")[0] == text
+    return text if plain else json.dumps(text)

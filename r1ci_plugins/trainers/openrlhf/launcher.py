@@ -34,7 +34,8 @@ usage: openrlhf.cli.{command} --plugin r1ci --recipe FILE [--set KEY=VALUE ...] 
 
 r1ci options:
   --plugin NAME     load an installed plugin; may be repeated (`r1ci plugins` lists them); r1ci is the built-in one
-  --recipe FILE     the experiment: model, tasks, protocol, sandbox, rewards, mask, trainer flags (see recipes/)
+  --recipe FILE     the experiment: model, tasks, protocol, sandbox, rewards, mask, trainer flags; a file, or
+                    r1ci:NAME for one of `r1ci recipe list`; `r1ci recipe new` writes one
   --set KEY=VALUE   override a recipe key, for example --set seed=7 --set trainer.actor.adam.lr=5e-7; may be repeated
   --dry-run         print the resolved recipe, plugins, versions and the OpenRLHF command line; check; start nothing
   --for 8x80        with --dry-run: plan for 8 GPUs of 80 GB, or 2x8x80 for two nodes of them, instead of this machine
@@ -51,8 +52,8 @@ _ABOUT = {
     "train_sft": "Fine-tune a model on recorded multi-turn trajectories, with the tokens and the loss mask of RL.",
 }
 _EXAMPLE = {
-    "train_ppo": ("recipes/qwen2.5-7b-grpo.yaml", "--actor.adam.lr 5e-7"),
-    "train_sft": ("recipes/qwen2.5-7b-sft.yaml", "--adam.lr 5e-6"),
+    "train_ppo": ("r1ci:qwen2.5-7b-grpo", "--actor.adam.lr 5e-7"),
+    "train_sft": ("r1ci:qwen2.5-7b-sft", "--adam.lr 5e-6"),
 }
 _MIN_DISK_MB = 500
 
