@@ -176,8 +176,13 @@ class Prepared:
             MachineProblem: The tokenizer cannot be loaded.
             TemplateError: The template cannot carry the protocol, or not what the recipe wants of thinking.
         """
-        instructions = self.recipe.protocol.instructions or self.answer_format().instructions
-        template = load_template(model or self.model, instructions)
+        protocol = self.recipe.protocol
+        template = load_template(
+            model or self.model,
+            protocol.instructions or self.answer_format().instructions,
+            file=protocol.chat_template,
+            options=protocol.chat_template_options,
+        )
         if self.command is not None:
             check_thinking(self.recipe, template)
         return template

@@ -28,19 +28,12 @@ class FittingQuestions:
 
 
 def check_thinking(recipe: Recipe, template: ChatTemplate) -> None:
-    """Refuse what a recipe wants of ``<think>`` sections where template or tokenizer cannot do it.
+    """Refuse what a recipe wants of ``<think>`` sections where the template cannot do it.
 
     Raises:
         TemplateError: ``earlier_thinking: template``, and the template drops them from earlier turns: a trajectory
-            would then be several sequences, one per turn, each with another past. Or ``code_in_thinking: false``, and
-            a turn's decoded text does not have the tags.
+            would then be several sequences, one per turn, each with another past.
     """
-    if not template.shows_thinking and recipe.protocol.answer_format_options.get("code_in_thinking") is False:
-        raise TemplateError(
-            "this tokenizer has <think> as a special token, so that a turn's text does not show where thinking ends",
-            where="recipe key protocol.answer_format_options.code_in_thinking",
-            fix="leave it at true, or use a tokenizer in which <think> is an ordinary added token (Qwen3)",
-        )
     if recipe.protocol.earlier_thinking == "template" and not template.keeps_thinking:
         raise TemplateError(
             "the chat template drops <think> sections of earlier turns: a later turn would be sampled after other "

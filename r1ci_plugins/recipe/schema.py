@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
@@ -99,6 +100,13 @@ class ProtocolConfig(_Section):
     answer_format: str = Field(default="natural", description="How the model marks code and its final answer.")
     answer_format_options: OptionMapping = Field(default={}, description="Options of the answer format.")
     instructions: str | None = Field(default=None, description="Head prompt; null means the answer format's own.")
+    chat_template: str | None = Field(
+        default=None,
+        description="File of a chat template (Jinja) to use in place of the model's own, in SFT, RL and evaluation.",
+    )
+    chat_template_options: OptionMapping = Field(
+        default={}, description="Variables for the chat template, such as enable_thinking: false."
+    )
     earlier_thinking: Literal["kept", "template"] = Field(
         default="kept",
         description="Which <think> sections later turns see: all of them, as sampled, or those that the chat template "
@@ -115,6 +123,11 @@ class ProtocolConfig(_Section):
         default=4000, gt=0, description="Characters of a program's output that the model sees."
     )
     deadline_s: Number = Field(default=600.0, gt=0, description="Wall-clock seconds that a trajectory may take.")
+
+    @field_validator("chat_template")
+    @classmethod
+    def _from_anywhere(cls, file: str | None) -> str | None:
+        return str(Path(file).absolute()) if file else None  # Ray's workers may start in another folder
 
 
 class LimitsConfig(_Section):

@@ -42,7 +42,7 @@ class Dialogue:
         """The speaker's next turn, as ids of the template's tokenizer."""
         reply = await self.speaker.reply(self.turns)
         self.usage += reply.usage
-        text = self.template.plain(reply.text)
+        text = self.template.written(reply.text)
         action = self.environment.answer_format.parse(text)
         text = text[: action.end]
         self.turns.append(text)

@@ -103,6 +103,33 @@ def test_an_end_of_turn_right_after_the_fence_is_kept_and_not_doubled(play):
     assert not any(a == b == template.end_of_turn for a, b in zip(ids, ids[1:], strict=False))
 
 
+def test_an_end_of_sequence_right_after_the_fence_is_cut_off(play):
+    class Ends(ScriptedEngine):
+        async def generate(self, token_ids, **options):
+            made = await super().generate(token_ids, **options)
+            return replace(made, ended=Ended.END_OF_TURN)
+
+    encode = play([ANSWER])[1].encode
+    trajectory, template, _ = play(None, engine=Ends([CODE + "<|endoftext|>", ANSWER], encode))
+    assert trajectory.answer == "42"
+    assert template.decode(actions(trajectory)[0].token_ids) == CODE
+    assert not {template.encode("<|endoftext|>")[0]} & set(trajectory.token_ids)
+
+
+def test_text_blocks_without_number_do_not_send_the_turn_without_number(play):
+    class Counts(ScriptedEngine):
+        async def generate(self, token_ids, *, max_tokens, stop, stop_token_ids):
+            self.stops.append(tuple(stop))
+            made = await super().generate(token_ids, max_tokens=max_tokens, stop=stop, stop_token_ids=stop_token_ids)
+            return made if stop else replace(made, ended=Ended.END_OF_TURN)
+
+    engine = Counts(["```text\nno\n```\n"], play([ANSWER])[1].encode)
+    engine.stops = []
+    trajectory, _, _ = play(None, engine=engine, max_turn_tokens=4000)
+    assert trajectory.stop_reason is StopReason.VOID_TURN
+    assert len(engine.stops) < 20 and engine.stops[-1] == ()
+
+
 def test_a_stop_string_in_a_text_block_does_not_end_the_turn(play):
     trajectory, _, sandbox = play(["```text\nnot code\n```\n", "So <<<42>>><|im_end|>"])
     assert trajectory.answer == "42" and not sandbox.programs
