@@ -164,7 +164,7 @@ class Prepared:
             RecipeError: As ``Plugins.make``; so do the other methods that build what a recipe names.
         """
         protocol = self.recipe.protocol
-        made: AnswerFormat = self.plugins.make(
+        made: AnswerFormat = self.plugins.build(
             "answer_formats", protocol.answer_format, protocol.answer_format_options
         )
         return made
@@ -189,7 +189,7 @@ class Prepared:
 
     def loss_mask(self, name: str | None = None) -> LossMask:
         """The loss mask that the recipe names, or the one of another name."""
-        return as_loss_mask(self.plugins.make("loss_masks", name or self.recipe.mask.code_outputs, {}))
+        return as_loss_mask(self.plugins.build("loss_masks", name or self.recipe.mask.code_outputs, {}))
 
     def sandbox(self) -> Sandbox:
         """The sandbox that the recipe names, not started."""
@@ -206,7 +206,7 @@ class Prepared:
             budget: Other caps than the recipe's.
         """
         recipe, verifier = self.recipe, self.recipe.verifier
-        self.plugins.make("verifiers", verifier.name, verifier.options)  # checked here, built in each worker
+        self.plugins.build("verifiers", verifier.name, verifier.options)  # checked here, built in each worker
         answer_format = self.answer_format()
         return Environment(
             answer_format=answer_format,
@@ -224,7 +224,7 @@ class Prepared:
                 memory_mb=verifier.memory_mb,
             ),
             reward_terms={
-                name: self.plugins.make("reward_terms", name, options) for name, options in recipe.rewards.items()
+                name: self.plugins.build("reward_terms", name, options) for name, options in recipe.rewards.items()
             },
             budget=budget
             or episode_budget(recipe.protocol, context or self.context, self.flags.get("rollout.max_new_tokens")),
@@ -331,7 +331,9 @@ def prepare(
     unchecked = "" if check_flags else "no trainer starts"
     if command is not None:
         packs = load_packs(pack_names(recipe), own=loaded.packs)
-        sources = [loaded.trainer_arguments(recipe, command), recipe.flags()]
+        typed = openrlhf_flags.read(arguments, command) if arguments else {}
+        of_recipe = recipe.flags()
+        sources = [loaded.trainer_arguments(recipe, command, decided={*of_recipe, *typed}), of_recipe]
         if cpu:
             sources.insert(0, cpu_flags.trainer_flags(command))
         for source in sources:
@@ -341,8 +343,7 @@ def prepare(
                 except MachineProblem as problem:
                     unchecked = problem.what
             flags |= source
-        if arguments:
-            flags |= openrlhf_flags.read(arguments, command)
+        flags |= typed
         if cpu:
             flags = {name: value for name, value in flags.items() if name not in cpu_flags.WITHOUT_EFFECT}
     return Prepared(
@@ -364,7 +365,7 @@ def make_sandbox(config: SandboxConfig, plugins: Plugins) -> Sandbox:
         RecipeError: As ``Plugins.make``.
     """
     place = {"concurrency": config.concurrency, "python": config.python}
-    sandbox: Sandbox = plugins.make("sandboxes", config.backend, config.options | place)
+    sandbox: Sandbox = plugins.build("sandboxes", config.backend, config.options | place)
     return sandbox
 
 
