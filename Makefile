@@ -7,7 +7,7 @@ TINY := models/tiny-random
 unexport PYTHONDONTWRITEBYTECODE
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile
 
-.PHONY: help setup demo test smoke rehearse lint validate bench bench-sandbox firejail bubblewrap clean
+.PHONY: help setup demo test smoke rehearse lint validate conformance bench bench-sandbox firejail bubblewrap clean
 
 help:  ## list the targets
 	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/^([a-z-]+):.*## /  make \1	/'
@@ -45,6 +45,9 @@ validate: validate-reasoning_gym validate-symbench validate-bbh  ## the conforma
 
 validate-%: setup
 	$(BIN)/r1ci validate $*
+
+conformance: setup  ## every program of the corpus on every backend and Python that is here, against plain Python
+	R1CI_CORPUS=all $(BIN)/python -m pytest tests/sandbox/test_differential.py
 
 bench: setup  ## overhead of our rollout loop, import time, trajectory files, synthesis
 	$(BIN)/python tests/benchmarks/rollout.py

@@ -30,6 +30,7 @@ from r1ci_plugins.questions.splits import Draw
 from r1ci_plugins.recipe import cpu_flags, openrlhf_flags
 from r1ci_plugins.recipe.loading import load_recipe
 from r1ci_plugins.recipe.schema import ProtocolConfig, Recipe, SandboxConfig
+from r1ci_plugins.recipe.secrets import redacted_arguments
 from r1ci_plugins.rewards.judge import judge
 from r1ci_plugins.rewards.terms import RewardTerm
 from r1ci_plugins.rollout.engine import Engine
@@ -291,7 +292,7 @@ class Prepared:
         versions = [f"python {platform.python_version()}", f"r1ci-plugins {version('r1ci-plugins')}"]
         return Provenance(
             recipe=recipe_text,
-            command=shlex.join(["r1ci", *sys.argv[1:]]),
+            command=shlex.join(["r1ci", *redacted_arguments(sys.argv[1:])]),
             versions=[*versions, *map(str, self.origins)],
             sources={name: pack_source(pack) for name, pack in self.packs.items()},
         )

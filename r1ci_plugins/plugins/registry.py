@@ -81,6 +81,7 @@ class Plugins:
             RecipeError: If the name or an option is unknown, missing, or of the wrong type, or the factory refuses.
         """
         from r1ci_plugins.plugins.options import checked_options  # pydantic: only where a recipe is used
+        from r1ci_plugins.recipe.secrets import resolved
 
         noun, key, options_key = KINDS[kind]
         factories: Mapping[str, Callable[..., Any]] = getattr(self, kind)
@@ -93,14 +94,14 @@ class Plugins:
         where = f"recipe key {options_key.format(name=name)}"
         arguments = checked_options(factories[name], options, what=f"{noun} {name!r}", where=where)
         try:
-            return factories[name](**arguments)
+            return factories[name](**resolved(arguments))
         except R1CIError:
             raise
         except Exception as error:
             raise RecipeError(
                 f"the {noun} {name!r} refuses its options: {type(error).__name__}: {error}",
                 where=where,
-                fix=f"given were {dict(options)}",
+                fix=f"given were the options {', '.join(options) or '(none)'}",
             ) from error
 
     def trainer_arguments(self, recipe: Recipe, command: str) -> dict[str, object]:

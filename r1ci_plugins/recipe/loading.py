@@ -12,7 +12,9 @@ from r1ci_plugins.errors import RecipeError, suggest
 from r1ci_plugins.recipe import library, strict_yaml
 from r1ci_plugins.recipe.messages import readable, shown
 from r1ci_plugins.recipe.overrides import apply_override
+from r1ci_plugins.recipe.paths import absolute
 from r1ci_plugins.recipe.schema import Recipe
+from r1ci_plugins.recipe.secrets import redacted
 from r1ci_plugins.recipe.strict_yaml import Lines
 
 
@@ -35,7 +37,9 @@ def load_recipe(path: str | Path, overrides: Sequence[str] = ()) -> Recipe:
         )
     for override in overrides:
         apply_override(data, override)
-    return validate_recipe(data, " ".join([str(path), *(f"--set {override}" for override in overrides)]), lines)
+    return validate_recipe(
+        data, " ".join([str(path), *(f"--set {redacted(override)}" for override in overrides)]), lines
+    )
 
 
 def read_recipe(path: str | Path) -> tuple[dict[str, Any], Lines]:
@@ -87,3 +91,18 @@ def validate_recipe(data: Mapping[str, Any], where: str, lines: Lines) -> Recipe
 def dump(recipe: Recipe) -> str:
     """The recipe with every default filled in, as YAML that loads back equal."""
     return strict_yaml.dump(recipe.model_dump())
+
+
+def dump_for_record(recipe: Recipe) -> str:
+    """``dump``, with the paths of what is on this machine made absolute: a run is looked at from other folders too."""
+    values = recipe.model_dump()
+    values["model"] = absolute(values["model"])
+    values["sandbox"]["python"] = absolute(values["sandbox"]["python"])
+    if values["sft"]:
+        values["sft"]["trajectories"] = absolute(values["sft"]["trajectories"])
+    if values["synthesis"]["local"]:
+        values["synthesis"]["local"]["model"] = absolute(values["synthesis"]["local"]["model"])
+    for group in (*values["tasks"]["train"], *values["tasks"]["eval"]):
+        if group["suite"] and "/" in group["suite"]:
+            group["suite"] = absolute(group["suite"])
+    return strict_yaml.dump(values)

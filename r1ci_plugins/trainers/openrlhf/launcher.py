@@ -102,11 +102,12 @@ def _run(command: Command, argv: Sequence[str]) -> int:
         return 0
 
     from r1ci_plugins.engines.tokenizer import spare_torch
+    from r1ci_plugins.recipe import secrets
     from r1ci_plugins.trainers.openrlhf.machine import planned_machine
     from r1ci_plugins.trainers.openrlhf.plan import make_plan
     from r1ci_plugins.trainers.openrlhf.sft_examples import load_examples
 
-    machine = planned_machine(own.machine, dry_run=own.dry_run)
+    machine, rest = planned_machine(own.machine, dry_run=own.dry_run), secrets.to_environment(rest)
     plan = make_plan(command, own.plugin, own.recipe, own.overrides, rest, machine)
     if own.dry_run:
         print(plan.describe())
@@ -178,11 +179,13 @@ def _become_upstream(command: str, argv: Sequence[str]) -> None:
 
 def _prepare_process(plan: Plan) -> None:
     """Environment and import hooks of this process, which its children inherit."""
-    from r1ci_plugins.recipe import cpu_flags
+    from r1ci_plugins.recipe import cpu_flags, secrets
     from r1ci_plugins.rollout.run_folder import VARIABLE
     from r1ci_plugins.trainers.openrlhf import process_setup
     from r1ci_plugins.trainers.openrlhf.plan import rank
 
+    if name := secrets.variable(plan.prepared.flags.get(secrets.WANDB_FLAG)):  # wandb itself looks in its own variable
+        os.environ[secrets.WANDB_VARIABLE] = secrets.from_environment(name)
     os.environ[VARIABLE] = str(plan.folder.path)
     os.environ["R1CI_CPU_BACKEND"] = "1" if plan.prepared.cpu else "0"
     if plan.prepared.cpu:
@@ -226,7 +229,7 @@ def _check_disk(plan: Plan) -> None:
 def _write_folder(plan: Plan, template: ChatTemplate | None) -> None:
     """Write the resolved recipe, versions and, with a template, prompts; a resumed run keeps its prompts."""
     from r1ci_plugins.questions.selection import PURPOSES
-    from r1ci_plugins.recipe.loading import dump
+    from r1ci_plugins.recipe.loading import dump_for_record
     from r1ci_plugins.rollout.run_folder import writing
 
     folder, prepared = plan.folder, plan.prepared
@@ -238,7 +241,7 @@ def _write_folder(plan: Plan, template: ChatTemplate | None) -> None:
             for purpose in PURPOSES:
                 if prepared.draws(purpose):
                     _write_prompts(plan, template, purpose)
-        folder.recipe.write_text(dump(prepared.recipe), encoding="utf-8")
+        folder.recipe.write_text(dump_for_record(prepared.recipe), encoding="utf-8")
         folder.run.write_text(plan.run_json(), encoding="utf-8")
 
 
