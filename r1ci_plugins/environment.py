@@ -24,7 +24,7 @@ from r1ci_plugins.protocol.answer_format import AnswerFormat
 from r1ci_plugins.protocol.chat_template import ChatTemplate
 from r1ci_plugins.questions.cache import pack_source
 from r1ci_plugins.questions.card import Provenance
-from r1ci_plugins.questions.fitting import FittingQuestions, check_thinking, fitting_questions
+from r1ci_plugins.questions.fitting import FittingQuestions, check_calls, check_thinking, fitting_questions
 from r1ci_plugins.questions.selection import PURPOSES, Purpose, pack_names, resolve_draws
 from r1ci_plugins.questions.splits import Draw
 from r1ci_plugins.recipe import cpu_flags, openrlhf_flags
@@ -176,13 +176,15 @@ class Prepared:
             MachineProblem: The tokenizer cannot be loaded.
             TemplateError: The template cannot carry the protocol, or not what the recipe wants of thinking.
         """
-        protocol = self.recipe.protocol
+        protocol, answer_format = self.recipe.protocol, self.answer_format()
         template = load_template(
             model or self.model,
-            protocol.instructions or self.answer_format().instructions,
+            protocol.instructions or answer_format.instructions,
+            tools=getattr(answer_format, "tools", ()),
             file=protocol.chat_template,
             options=protocol.chat_template_options,
         )
+        check_calls(answer_format, template)
         if self.command is not None:
             check_thinking(self.recipe, template)
         return template

@@ -3,7 +3,7 @@
 import importlib.util
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +30,12 @@ def spare_torch() -> None:
 
 
 def load_template(
-    model: str, instructions: str, *, file: str | None = None, options: Mapping[str, Any] | None = None
+    model: str,
+    instructions: str,
+    *,
+    file: str | None = None,
+    options: Mapping[str, Any] | None = None,
+    tools: Sequence[Mapping[str, Any]] = (),
 ) -> ChatTemplate:
     """Load a model's tokenizer and verify turn boundaries against its chat template.
 
@@ -39,6 +44,7 @@ def load_template(
         instructions: The head prompt.
         file: A chat template in place of the model's own; None means the model's own.
         options: Variables for the chat template, such as ``enable_thinking``.
+        tools: Schemas of the tools that the model may call.
 
     Raises:
         MachineProblem: The model folder or its tokenizer cannot be loaded.
@@ -78,7 +84,7 @@ def load_template(
         ) from error
     if source is not None:
         tokenizer.chat_template = source
-    return ChatTemplate(tokenizer, instructions, options=options)
+    return ChatTemplate(tokenizer, instructions, options=options, tools=tools)
 
 
 def _read_template(file: str) -> str:

@@ -18,34 +18,11 @@ as a whole: a code block that it leaves open ends with it. Tags inside a program
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from enum import StrEnum
 from typing import Protocol, runtime_checkable
 
 from r1ci_plugins.protocol import answers
+from r1ci_plugins.protocol.actions import Action, ActionKind
 from r1ci_plugins.protocol.markdown import Block, Fences, Mark, prose_and_blocks, whole_block
-
-
-class ActionKind(StrEnum):
-    """What a model turn asks for."""
-
-    CODE = "code"
-    ANSWER = "answer"
-    VOID = "void"
-
-
-@dataclass(frozen=True)
-class Action:
-    """A parsed turn.
-
-    Attributes:
-        kind: What the turn asks for.
-        content: The program, or the answer; empty when void.
-        end: Character offset in the turn's text just after a code action's closing fence or tag, else its length.
-    """
-
-    kind: ActionKind
-    content: str
-    end: int
 
 
 @runtime_checkable

@@ -6,12 +6,13 @@ they drop its thinking (Qwen3), or the ``<think>`` that generation opened (DeepS
 the model samples itself (gpt-oss). The sequence keeps what was sampled; ``rewrites`` says that history differs.
 """
 
-from collections.abc import Sequence
+import json
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from r1ci_plugins.errors import TemplateError
 from r1ci_plugins.protocol import thinking
-from r1ci_plugins.protocol.rendering import FIX, Message, Renderer, assistant, system, user
+from r1ci_plugins.protocol.rendering import FIX, Message, Renderer, assistant, system, tool_call, tool_result, user
 
 QUESTION, ACTION, FEEDBACK, THOUGHT = "qqQuestionqq", "aaActionaa", "ffFeedbackff", "ttThoughttt"
 
@@ -28,6 +29,8 @@ class Boundaries:
         last_close: What ends a turn that nothing follows; empty where the template closes only what is followed.
         before_feedback: From the end of a turn to the message that comes back.
         after_feedback: From there to where the model's next turn starts.
+        sample_call: A turn that calls a tool with ACTION, as the template renders it; empty where no tools are given.
+        feedback_in_json: Whether the template writes a message that comes back as the inside of a JSON string.
         rewrites: How history would render an earlier turn otherwise than generation opened it; empty if it does not.
         keeps_thinking: Whether history has the thinking of earlier turns.
     """
@@ -39,12 +42,19 @@ class Boundaries:
     last_close: str
     before_feedback: str
     after_feedback: str
+    sample_call: str
+    feedback_in_json: bool
     rewrites: str
     keeps_thinking: bool
 
 
-def derive(renderer: Renderer, instructions: str) -> Boundaries:
+def derive(renderer: Renderer, instructions: str, marks: Collection[str]) -> Boundaries:
     """Read the boundaries off sample conversations.
+
+    Args:
+        renderer: With the tools that the model may call; what comes back is then a message of the tool.
+        instructions: The head prompt.
+        marks: Tokens that may close a turn: structure that is not a mark within a turn.
 
     Raises:
         TemplateError: The template drops, repeats or moves messages, or changes what stands before the model's turn
@@ -74,14 +84,25 @@ def derive(renderer: Renderer, instructions: str) -> Boundaries:
     rewrites = ""
     if opened != after_question + before_action:
         rewrites = f"an earlier turn is opened by {opened!r}, for generation by {after_question!r}"
+    before_feedback, after_feedback = (
+        whole[at_action + len(ACTION) : at_feedback],
+        whole[at_feedback + len(FEEDBACK) :],
+    )
+    sample_call, in_json = "", False
+    if renderer.tools:
+        sample_call, before_feedback, after_feedback = _around_result(renderer, asked, marks)
+        sample_call = sample_call.removeprefix(after_question)
+        in_json = before_feedback.endswith('"') and after_feedback.startswith('"')
     return Boundaries(
         system=in_system,
         before_question=prompt[: start - len(lead)],
         after_question=after_question,
         before_action=before_action,
         last_close=last_close,
-        before_feedback=whole[at_action + len(ACTION) : at_feedback],
-        after_feedback=whole[at_feedback + len(FEEDBACK) :],
+        before_feedback=before_feedback,
+        after_feedback=after_feedback,
+        sample_call=sample_call,
+        feedback_in_json=in_json,
         rewrites=rewrites,
         keeps_thinking=_keeps_thinking(renderer, asked),
     )
@@ -97,13 +118,24 @@ def verify(renderer: Renderer, boundaries: Boundaries, instructions: str) -> Non
     said = ["I count.\n```python\nprint('ab'.count('a'))\n```", "Then check it.\n```python\nprint(1)\n```"]
     lead = "" if boundaries.system or not instructions else f"{instructions}\n\n"
     messages = [system(instructions)] if boundaries.system else []
-    messages += [user(lead + question), assistant(said[0]), user(outputs[0]), assistant(said[1]), user(outputs[1])]
+    told = list(outputs)
+    if renderer.tools:
+        name = renderer.tools[0]["function"]["name"]
+        parameter = next(iter(renderer.tools[0]["function"]["parameters"]["properties"]))
+        calls = [tool_call(name, {parameter: ACTION}) for _ in said]
+        results = [tool_result(name, output) for output in outputs]
+        said = ["", ""]  # a call's own form is the model's
+        if boundaries.feedback_in_json:
+            told = [json.dumps(output, ensure_ascii=False)[1:-1] for output in outputs]
+    else:
+        calls, results = [assistant(text) for text in said], [user(output) for output in outputs]
+    messages += [user(lead + question), calls[0], results[0], calls[1], results[1]]
     theirs = renderer.render(messages, open_turn=True)
     position = 0
     expected = [
         boundaries.before_question + lead + question,
-        said[0] + boundaries.before_feedback + outputs[0],
-        said[1] + boundaries.before_feedback + outputs[1] + boundaries.after_feedback,
+        said[0] + boundaries.before_feedback + told[0],
+        said[1] + boundaries.before_feedback + told[1] + boundaries.after_feedback,
     ]
     for number, piece in enumerate(expected):
         found = theirs.find(piece, position)
@@ -120,6 +152,26 @@ def verify(renderer: Renderer, boundaries: Boundaries, instructions: str) -> Non
             where=repr(theirs[position:][:200]),
             fix=FIX,
         )
+
+
+def _around_result(renderer: Renderer, asked: Sequence[Message], marks: Collection[str]) -> tuple[str, str, str]:
+    """A turn that calls a tool, from the question on, and what stands around the result, from that turn's close."""
+    name = renderer.tools[0]["function"]["name"]
+    parameter = next(iter(renderer.tools[0]["function"]["parameters"]["properties"]))
+    whole = renderer.render(
+        [*asked, tool_call(name, {parameter: ACTION}), tool_result(name, FEEDBACK)], open_turn=True
+    )
+    at_question, at_action, at_feedback = _places(whole, (QUESTION, ACTION, FEEDBACK))
+    rest = whole[at_action + len(ACTION) : at_feedback]
+    closes = [rest.find(mark) for mark in marks if mark in rest]
+    if not closes:
+        raise TemplateError(
+            "the chat template does not close a turn that calls a tool",
+            where=repr(rest[:200]),
+            fix="use another answer format than tool_calls",
+        )
+    call = whole[at_question + len(QUESTION) : at_action + len(ACTION)] + rest[: min(closes)]
+    return call, rest[min(closes) :], whole[at_feedback + len(FEEDBACK) :]
 
 
 def _places(text: str, marks: Sequence[str]) -> list[int]:

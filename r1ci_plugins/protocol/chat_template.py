@@ -8,15 +8,19 @@ What the template writes for generation decides (see ``boundaries.py``). Where i
 otherwise than it was sampled, the sampled ids stay: a later turn is trained in the context in which it was sampled.
 """
 
+import json
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
 from r1ci_plugins.errors import TemplateError
 from r1ci_plugins.protocol import thinking
-from r1ci_plugins.protocol.boundaries import QUESTION, derive, verify
+from r1ci_plugins.protocol.boundaries import ACTION, QUESTION, derive, verify
 from r1ci_plugins.protocol.rendering import FIX, Renderer, Renders
 from r1ci_plugins.protocol.segments import Segment, SegmentKind
-from r1ci_plugins.protocol.structure import find_structure
+from r1ci_plugins.protocol.structure import Structure, find_structure
+
+SAMPLE = ACTION
+"""The program of ``ChatTemplate.sample_call``."""
 
 
 class Tokenizer(Renders, Protocol):
@@ -41,6 +45,7 @@ class ChatTemplate:
         end_of_turn: Id of the token with which the model ends a turn that nothing has to follow.
         ends: Ids that end a turn of the model and close it: ``end_of_turn``, and what closes a turn in history.
         keeps_thinking: Whether the template itself renders ``<think>`` sections of earlier turns.
+        sample_call: A turn that calls a tool with the program ``SAMPLE``, by the template; empty without tools.
         opening: The thinking mark that the template has opened where the model's turn starts; empty if none. A turn's
             text is read behind it.
         rewrites: How the template would render an earlier turn otherwise than it was sampled; empty if it does not.
@@ -49,18 +54,25 @@ class ChatTemplate:
         TemplateError: No chat template, no fast tokenizer, or a template that cannot be continued turn by turn.
     """
 
-    def __init__(self, tokenizer: Tokenizer, instructions: str, *, options: Mapping[str, Any] | None = None) -> None:
+    def __init__(
+        self,
+        tokenizer: Tokenizer,
+        instructions: str,
+        *,
+        options: Mapping[str, Any] | None = None,
+        tools: Sequence[Mapping[str, Any]] = (),
+    ) -> None:
         source = getattr(tokenizer, "chat_template", None)
         if not source:
             raise TemplateError("the tokenizer has no chat template", fix="use an instruct model, or set one")
         if not getattr(tokenizer, "is_fast", False):
             raise TemplateError("the tokenizer is not a fast tokenizer", fix="use the model's tokenizer.json")
         self.tokenizer = tokenizer
-        renderer = Renderer(tokenizer, options or {}).fitted(QUESTION)
+        renderer = Renderer(tokenizer, options or {}, tools).fitted(QUESTION)
         template = source if isinstance(source, str) else "\n".join(source.values())
         special = find_structure(tokenizer.added_tokens_decoder, template, (), ())
         self._instructions = special.break_up(_clean(instructions))
-        self._boundaries = boundaries = derive(renderer, self._instructions)
+        self._boundaries = boundaries = derive(renderer, self._instructions, _closing_marks(tokenizer, special))
         verify(renderer, boundaries, self._instructions)
         close = self._first_token(boundaries.before_feedback)
         last_close = self._first_token(boundaries.last_close) if boundaries.last_close.strip() else close
@@ -74,6 +86,9 @@ class ChatTemplate:
         # In gpt-oss, the token that closes a turn in history closes each part of a turn; only the other one ends it.
         within = tokenizer.decode([close]) in thinking.CLOSINGS and close != last_close
         self.ends = (last_close,) if within or close == last_close else (last_close, close)
+        self._call_end = close if boundaries.sample_call else None
+        if self._call_end is not None and self._call_end not in self.ends:
+            self.ends = (*self.ends, self._call_end)
         self._structure = find_structure(
             tokenizer.added_tokens_decoder,
             template,
@@ -82,6 +97,7 @@ class ChatTemplate:
         )
         self.keeps_thinking = boundaries.keeps_thinking
         self.rewrites = boundaries.rewrites
+        self.sample_call = boundaries.sample_call
         self.opening = thinking.left_open(boundaries.after_feedback)
         self._check_pieces()
 
@@ -133,7 +149,8 @@ class ChatTemplate:
         What the template's turns begin with, and the model would sample, comes first: a channel, empty thinking.
         """
         ids = self.encode(self._led(self.written(text)))
-        ids.append(self.end_of_turn)
+        calls = self._call_end is not None and "to=functions." in text  # gpt-oss closes calls and answers differently
+        ids.append(self._call_end if calls and self._call_end is not None else self.end_of_turn)
         return Segment(SegmentKind.ACTION, tuple(ids), self.decode(ids))
 
     def feedback(self, message: str, last_token: int | None) -> tuple[Segment, Segment, Segment]:
@@ -147,7 +164,7 @@ class ChatTemplate:
             Separator, code output, separator. Their ids concatenated are the template's own tokenisation.
         """
         left, right = self._boundaries.before_feedback, self._boundaries.after_feedback
-        body, ids, first, last = self._encode_data(left, message, right)
+        body, ids, first, last = self._encode_data(left, message, right, self._boundaries.feedback_in_json)
         skip = 1 if last_token in self.ends else 0
         return (
             Segment(SegmentKind.SEPARATOR, tuple(ids[skip:first]), left),
@@ -173,20 +190,23 @@ class ChatTemplate:
     def _led(self, text: str) -> str:
         """A written turn behind what the model would have to sample before it."""
         lead, opened = self._boundaries.before_action, self.opening
+        if text.startswith("to=functions."):  # gpt-oss names the recipient of a call first
+            return f" {text}"
         if opened and text.startswith(opened):  # it is opened already
             return text.removeprefix(opened).lstrip("\n")
         if lead.strip() and (text.startswith(lead.strip()) or text.startswith(tuple(thinking.PAIRS))):
             return text
         return lead + text
 
-    def _encode_data(self, left: str, text: str, right: str) -> tuple[str, list[int], int, int]:
+    def _encode_data(self, left: str, text: str, right: str, in_json: bool = False) -> tuple[str, list[int], int, int]:
         """Tokenise untrusted text between two boundaries: its safe text, all ids, and where its own begin and end."""
         body, structure = self.plain(text), self._structure.token_ids
         while True:
-            encoded = self.tokenizer(left + body + right, add_special_tokens=False, return_offsets_mapping=True)
+            shown = json.dumps(body, ensure_ascii=False)[1:-1] if in_json else body
+            encoded = self.tokenizer(left + shown + right, add_special_tokens=False, return_offsets_mapping=True)
             ids, offsets = list(encoded["input_ids"]), list(encoded["offset_mapping"])
             # A token belongs to the body if it covers at least one of its characters.
-            end = len(left) + len(body)
+            end = len(left) + len(shown)
             inside = [i for i, (start, stop) in enumerate(offsets) if start < end and stop > len(left)]
             # The tokenizer may normalise text into a token's before it looks for tokens.
             found = [offsets[i] for i in inside if ids[i] in structure and offsets[i][0] >= len(left)]
@@ -219,7 +239,9 @@ class ChatTemplate:
         ours = [token for piece in pieces for token in piece.token_ids]
         structure = self._structure.token_ids
         skeletons = [[token for token in ids if token in structure] for ids in (whole, ours)]
-        spelled = [self._spells(piece) for piece in (pieces[2:5], pieces[6:9])]
+        # A message as the inside of a JSON string is not spelled as it reads.
+        told = () if self._boundaries.feedback_in_json else (pieces[2:5], pieces[6:9])
+        spelled = [self._spells(piece) for piece in told]
         if skeletons[0] != skeletons[1] or not all(spelled):
             raise TemplateError("turn boundaries tokenise differently alone and in the conversation", fix=FIX)
 
@@ -228,6 +250,11 @@ class ChatTemplate:
         ids = [token for piece in pieces for token in piece.token_ids]
         text = self.tokenizer.decode(ids, skip_special_tokens=False, clean_up_tokenization_spaces=False)
         return "".join(text.split()) == "".join("".join(piece.text for piece in pieces).split())
+
+
+def _closing_marks(tokenizer: Tokenizer, structure: Structure) -> list[str]:
+    """Tokens that may close a turn: structure other than marks within a turn."""
+    return [str(word) for token, word in tokenizer.added_tokens_decoder.items() if token in structure.silent]
 
 
 def _clean(text: str) -> str:

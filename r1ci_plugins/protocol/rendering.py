@@ -96,6 +96,20 @@ def assistant(text: str) -> Message:
     return {"role": "assistant", "content": text}
 
 
+_CALL_ID = "call00000"  # Mistral wants nine letters and digits
+
+
+def tool_call(name: str, arguments: Mapping[str, str]) -> Message:
+    """A turn of the model that calls a tool."""
+    call = {"type": "function", "id": _CALL_ID, "function": {"name": name, "arguments": dict(arguments)}}
+    return {"role": "assistant", "content": "", "tool_calls": [call]}
+
+
+def tool_result(name: str, text: str) -> Message:
+    """What a tool has returned."""
+    return {"role": "tool", "name": name, "tool_call_id": _CALL_ID, "content": text}
+
+
 def _within(seconds: float, function: Callable[[], Made]) -> Made:
     """Call a function that may raise anything or never end. One that does not end keeps its thread.
 

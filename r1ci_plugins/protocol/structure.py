@@ -20,6 +20,8 @@ _PUNCTUATION = re.compile(r"[^\w\s]")
 TURN_MARKS = (
     *(mark for mark in (*thinking.PAIRS, *thinking.CLOSINGS) if "|>" not in mark[:-2]),
     *("<tool_call>", "</tool_call>", "[TOOL_CALLS]", "[ARGS]", "[CALL_ID]", "<|python_tag|>"),
+    *("<parameter=code>", "</parameter>", "<function=python>", "</function>"),
+    *("<arg_key>", "</arg_key>", "<arg_value>", "</arg_value>", "<tool_call|>", "<|tool_call>", '<|"|>'),
     *("<|channel|>", "<|message|>", "<|constrain|>", "<|start|>", "<|channel>", "<channel|>"),
 )
 """Tokens that mean something inside a turn: thinking and tool calls. A turn's text shows them."""

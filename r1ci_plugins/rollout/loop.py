@@ -20,7 +20,8 @@ from itertools import chain
 
 from r1ci_plugins.errors import InfrastructureFault, plugin_error
 from r1ci_plugins.protocol import feedback
-from r1ci_plugins.protocol.answer_format import Action, ActionKind, AnswerFormat, read_turn
+from r1ci_plugins.protocol.actions import Action, ActionKind
+from r1ci_plugins.protocol.answer_format import AnswerFormat, read_turn
 from r1ci_plugins.protocol.chat_template import ChatTemplate
 from r1ci_plugins.protocol.segments import Segment, SegmentKind
 from r1ci_plugins.rollout.engine import Ended, Engine
@@ -157,14 +158,21 @@ class _Episode:
                 return StopReason.TOKEN_BUDGET if ended is Ended.LENGTH else StopReason.VOID_TURN
             if len(self.tool_calls) >= budget.max_code_calls:
                 return StopReason.CODE_CALL_CAP
-            result = await self.code_runner.run(action.content)
-            self.tool_calls.append(_tool_call(action.content, result))
-            message = feedback.render(result, self.code_runner.limits, budget.max_output_chars)
+            message = await self._answer_call(action)
             pieces = self.template.feedback(message, segment.token_ids[-1] if segment.token_ids else None)
             used = sum(len(piece.token_ids) for piece in (segment, *pieces))
             if used >= room:
                 return StopReason.CONTEXT_OVERFLOW
             self.segments.extend(pieces)
+
+    async def _answer_call(self, action: Action) -> str:
+        """Run a program, or refuse a call that cannot be used; returns what the model is told."""
+        if action.kind is ActionKind.REFUSED:
+            self.tool_calls.append(_REFUSED)
+            return feedback.cut(action.content, self.budget.max_output_chars)
+        result = await self.code_runner.run(action.content)
+        self.tool_calls.append(_tool_call(action.content, result))
+        return feedback.render(result, self.code_runner.limits, self.budget.max_output_chars)
 
     async def _turn(self, context: Sequence[int], cap: int) -> tuple[Segment, Action, Ended]:
         """Sample one turn. Where a stop string does not end it (that of a text block, say), sampling goes on."""
@@ -191,7 +199,7 @@ class _Episode:
             except Exception as error:  # a plugin's format may raise anything; none of it may kill the run
                 raise plugin_error(InfrastructureFault, "the answer format raised", error) from error
             ended = generation.ended
-            if action.kind is ActionKind.CODE:
+            if action.kind in (ActionKind.CODE, ActionKind.REFUSED):
                 keep = _tokens_past(self.template, tokens, action.end)
                 kept_tokens = self.template.without_end(tokens[:keep])
                 if len(kept_tokens) < len(tokens):
@@ -222,6 +230,9 @@ def _tokens_past(template: ChatTemplate, tokens: Sequence[int], end: int) -> int
     while high > 0 and length(low := max(0, high - step)) > end:
         high, step = low, 2 * step
     return bisect_right(range(high), end, lo=min(high, low + 1), key=length)
+
+
+_REFUSED = ToolCall("", "error", "MalformedCall", 0.0, 0.0, 0.0, 0, "none", attempts=0)
 
 
 def _tool_call(code: str, result: ExecutionResult) -> ToolCall:

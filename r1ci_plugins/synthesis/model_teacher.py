@@ -4,7 +4,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from r1ci_plugins.protocol.answer_format import ActionKind, AnswerFormat
+from r1ci_plugins.protocol.actions import ActionKind
+from r1ci_plugins.protocol.answer_format import AnswerFormat
 from r1ci_plugins.protocol.chat_template import ChatTemplate
 from r1ci_plugins.rollout.engine import Ended, Engine
 from r1ci_plugins.synthesis.teacher import Attempt, Reply, Speaker, Usage

@@ -15,9 +15,12 @@ from pathlib import Path
 import pytest
 
 from r1ci_plugins.environment import episode_budget
+from r1ci_plugins.errors import TemplateError
 from r1ci_plugins.protocol.answer_format import NaturalFormat
 from r1ci_plugins.protocol.chat_template import ChatTemplate
 from r1ci_plugins.protocol.segments import SegmentKind
+from r1ci_plugins.protocol.tool_calls import ToolCallsFormat
+from r1ci_plugins.questions.fitting import check_calls, check_written_calls
 from r1ci_plugins.recipe.schema import ProtocolConfig
 from r1ci_plugins.rollout.conversation import Turn, render
 from r1ci_plugins.rollout.engine import Ended, Generation
@@ -42,7 +45,9 @@ FORMS = {
     "phi3": "{% for m in messages %}<|{{ m['role'] }}|>\n{{ m['content'] }}<|end|>\n{% endfor %}"
     "{% if add_generation_prompt %}<|assistant|>\n{% else %}{{ eos_token }}{% endif %}",
 }
-FORM_MARKS = ["[INST]", "[/INST]", "<|system|>", "<|user|>", "<|assistant|>", "<|end|>"]
+FORM_MARKS = ["[INST]", "[/INST]", "[TOOL_CALLS]", "[TOOL_RESULTS]", "[/TOOL_RESULTS]"]
+FORM_MARKS += ["<|system|>", "<|user|>", "<|assistant|>", "<|end|>"]
+CALLED = "print('\"')\nx = 1"
 _MARK = re.compile(r"<[^<>\s'{}%=]{1,40}>|\[/?[A-Z_]{3,}\]")
 
 
@@ -108,7 +113,7 @@ class Sampler:
         return ExecutionResult(text, "", text, ExecutionStatus.OK, 0, 1.0, 0.5, 0.0, 0, "none")
 
 
-def episode(template, rng):
+def episode(template, rng, answer_format=NaturalFormat()):  # noqa: B008 - it is frozen
     """A trajectory that is played and the same one rendered from its texts."""
     words = [
         "I count. ",
@@ -124,6 +129,8 @@ def episode(template, rng):
         "".join(rng.choices(words, k=rng.randint(0, 3))) + "\n```python\nprint(1)\n```"
         for _ in range(rng.randint(0, 2))
     ]
+    if isinstance(answer_format, ToolCallsFormat):
+        said = [answer_format.code_turn(rng.choice(["", "I count.", "é"]), CALLED) for _ in said]
     said.append(rng.choice(["So <<<3>>>.", "<think>\nYes.\n</think>\n\n<<<4>>>"]))
     marks = [*words, "</s>", "<|end|>", "[INST]", "<|user|>", "</think>", "<tool_call>", "\n", "7"]
     outputs = ["".join(rng.choices(marks, k=rng.randint(0, 4))) for _ in said]
@@ -134,7 +141,7 @@ def episode(template, rng):
             Question(question, "3", task="demo/product", split="rl", index=0),
             engine=sampler,
             template=template,
-            answer_format=NaturalFormat(),
+            answer_format=answer_format,
             code_runner=CodeRunner(sampler, Limits(), 0),
             budget=episode_budget(ProtocolConfig(), 100_000),
         )
@@ -144,15 +151,18 @@ def episode(template, rng):
     return played, render(question, turns, template)
 
 
-def check_family(tokenizer, count, seed):
-    template = ChatTemplate(tokenizer, NaturalFormat().instructions)
+def check_family(tokenizer, count, seed, answer_format=NaturalFormat()):  # noqa: B008 - it is frozen
+    template = ChatTemplate(tokenizer, answer_format.instructions, tools=getattr(answer_format, "tools", ()))
+    check_calls(answer_format, template)
+    if template.sample_call:
+        check_written_calls(answer_format, template)
     structure = template._structure.token_ids
     rng = random.Random(seed)
     plain = [template.feedback("plain", None), template.prompt("plain")]
     boundary = [sum(t in structure for piece in plain[0] for t in piece.token_ids)]
     boundary.append(sum(t in structure for t in plain[1].token_ids))
     for _ in range(count):
-        played, rendered = episode(template, rng)
+        played, rendered = episode(template, rng, answer_format)
         assert [(s.kind, s.token_ids) for s in played.segments] == [(s.kind, s.token_ids) for s in rendered]
         check_invariants(played, MASKED.ranges(played), MASKED)
         assert played.answer in ("3", "4"), played
@@ -181,6 +191,64 @@ def test_every_template_of_trl_carries_the_protocol(tokenizer_for, request, name
 def test_forms_that_trl_lacks(tokenizer_for, request, name, special):
     tokenizer = tokenizer_for(FORMS[name], special, rstrip=name == "phi3")
     check_family(tokenizer, count_of(request.config), name)
+
+
+MISTRAL_TOOLS = (
+    "{{ bos_token }}{% for m in messages %}"
+    "{% if m['role'] == 'user' %}{% if loop.first and tools %}[AVAILABLE_TOOLS]{{ tools | tojson }}[/AVAILABLE_TOOLS]"
+    "{% endif %}[INST]{{ m['content'] }}[/INST]"
+    "{% elif m['tool_calls'] is defined %}[TOOL_CALLS][{% for call in m['tool_calls'] %}"
+    '{"name": "{{ call.function.name }}", "arguments": {{ call.function.arguments | tojson }}, "id": "{{ call.id }}"}'
+    "{% endfor %}]</s>"
+    "{% elif m['role'] == 'tool' %}[TOOL_RESULTS]{{ m['content'] }}[/TOOL_RESULTS]"
+    "{% elif m['role'] == 'assistant' %}{{ m['content'] }}</s>{% else %}{{ raise_exception('no') }}{% endif %}"
+    "{% endfor %}"
+)
+CALLS = {
+    "qwen2_5": "hermes",
+    "qwen3": "hermes",
+    "qwen3_5_think": "qwen_xml",
+    "qwen3_6": "qwen_xml",
+    "nemotron_3_nano": "qwen_xml",
+    "gptoss": "gpt_oss",
+    "llama3_1": "llama",
+}
+
+
+@needs_wheel
+@pytest.mark.parametrize("name", CALLS)
+def test_native_tool_calls(tokenizer_for, request, name):
+    tokenizer = tokenizer_for(TRL[name], True)
+    check_family(tokenizer, count_of(request.config), name, ToolCallsFormat(dialect=CALLS[name]))
+
+
+def test_native_tool_calls_of_mistral(tokenizer_for, request):
+    tokenizer = tokenizer_for(MISTRAL_TOOLS, True)
+    check_family(tokenizer, count_of(request.config), "mistral", ToolCallsFormat(dialect="mistral"))
+
+
+@needs_wheel
+@pytest.mark.parametrize("name", ["llama3", "glm4moe", "gemma4"])
+def test_templates_without_such_calls_are_refused(tokenizer_for, name):
+    with pytest.raises(TemplateError):
+        check_family(tokenizer_for(TRL[name], True), 1, name, ToolCallsFormat())
+
+
+@needs_wheel
+def test_calls_are_not_written_in_another_form(tokenizer_for):
+    with pytest.raises(TemplateError, match="another form"):
+        check_family(tokenizer_for(TRL["qwen3_5_think"], True), 1, "x", ToolCallsFormat(dialect="hermes"))
+
+
+@needs_wheel
+def test_a_result_comes_in_the_role_of_the_tool(tokenizer_for):
+    oss = ChatTemplate(tokenizer_for(TRL["gptoss"], True), "Think.", tools=ToolCallsFormat().tools)
+    call = oss.action(ToolCallsFormat(dialect="gpt_oss").code_turn("", "print(1)"))
+    left, body, right = oss.feedback('a "b"', call.token_ids[-1])
+    assert oss.tokenizer.decode(call.token_ids[-1:]) == "<|call|>" and "python" in oss.prompt_text("q")
+    assert oss.tokenizer.decode(left.token_ids).startswith("<|start|>functions.python to=assistant")
+    assert body.text == 'a "b"' and 'a \\"b\\"' in oss.tokenizer.decode(body.token_ids)  # a string in JSON
+    assert right.text.endswith("<|start|>assistant")
 
 
 def test_instructions_go_where_the_template_keeps_them_in_front(tokenizer_for):

@@ -236,6 +236,8 @@ def _write_folder(plan: Plan, template: ChatTemplate | None) -> None:
     with writing(folder.path):
         folder.path.mkdir(parents=True, exist_ok=True)
         if template is not None and not (plan.resumes and folder.prompts("train").exists()):
+            if template.rewrites:
+                print(f"r1ci: turns stay as they were sampled, where the chat template differs: {template.rewrites}")
             for purpose in PURPOSES:
                 if prepared.draws(purpose):
                     _write_prompts(plan, template, purpose)
