@@ -82,7 +82,7 @@ class Audit:
 
     def offences(self, trajectory: Trajectory) -> Iterator[Offence]:
         """Count a trajectory and yield what is wrong with it. Text alone is rendered first, as for SFT."""
-        textual = not trajectory.token_ids
+        textual = trajectory.textual
         if textual:
             try:
                 trajectory = replace(trajectory, segments=segments_for(trajectory, self.template))
