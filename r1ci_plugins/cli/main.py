@@ -6,7 +6,20 @@ from typing import Annotated
 import typer
 
 from r1ci_plugins import __version__
-from r1ci_plugins.cli import data, doctor, evaluate, mask, packs, plugins, recipe, run, sandbox, synthesize, tasks
+from r1ci_plugins.cli import (
+    compare,
+    data,
+    doctor,
+    evaluate,
+    mask,
+    packs,
+    plugins,
+    recipe,
+    run,
+    sandbox,
+    synthesize,
+    tasks,
+)
 from r1ci_plugins.errors import R1CIError
 
 app = typer.Typer(
@@ -25,6 +38,7 @@ app.command("plugins")(plugins.plugins)
 app.command("validate")(packs.validate)
 app.command("new-pack")(packs.new_pack)
 app.command("evaluate")(evaluate.evaluate)
+app.command("compare")(compare.compare)
 app.command("run")(run.run)
 app.command("synthesize")(synthesize.synthesize)
 app.add_typer(data.app, name="data")

@@ -90,6 +90,8 @@ def variables(at_once: int = 1) -> dict[str, str]:
         "OMP_NUM_THREADS": str(max(1, usable_cores() // at_once)),
         "VLLM_CPU_NUM_OF_RESERVED_CPU": "0",
         "VLLM_CPU_KVCACHE_SPACE": "1",  # GiB; vLLM would take nearly all memory
+        # The model in the engine's own process. With 1, vLLM starts one more for it: its imports take 10 s of CPU.
+        "VLLM_ENABLE_V1_MULTIPROCESSING": "0",
         "VLLM_NO_USAGE_STATS": "1",
         "TORCHDYNAMO_DISABLE": "1",
         # glibc gives large tensors back to the kernel and faults them in again: a quarter of the training time.

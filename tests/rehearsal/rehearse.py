@@ -32,7 +32,7 @@ HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
 BIN = Path(sys.executable).parent
 TINY = ROOT / "models" / "tiny-random"
-VICTIMS = ("ray::RolloutRayActor", "VLLM::EngineCore", "VLLM::Worker", "ray::PolicyModelActor", "ray::PPOTrainer")
+VICTIMS = ("ray::RolloutRayActor", "VLLM::EngineCore", "ray::PolicyModelActor", "ray::PPOTrainer")
 ESTIMATORS = ("group_norm", "rloo", "reinforce_baseline", "dr_grpo", "reinforce", "gae")
 
 
@@ -256,6 +256,7 @@ def _smoke_command(folder, flags, prompts, rate):
         "rewards": f"{{correctness: {{}}, checksum: {{}}, faulty: {{rate: {rate}}}}}",
         "sandbox.backend": "faulty",
         "sandbox.options": f"{{inside: firejail, rate: {rate}}}",
+        "trainer.algo.advantage.is_correction_level": "token",  # so that vLLM's log-probs are compared
         **{f"trainer.{name}": json.dumps(value) for name, value in flags.items()},
     }
     command = ["openrlhf.cli.train_ppo", "--plugin", "r1ci", "--plugin", "rehearsal"]
