@@ -116,7 +116,9 @@ class ChatTemplate:
     def decode(self, token_ids: Sequence[int]) -> str:
         """Text of sampled ids. Structure is left out, but thinking and tool calls are shown."""
         silent = self._structure.silent
-        kept = [token for token in token_ids if token not in silent]
+        kept = token_ids  # most have none, which isdisjoint finds without a loop
+        if not silent.isdisjoint(token_ids):
+            kept = [token for token in token_ids if token not in silent]
         return self.tokenizer.decode(kept, skip_special_tokens=False, clean_up_tokenization_spaces=False)
 
     def encode(self, text: str) -> list[int]:
