@@ -1,5 +1,6 @@
 """One error type per boundary. Each message says what happened, where, and how to fix it."""
 
+import errno
 import os
 import sysconfig
 from collections.abc import Iterable
@@ -99,6 +100,33 @@ def plugin_error(
         where=", ".join(place for place in places if place) or None,
         fix=fix,
     )
+
+
+def readable(error: Exception) -> R1CIError:
+    """Any error as one of ours: what a file system refuses says which file, anything else where it was raised."""
+    if isinstance(error, R1CIError):
+        return error
+    if isinstance(error, OSError) and error.strerror:
+        full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+        return MachineProblem(
+            f"a file cannot be read or written: {error.strerror}",
+            where=str(error.filename) if error.filename else _last_line(error),
+            fix="free some space, or choose another folder"
+            if full
+            else "check the path, and who may read and write it",
+        )
+    text = " ".join(str(error).split())
+    return MachineProblem(
+        f"unexpected {type(error).__name__}" + (f": {text}" if text else ""),
+        where=plugin_line(error) or _last_line(error),
+        fix="give the same command with --debug for the whole story; if it is not your plugin, please report it",
+    )
+
+
+def _last_line(error: BaseException) -> str | None:
+    """``FILE:LINE`` where it was raised."""
+    places = [f"{frame.f_code.co_filename}:{line}" for frame, line in walk_tb(error.__traceback__)]
+    return places[-1] if places else None
 
 
 def plugin_line(error: BaseException) -> str | None:

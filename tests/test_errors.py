@@ -96,3 +96,17 @@ def test_the_line_is_the_plugins_and_not_that_of_a_package_that_it_calls(tmp_pat
     except Exception as raised:
         error = raised.with_traceback(raised.__traceback__.tb_next)  # without this test's own frame
     assert plugin_line(error) == f"{module}:5"
+
+
+def test_any_error_becomes_one_that_says_what_where_and_how():
+    from r1ci_plugins.errors import MachineProblem, readable
+
+    for error, parts in {
+        OSError(28, "No space left on device", "/runs/x"): ["No space left", "/runs/x", "free some space"],
+        PermissionError(13, "Permission denied", "/runs/x"): ["Permission denied", "/runs/x", "who may read"],
+        KeyError("a\nb"): ["unexpected KeyError", "--debug"],
+    }.items():
+        found = readable(error)
+        assert isinstance(found, MachineProblem) and all(part in str(found) for part in parts)
+    ours = MachineProblem("x")
+    assert readable(ours) is ours

@@ -50,6 +50,9 @@ def synthesize(
         typer.echo(note)
     kept, attempts = sum(one.kept for one in statistics), sum(one.attempts for one in statistics)
     typer.echo(f"{kept} trajectories of {attempts} tried in {run.folder}, {time.monotonic() - started:.0f} s")
+    if not kept:
+        typer.secho("nothing was kept; the lines above and the data set's card say why", fg=typer.colors.RED, err=True)
+        raise typer.Exit(1)
 
 
 def _questions(run: SynthesisRun, jobs: int | None) -> Questions:

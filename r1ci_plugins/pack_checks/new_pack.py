@@ -9,6 +9,8 @@ from string import Template
 
 from r1ci_plugins.errors import PluginError
 from r1ci_plugins.plugins.registry import installed
+from r1ci_plugins.rollout.run_folder import writing
+from r1ci_plugins.rollout.whole_file import write_whole
 
 _TEMPLATES = {
     "pyproject.toml": "pyproject.toml.txt",
@@ -24,6 +26,7 @@ def make_pack(name: str, place: Path) -> None:
 
     Raises:
         PluginError: The name cannot be a module's, or something of that name exists.
+        MachineProblem: The folder cannot be written.
     """
     if not re.fullmatch(r"[a-z][a-z0-9_]*", name) or keyword.iskeyword(name) or name in sys.stdlib_module_names:
         raise PluginError(
@@ -37,8 +40,7 @@ def make_pack(name: str, place: Path) -> None:
         raise PluginError(f"{place} exists already", fix="choose another name, or another folder with --dir")
     values = {"name": name, "distribution": name.replace("_", "-")}
     templates = files("r1ci_plugins.pack_checks") / "new_pack"
-    for target, template in _TEMPLATES.items():
-        file = place / Template(target).substitute(values)
-        file.parent.mkdir(parents=True, exist_ok=True)
-        text = Template((templates / template).read_text(encoding="utf-8")).substitute(values)
-        file.write_text(text, encoding="utf-8")
+    with writing(place, "the new pack", "free some space, or choose another folder with --dir"):
+        for target, template in _TEMPLATES.items():
+            text = Template((templates / template).read_text(encoding="utf-8")).substitute(values)
+            write_whole(place / Template(target).substitute(values), text.encode())

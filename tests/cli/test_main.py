@@ -35,3 +35,24 @@ def test_help_imports_nothing_heavy():
     program = "import sys, r1ci_plugins.cli.main; print(*sys.modules)"
     loaded = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout.split()
     assert not {"torch", "ray", "vllm", "transformers", "pydantic", "reasoning_gym"} & set(loaded)
+
+
+@pytest.mark.parametrize("command", [["run"], ["mask", "show"], ["recipe", "new"], ["tasks", "sample"], ["evaluate"]])
+def test_h_is_help_and_a_flag_has_no_type(command):
+    shown = r1ci(*command, "-h")
+    assert shown.returncode == 0 and "Usage:" in shown.stdout and "<bool>" not in shown.stdout
+    assert max(map(len, shown.stdout.splitlines())) <= 80
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        (["new-pack", "my_pack", "--dir", "/proc/nowhere"], "the new pack cannot be written"),
+        (["recipe", "new", "mine", "--from", "cpu-smoke", "--dir", "/proc/nowhere"], "the recipe cannot be written"),
+    ],
+)
+def test_what_cannot_be_written_is_a_message_and_debug_shows_the_traceback(arguments, expected):
+    result = r1ci(*arguments)
+    assert result.returncode == 2 and expected in result.stderr and "fix:" in result.stderr
+    assert "Traceback" not in result.stderr
+    assert "Traceback" in r1ci(*arguments, "--debug").stderr

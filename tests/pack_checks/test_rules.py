@@ -195,7 +195,8 @@ def test_several_right_answers_are_left_to_the_checker_but_it_must_reject_some()
 
 def test_programs_are_run_and_judged():
     def programs(self, question):
-        return [Program("direct", f"print({question.answer})"), Program("wrong", "print('[1, 2]')")]
+        right = f"print([number + 0 for number in {question.answer}])"
+        return [Program("direct", right), Program("wrong", "print([number + 0 for number in [1, 2]])")]
 
     printed = {}
 
@@ -281,3 +282,36 @@ def test_what_is_no_list_is_not_dressed_as_one(answer):
 
 def test_same_is_about_writing_only():
     assert same("[1, 2]", "1,2") and same('"A"', "a.") and not same("12", "21") and not same("1", "-1")
+
+
+def test_a_name_that_no_recipe_could_write_is_refused():
+    class Spaced(Adding):
+        name = "Add Two"
+
+    (found,) = RULES["described"](Examination("demo", Spaced()))
+    assert "'Add Two'" in found.what and "add_two" in found.fix
+
+
+def test_a_text_that_says_its_answer_is_a_leak_however_short_the_answer():
+    class Telling(Adding):
+        unique = False
+
+        def ask(self, numbers):
+            total = str(sum(numbers) % 10)
+            return Question(f"What is the last digit of the sum of {numbers}? (The answer is {total}.)", total)
+
+        def check(self, question, answer):
+            return answer.strip() == question.answer
+
+    assert [found.rule for found in RULES["no leak"](Examination("demo", Telling()))] == ["no leak"]
+    assert not list(RULES["no leak"](Examination("demo", Adding())))
+
+
+@pytest.mark.parametrize("code", ["print(24)", "x = '24'\nprint(x)", "print(str(-24))", "x = [1, 2]\nprint(x)"])
+def test_a_program_that_prints_a_known_answer_is_refused(code):
+    class Knowing(Adding):
+        def programs(self, question):
+            return [Program("direct", code)]
+
+    (found,) = RULES["programs are right"](Examination("demo", Knowing(), run_program=lambda code: "24"))
+    assert "computes nothing" in found.what

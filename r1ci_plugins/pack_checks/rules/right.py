@@ -1,5 +1,6 @@
 """Rules about right answers: each of them scores 1.0, however it is written."""
 
+import ast
 import re
 from collections.abc import Iterable, Iterator, Sequence
 
@@ -41,11 +42,28 @@ def programs_are_right(exam: Examination) -> Iterator[Failure]:
         exam.notes[rule] = "not run without a sandbox"
         return
     for program in programs:
+        if not _computes(program.code):
+            what = f"the {program.style} program computes nothing: it prints what is written in it"
+            yield failure(rule, question, what=what, fix="let Task.programs compute the answer from the question")
+            continue
         exam.doing(f"running the {program.style} program for {question.key}")
         printed = exam.run_program(program.code).strip()
         if exam.score(rule, question, printed) < 1.0:
             what = f"the {program.style} program printed {excerpt(printed)!r}, which is not a correct answer"
             yield failure(rule, question, what=what, fix=f"correct Task.programs, style {program.style!r}")
+
+
+_COMPUTING = (ast.BinOp, ast.BoolOp, ast.Compare, ast.For, ast.While, ast.comprehension, ast.Subscript, ast.AugAssign)
+
+
+def _computes(code: str) -> bool:
+    """Whether a program does more than to print constants. One that is no Python is left to the sandbox."""
+    try:
+        nodes = list(ast.walk(ast.parse(code)))
+    except (SyntaxError, ValueError):
+        return True
+    called = [ast.unparse(node.func) for node in nodes if isinstance(node, ast.Call)]
+    return any(isinstance(node, _COMPUTING) for node in nodes) or not {*called} <= {"print", "str", "int", "repr"}
 
 
 def harmless_variation(exam: Examination) -> Iterator[Failure]:

@@ -18,8 +18,11 @@ _LEAK_CHARS = 6
 
 
 def described(exam: Examination) -> Iterator[Failure]:
-    """The task has a description, at least one level, and a known capability class or none."""
+    """The task has a usable name, a description, at least one level, and a known capability class or none."""
     task = exam.task
+    if not re.fullmatch(r"[a-z0-9][a-z0-9_]*", task.name):
+        fix = "use lower-case letters, digits and underscores, such as add_two; recipes and metrics use the name"
+        yield failure("described", what=f"the name is {task.name!r}", fix=fix)
     if not task.description.strip():
         yield failure("described", what="no description", fix="set Task.description to one sentence")
     if not isinstance(task.levels, int) or task.levels < 1:
@@ -93,8 +96,16 @@ def no_leak(exam: Examination) -> Iterator[Failure]:
     long = [q for q in exam.questions if len(tidied(q.answer)) >= _LEAK_CHARS]
     leaking = [q for q in long if not plain_words.fullmatch(tidied(q.answer))]
     leaking = [q for q in leaking if normalised(tidied(q.answer)) in normalised(q.text)]
+    leaking += [q for q in exam.questions if q not in leaking and _says_its_answer(q)]
     if 2 * len(leaking) > len(exam.questions):
         example = excerpt(leaking[0].answer)
         what = f"{len(leaking)} of {len(exam.questions)} texts contain the answer, such as {example!r}"
         fix = "take the answer out of the text, or ask for something else"
         yield failure("no leak", leaking[0], what=what, fix=fix)
+
+
+def _says_its_answer(question: Question) -> bool:
+    """Whether the text says "the answer is ..." with the answer, however short it is."""
+    answer = re.escape(tidied(question.answer))
+    said = rf"(?:answer|solution)\s*(?:is|:|=)\s*[\"'<(\[]*{answer}(?!\w)(?!\s*(?:or|,|/)\s)"
+    return bool(answer and re.search(said, question.text, re.IGNORECASE))

@@ -105,6 +105,7 @@ def _run(command: Command, argv: Sequence[str]) -> int:
     from r1ci_plugins.recipe import secrets
     from r1ci_plugins.trainers.openrlhf.machine import planned_machine
     from r1ci_plugins.trainers.openrlhf.plan import make_plan
+    from r1ci_plugins.trainers.openrlhf.ray_session import check_socket_path
     from r1ci_plugins.trainers.openrlhf.sft_examples import load_examples
 
     machine, rest = planned_machine(own.machine, dry_run=own.dry_run), secrets.to_environment(rest)
@@ -120,6 +121,7 @@ def _run(command: Command, argv: Sequence[str]) -> int:
     _check_disk(plan)
     loss_mask = plan.prepared.loss_mask()
     if command == "train_ppo":
+        check_socket_path()
         asyncio.run(_try(plan.environment))  # takes a second; the tokenizer takes several
         template = plan.prepared.template()
         if own.dry_run:

@@ -24,6 +24,10 @@ _UPSTREAM_VARIABLES = {
 }
 """What ``train_ppo_ray.train`` gives to Ray when it starts it itself."""
 
+_SESSION = "session_2026-01-01_00-00-00_000000_1234567"
+"""As Ray names the folder of a session: by time and process."""
+
+_SOCKET_BYTES = 107
 _OURS = ("R1CI_RUN", "R1CI_CPU_BACKEND", _MARK)
 _LOGICAL = 64
 """On the CPU, Ray's GPUs and CPUs are only tickets for placement; real cores are shared by the operating system."""
@@ -61,6 +65,22 @@ def ray_session(cpu: bool) -> Iterator[None]:
         _stop_ray()
         _reap(mark)
         signal.signal(signal.SIGTERM, previous)
+
+
+def check_socket_path() -> None:
+    """Refuse a folder for temporary files in which Ray cannot make its sockets, before anything is written.
+
+    Raises:
+        MachineProblem: Its path is too long.
+    """
+    folder = os.environ.get("RAY_TMPDIR") or os.environ.get("TMPDIR") or "/tmp"
+    longest = len(os.path.join(folder, "ray", _SESSION, "sockets", "plasma_store").encode())
+    if longest > _SOCKET_BYTES:
+        raise MachineProblem(
+            f"Ray's sockets would have paths of {longest} bytes, and Linux takes {_SOCKET_BYTES}",
+            where=f"{'RAY_TMPDIR' if os.environ.get('RAY_TMPDIR') else 'TMPDIR'}={folder}",
+            fix="export RAY_TMPDIR=/tmp, or another folder with a short path",
+        )
 
 
 def first_cause(error: Exception) -> Exception:

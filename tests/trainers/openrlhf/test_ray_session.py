@@ -11,6 +11,7 @@ import time
 import psutil
 import pytest
 
+from r1ci_plugins.errors import MachineProblem
 from r1ci_plugins.trainers.openrlhf import ray_session as module
 from r1ci_plugins.trainers.openrlhf.ray_session import _MARK, _reap, ray_session
 
@@ -137,3 +138,12 @@ def test_the_first_cause_of_an_error_that_came_through_rays_processes():
     assert first_cause(bug) is bug
     engine = first_cause(wrapped(EngineDeadError()))
     assert isinstance(engine, MachineProblem) and engine.where == "vLLM" and "EngineCore" in str(engine)
+
+
+def test_a_folder_in_which_ray_cannot_make_its_sockets_is_refused(monkeypatch):
+    monkeypatch.delenv("RAY_TMPDIR", raising=False)
+    monkeypatch.setenv("TMPDIR", "/tmp/" + "x" * 60)
+    with pytest.raises(MachineProblem, match="RAY_TMPDIR=/tmp"):
+        module.check_socket_path()
+    monkeypatch.setenv("RAY_TMPDIR", "/tmp")
+    module.check_socket_path()
