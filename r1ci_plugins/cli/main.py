@@ -6,7 +6,20 @@ from typing import Annotated
 import typer
 
 from r1ci_plugins import __version__
-from r1ci_plugins.cli import data, doctor, evaluate, mask, packs, plugins, recipe, run, sandbox, synthesize, tasks
+from r1ci_plugins.cli import (
+    curriculum,
+    data,
+    doctor,
+    evaluate,
+    mask,
+    packs,
+    plugins,
+    recipe,
+    run,
+    sandbox,
+    synthesize,
+    tasks,
+)
 from r1ci_plugins.errors import R1CIError
 
 app = typer.Typer(
@@ -27,6 +40,7 @@ app.command("new-pack")(packs.new_pack)
 app.command("evaluate")(evaluate.evaluate)
 app.command("run")(run.run)
 app.command("synthesize")(synthesize.synthesize)
+app.add_typer(curriculum.app, name="curriculum")
 app.add_typer(data.app, name="data")
 app.add_typer(mask.app, name="mask")
 app.add_typer(recipe.app, name="recipe")
