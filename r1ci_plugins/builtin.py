@@ -11,6 +11,7 @@ import r1ci_plugins.trainers.openrlhf
 from r1ci_plugins.errors import RecipeError, suggest
 from r1ci_plugins.hookspecs import hookimpl
 from r1ci_plugins.protocol.answer_format import AnswerFormat, BoxedFormat, NaturalFormat, TagsFormat
+from r1ci_plugins.protocol.tool_calls import ToolCallsFormat
 from r1ci_plugins.rewards.terms import Correctness, Efficiency, Format, RewardTerm
 from r1ci_plugins.rewards.verifier import Verifier, ask_task
 from r1ci_plugins.rollout.run_folder import RunFolder
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 @hookimpl
 def r1ci_answer_formats() -> Mapping[str, Callable[..., AnswerFormat]]:
     """The paper's natural format, and those it is compared with."""
-    return {"natural": NaturalFormat, "tags": TagsFormat, "boxed": BoxedFormat}
+    return {"natural": NaturalFormat, "tags": TagsFormat, "boxed": BoxedFormat, "tool_calls": ToolCallsFormat}
 
 
 # Firejail is the default; bubblewrap and bare resource limits are used only where a recipe names them.

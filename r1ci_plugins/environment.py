@@ -24,12 +24,13 @@ from r1ci_plugins.protocol.answer_format import AnswerFormat
 from r1ci_plugins.protocol.chat_template import ChatTemplate
 from r1ci_plugins.questions.cache import pack_source
 from r1ci_plugins.questions.card import Provenance
-from r1ci_plugins.questions.fitting import FittingQuestions, check_thinking, fitting_questions
+from r1ci_plugins.questions.fitting import FittingQuestions, check_calls, check_thinking, fitting_questions
 from r1ci_plugins.questions.selection import PURPOSES, Purpose, pack_names, resolve_draws
 from r1ci_plugins.questions.splits import Draw
 from r1ci_plugins.recipe import cpu_flags, openrlhf_flags
 from r1ci_plugins.recipe.loading import load_recipe
 from r1ci_plugins.recipe.schema import MaskConfig, ProtocolConfig, Recipe, SandboxConfig
+from r1ci_plugins.recipe.secrets import redacted_arguments
 from r1ci_plugins.rewards.judge import judge
 from r1ci_plugins.rewards.terms import RewardTerm
 from r1ci_plugins.rollout.engine import Engine
@@ -163,7 +164,7 @@ class Prepared:
             RecipeError: As ``Plugins.make``; so do the other methods that build what a recipe names.
         """
         protocol = self.recipe.protocol
-        made: AnswerFormat = self.plugins.make(
+        made: AnswerFormat = self.plugins.build(
             "answer_formats", protocol.answer_format, protocol.answer_format_options
         )
         return made
@@ -175,8 +176,15 @@ class Prepared:
             MachineProblem: The tokenizer cannot be loaded.
             TemplateError: The template cannot carry the protocol, or not what the recipe wants of thinking.
         """
-        instructions = self.recipe.protocol.instructions or self.answer_format().instructions
-        template = load_template(model or self.model, instructions)
+        protocol, answer_format = self.recipe.protocol, self.answer_format()
+        template = load_template(
+            model or self.model,
+            protocol.instructions or answer_format.instructions,
+            tools=getattr(answer_format, "tools", ()),
+            file=protocol.chat_template,
+            options=protocol.chat_template_options,
+        )
+        check_calls(answer_format, template)
         if self.command is not None:
             check_thinking(self.recipe, template)
         return template
@@ -184,7 +192,7 @@ class Prepared:
     def loss_mask(self, name: str | None = None) -> LossMask:
         """The loss mask that the recipe names, or the one of another name."""
         mask = self.recipe.mask if name in (None, self.recipe.mask.name) else MaskConfig(code_outputs=name)
-        return as_loss_mask(self.plugins.make("loss_masks", mask.name, mask.options))
+        return as_loss_mask(self.plugins.build("loss_masks", mask.name, mask.options))
 
     def sandbox(self) -> Sandbox:
         """The sandbox that the recipe names, not started."""
@@ -201,7 +209,7 @@ class Prepared:
             budget: Other caps than the recipe's.
         """
         recipe, verifier = self.recipe, self.recipe.verifier
-        self.plugins.make("verifiers", verifier.name, verifier.options)  # checked here, built in each worker
+        self.plugins.build("verifiers", verifier.name, verifier.options)  # checked here, built in each worker
         answer_format = self.answer_format()
         return Environment(
             answer_format=answer_format,
@@ -219,7 +227,7 @@ class Prepared:
                 memory_mb=verifier.memory_mb,
             ),
             reward_terms={
-                name: self.plugins.make("reward_terms", name, options) for name, options in recipe.rewards.items()
+                name: self.plugins.build("reward_terms", name, options) for name, options in recipe.rewards.items()
             },
             budget=budget
             or episode_budget(recipe.protocol, context or self.context, self.flags.get("rollout.max_new_tokens")),
@@ -285,7 +293,7 @@ class Prepared:
         versions = [f"python {platform.python_version()}", f"r1ci-plugins {version('r1ci-plugins')}"]
         return Provenance(
             recipe=recipe_text,
-            command=shlex.join(["r1ci", *sys.argv[1:]]),
+            command=shlex.join(["r1ci", *redacted_arguments(sys.argv[1:])]),
             versions=[*versions, *map(str, self.origins)],
             sources={name: pack_source(pack) for name, pack in self.packs.items()},
         )
@@ -326,7 +334,9 @@ def prepare(
     unchecked = "" if check_flags else "no trainer starts"
     if command is not None:
         packs = load_packs(pack_names(recipe), own=loaded.packs)
-        sources = [loaded.trainer_arguments(recipe, command), recipe.flags()]
+        typed = openrlhf_flags.read(arguments, command) if arguments else {}
+        of_recipe = recipe.flags()
+        sources = [loaded.trainer_arguments(recipe, command, decided={*of_recipe, *typed}), of_recipe]
         if cpu:
             sources.insert(0, cpu_flags.trainer_flags(command))
         for source in sources:
@@ -336,8 +346,7 @@ def prepare(
                 except MachineProblem as problem:
                     unchecked = problem.what
             flags |= source
-        if arguments:
-            flags |= openrlhf_flags.read(arguments, command)
+        flags |= typed
         if cpu:
             flags = {name: value for name, value in flags.items() if name not in cpu_flags.WITHOUT_EFFECT}
     return Prepared(
@@ -359,7 +368,7 @@ def make_sandbox(config: SandboxConfig, plugins: Plugins) -> Sandbox:
         RecipeError: As ``Plugins.make``.
     """
     place = {"concurrency": config.concurrency, "python": config.python}
-    sandbox: Sandbox = plugins.make("sandboxes", config.backend, config.options | place)
+    sandbox: Sandbox = plugins.build("sandboxes", config.backend, config.options | place)
     return sandbox
 
 

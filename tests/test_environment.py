@@ -87,7 +87,7 @@ def test_every_cap_of_an_episode_comes_from_the_recipe():
 
 
 def test_thinking_that_a_template_cannot_carry_is_refused():
-    drops = SimpleNamespace(keeps_thinking=False, shows_thinking=True)
+    drops = SimpleNamespace(keeps_thinking=False)
     check_thinking(recipe(), drops)
     with pytest.raises(TemplateError, match="drops <think>"):
         check_thinking(recipe(protocol={"earlier_thinking": "template"}), drops)

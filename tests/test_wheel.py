@@ -86,6 +86,8 @@ def test_the_wheel_holds_our_package_and_one_alias(wheel):
     roots = {name.partition("/")[0] for name in names}
     assert {root for root in roots if not root.endswith(".dist-info")} == {"r1ci_plugins", "openrlhf"}
     assert "r1ci_plugins/trainers/openrlhf/launcher.py" in names
+    recipes = {f"r1ci_plugins/recipes/{file.name}" for file in (ROOT / "recipes").glob("*.yaml")}
+    assert recipes <= set(names) and "r1ci_plugins/recipe/new_recipe/reinforce.yaml.txt" in names
     assert not [name for name in names if "__pycache__" in name or name.endswith((".safetensors", ".log"))]
 
 

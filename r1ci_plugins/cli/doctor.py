@@ -11,6 +11,7 @@ import shutil
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from importlib.metadata import PackageNotFoundError, metadata, requires, version
 from importlib.util import find_spec
 from pathlib import Path
@@ -19,14 +20,17 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from r1ci_plugins.errors import R1CIError
+from r1ci_plugins.rollout.run_folder import RunFolder
 
 if TYPE_CHECKING:
+    from r1ci_plugins.environment import Command
     from r1ci_plugins.recipe.schema import Recipe, SandboxConfig
 
 OPENRLHF = "0.11.2"
 """The supported version: the bridge relies on names that upstream may change in any other."""
 
 _INSTALL = "pip install 'r1ci-plugins[gpu]'; without a GPU, `make setup` in a clone of r1ci-plugins"
+_FLASH_ATTN = "for GPUs: pip install flash-attn; or ds.attn_implementation: sdpa without ds.packing_samples"
 _IMPORTED = ("torch", "vllm", "ray", "deepspeed", "transformers")
 _GIB = 1 << 30
 _COLOURS = {"ok": typer.colors.GREEN, "warning": typer.colors.YELLOW, "failed": typer.colors.RED}
@@ -44,8 +48,34 @@ class Finding:
 Check = Callable[[], Finding]
 
 
+@dataclass(frozen=True)
+class _FlagPackage:
+    """A package that a run needs where a flag asks for it; ``value`` None means any value but off, 0 and 1."""
+
+    flag: str
+    package: str
+    value: object = None
+
+    def asked(self, given: object) -> bool:
+        """Whether a flag's value asks for the package."""
+        return given == self.value if self.value is not None else bool(given) and (given is True or given != 1)
+
+
+_FLAG_PACKAGES = (
+    _FlagPackage("ds.attn_implementation", "flash-attn", "flash_attention_2"),
+    _FlagPackage("ds.packing_samples", "flash-attn"),
+    _FlagPackage("ds.ring_attn_size", "ring-flash-attn"),
+    _FlagPackage("ds.load_in_4bit", "bitsandbytes"),
+    _FlagPackage("ds.use_liger_kernel", "liger-kernel"),
+    _FlagPackage("ds.lora.rank", "peft"),
+    _FlagPackage("logger.wandb.key", "wandb"),
+)
+
+
 def doctor(
-    recipe: Annotated[Path | None, typer.Option(help="Also check what this recipe needs.")] = None,
+    recipe: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Also check what this recipe needs; a file, or r1ci:NAME.")
+    ] = None,
     plugin: Annotated[list[str] | None, typer.Option(help="A plugin to load; default r1ci. Repeatable.")] = None,
 ) -> None:
     """Check this machine: Python, OpenRLHF, vLLM, Ray, torch, the sandbox, task packs, disk and shared memory."""
@@ -53,7 +83,7 @@ def doctor(
     for name, check in _checks(recipe, plugin or ["r1ci"]):
         finding = run(check)
         failed |= finding.status == "failed"
-        typer.echo(f"{typer.style(f'{finding.status:8s}', fg=_COLOURS[finding.status])}{name:14s}{finding.detail}")
+        typer.echo(f"{typer.style(f'{finding.status:8s}', fg=_COLOURS[finding.status])}{name:13s} {finding.detail}")
         if finding.fix:
             typer.echo(f"{'':22s}-> {finding.fix}")
     if failed:
@@ -72,8 +102,8 @@ def run(check: Check) -> Finding:
 
 
 def _checks(file: Path | None, plugin_names: list[str]) -> Iterator[tuple[str, Check]]:
-    from r1ci_plugins.recipe.loading import load_recipe
     from r1ci_plugins.recipe.schema import SandboxConfig
+    from r1ci_plugins.runs.stages import recipes_of
 
     yield "Python", python
     yield "OpenRLHF", openrlhf
@@ -86,15 +116,24 @@ def _checks(file: Path | None, plugin_names: list[str]) -> Iterator[tuple[str, C
         yield "sandbox", lambda: sandbox(SandboxConfig(), plugin_names)
         return
     try:
-        recipe = load_recipe(file)
+        recipes = recipes_of(file)
     except R1CIError as error:
         failure = error
         yield "recipe", lambda: _failed(failure)
         return
-    yield "recipe", lambda: recipe_parts(recipe, plugin_names)
-    yield "sandbox", lambda: sandbox(recipe.sandbox, plugin_names)
-    yield "model", lambda: model(recipe.model)
-    yield "disk", lambda: disk(Path(recipe.output_dir))
+    for name, one, command in recipes:
+        yield f"recipe {name}".strip(), partial(recipe_parts, one, plugin_names, command)
+        yield f"packages {name}".strip(), partial(recipe_packages, one, plugin_names, command)
+    for config in {one.sandbox.model_dump_json(): one.sandbox for _, one, _ in recipes}.values():
+        yield "sandbox", partial(sandbox, config, plugin_names)
+    made: set[str] = set()  # folders that a stage before leaves
+    for _, one, _ in recipes:
+        if one.model not in made:
+            yield "model", partial(model, one.model)
+        if one.synthesis.teacher == "endpoint" and one.synthesis.endpoint:
+            yield "teacher", partial(teacher, one.synthesis.endpoint.api_key_variable)
+        made |= {one.model, str(RunFolder(Path(one.output_dir)).model)}
+    yield "disk", lambda: disk(Path(recipes[0][1].output_dir))
 
 
 def _failed(error: R1CIError) -> Finding:
@@ -105,7 +144,13 @@ def python() -> Finding:
     """The interpreter's version, against what the package announces (pip can be told to ignore it)."""
     from packaging.specifiers import SpecifierSet
 
-    found, wanted = platform.python_version(), metadata("r1ci-plugins")["Requires-Python"]
+    found = platform.python_version()
+    try:
+        wanted = metadata("r1ci-plugins")["Requires-Python"]
+    except PackageNotFoundError:
+        return Finding(
+            "warning", f"{found}, {sys.executable}; r1ci-plugins runs uninstalled", "pip install r1ci-plugins"
+        )
     if not SpecifierSet(wanted).contains(found, prereleases=True):
         return Finding("failed", found, f"use Python {wanted}")
     return Finding("ok", f"{found}, {sys.executable}")
@@ -126,7 +171,7 @@ def requirements() -> Finding:
     from packaging.requirements import Requirement
 
     wanted = {}
-    for line in requires("openrlhf") or []:
+    for line in (requires("openrlhf") or []) if _version("openrlhf") else []:
         requirement = Requirement(line)
         if requirement.marker is None or requirement.marker.evaluate({"extra": "vllm"}):
             wanted[requirement.name.lower()] = requirement.specifier
@@ -149,7 +194,10 @@ def torch() -> Finding:
     spec = find_spec("torch")
     if spec is None or spec.origin is None:
         return Finding("failed", "not installed", _INSTALL)
-    text = (Path(spec.origin).parent / "version.py").read_text(encoding="utf-8")
+    file = Path(spec.origin).with_name("version.py")
+    if not file.is_file():
+        return Finding("failed", f"{spec.origin} is not whole", "install torch again")
+    text = file.read_text(encoding="utf-8")
     found = re.search(r"^cuda\b[^=\n]*= *['\"]([^'\"]+)['\"]", text, re.MULTILINE)
     build = f"built for CUDA {found[1]}" if found else "built for the CPU"
     gpus = len([p for p in Path("/dev").glob("nvidia*") if p.name.removeprefix("nvidia").isdigit()])
@@ -163,8 +211,7 @@ def torch() -> Finding:
 
 def flash_attn() -> Finding:
     """Flash-attention, which only GPU runs with packing need."""
-    absent = "not installed: set ds.attn_implementation: sdpa, and leave ds.packing_samples out"
-    return Finding("ok", _version("flash-attn") or absent)
+    return Finding("ok", _version("flash-attn") or "not installed; only GPU runs with packing need it")
 
 
 def packs() -> Finding:
@@ -180,12 +227,37 @@ def packs() -> Finding:
     return Finding("ok", ", ".join(f"{one.origin.name} {one.origin.version} ({one.registers[0]})" for one in found))
 
 
-def recipe_parts(recipe: Recipe, plugin_names: list[str]) -> Finding:
+def recipe_parts(recipe: Recipe, plugin_names: list[str], command: Command) -> Finding:
     """Plugins, packs, tasks, options and trainer flags of the recipe."""
     from r1ci_plugins.environment import prepare
 
-    lines = prepare(recipe, plugins=plugin_names, command="train_sft" if recipe.sft else "train_ppo").findings()
+    lines = prepare(recipe, plugins=plugin_names, command=command).findings()
     return Finding("ok", "; ".join(line for line in lines if "using" not in line))
+
+
+def recipe_packages(recipe: Recipe, plugin_names: list[str], command: Command) -> Finding:
+    """The packages that the recipe's flags and its teacher ask for, besides those of every run."""
+    from r1ci_plugins.environment import prepare
+
+    prepared = prepare(recipe, plugins=plugin_names, command=command, check_flags=False)
+    wanted = [one for one in _FLAG_PACKAGES if one.asked(prepared.flags.get(one.flag))]
+    missing = {one.package: f"{one.package} for {one.flag}" for one in wanted if not _version(one.package)}
+    if recipe.synthesis.teacher == "endpoint" and not _version("openai"):
+        missing["openai"] = "openai for synthesis.teacher: endpoint"
+    if not missing:
+        return Finding("ok", ", ".join({one.package: "" for one in wanted}) or "none but those of every run")
+    only_flash = list(missing) == ["flash-attn"]
+    if only_flash and prepared.cpu:
+        return Finding("warning", "flash-attn is not installed, which only a GPU run needs", _FLASH_ATTN)
+    fix = _FLASH_ATTN if only_flash else f"pip install {' '.join(missing)}"
+    return Finding("failed", f"not installed: {', '.join(missing.values())}", fix)
+
+
+def teacher(variable: str) -> Finding:
+    """The key of the hosted teacher is in the environment."""
+    if os.environ.get(variable):
+        return Finding("ok", f"${variable} is set")
+    return Finding("failed", f"${variable} is not set", f"export {variable}=... before `r1ci synthesize`")
 
 
 def sandbox(config: SandboxConfig, plugin_names: list[str]) -> Finding:
@@ -200,6 +272,8 @@ def sandbox(config: SandboxConfig, plugin_names: list[str]) -> Finding:
             async with asyncio.timeout(60):
                 await backend.start()
                 result = await backend.run("print(1)", config.contract_limits())
+        except TimeoutError:
+            return Finding("failed", "print(1) had not run after 60 s", "see `r1ci sandbox check`")
         finally:
             await backend.close()
         if result.stdout != "1\n":

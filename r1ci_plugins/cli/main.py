@@ -7,6 +7,7 @@ import typer
 
 from r1ci_plugins import __version__
 from r1ci_plugins.cli import (
+    compare,
     curriculum,
     data,
     doctor,
@@ -38,6 +39,7 @@ app.command("plugins")(plugins.plugins)
 app.command("validate")(packs.validate)
 app.command("new-pack")(packs.new_pack)
 app.command("evaluate")(evaluate.evaluate)
+app.command("compare")(compare.compare)
 app.command("run")(run.run)
 app.command("synthesize")(synthesize.synthesize)
 app.add_typer(curriculum.app, name="curriculum")

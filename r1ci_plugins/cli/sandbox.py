@@ -59,16 +59,15 @@ def check(
 
 
 def _options(pairs: Sequence[str]) -> dict[str, Any]:
-    import yaml
-
     from r1ci_plugins.errors import RecipeError
+    from r1ci_plugins.recipe import strict_yaml
 
     found = {}
     for pair in pairs:
         key, equals, value = pair.partition("=")
         if not equals or not key:
             raise RecipeError(f"{pair!r} is not KEY=VALUE", where="--option", fix="for example --option preload=light")
-        found[key] = yaml.safe_load(value)
+        found[key], _ = strict_yaml.parse(value, "--option")
     return found
 
 

@@ -1,11 +1,13 @@
 """``r1ci tasks``: which tasks are installed, what they ask, and what their questions look like."""
 
+from collections.abc import Sequence
 from typing import Annotated
 
 import typer
 
 from r1ci_plugins.cli.options import Jobs, Json
-from r1ci_plugins.plugins.packs import find_task, load_packs
+from r1ci_plugins.errors import PluginError
+from r1ci_plugins.plugins.packs import find_task, loadable_packs
 from r1ci_plugins.questions.splits import draw
 from r1ci_plugins.tasks.task import Question
 
@@ -21,12 +23,21 @@ def list_tasks(pack: Pack = None) -> None:
     """List the tasks of the installed packs: a table on a terminal, else tab-separated lines."""
     from r1ci_plugins.report.tables import print_table
 
-    packs = load_packs(None if pack is None else [pack])
-    if not packs:
+    packs, broken = loadable_packs(None if pack is None else [pack])
+    if not packs and not broken:
         typer.echo("no task packs are installed; try: pip install r1ci-tasks-reasoning-gym", err=True)
     tasks = [(name, task) for name in sorted(packs) for task in packs[name].tasks]
     rows = [(name, task.name, str(task.levels), task.description) for name, task in tasks]
     print_table(("pack", "task", "levels", "asks"), rows, heads_in_lines=False)
+    _tell(broken)
+
+
+def _tell(broken: Sequence[PluginError]) -> None:
+    """Say what is wrong with packs that do not load, after all the others; exit with 1 if there are any."""
+    for error in broken:
+        typer.secho(f"\n{error}", fg=typer.colors.RED, err=True)
+    if broken:
+        raise typer.Exit(1)
 
 
 @app.command()
@@ -83,12 +94,12 @@ def table(
     from r1ci_plugins.report.progress import progress
     from r1ci_plugins.report.tables import print_table
 
-    packs = load_packs(None if pack is None else [pack])
+    packs, broken = loadable_packs(None if pack is None else [pack])
     with progress(keep=False) as bars:
         bar = bars.add_task("measuring", total=sum(len(one.tasks) for one in packs.values()), detail="")
         found = measure_all(packs, seconds, jobs, lambda name: bars.update(bar, advance=1, description=name))
     if not json:
         print_table(HEADS, [one.row for one in found], numbers=NUMBERS)
-        return
-    for one in found:
+    for one in found if json else []:
         typer.echo(one.to_json())
+    _tell(broken)

@@ -28,7 +28,7 @@ from r1ci_plugins.environment import Prepared
 from r1ci_plugins.errors import RecipeError
 from r1ci_plugins.protocol.chat_template import ChatTemplate
 from r1ci_plugins.questions.cache import pack_source
-from r1ci_plugins.recipe.loading import dump
+from r1ci_plugins.recipe.loading import dump_for_record
 from r1ci_plugins.recipe.schema import CurriculumConfig, ProfileConfig
 from r1ci_plugins.rollout.engine import Engine
 from r1ci_plugins.rollout.run_folder import RunFolder, append_line, read_lines, writing
@@ -154,7 +154,7 @@ def open_profile(prepared: Prepared) -> Profile:
                 raise RecipeError(f"{folder.path} holds another run", where="recipe key output_dir", fix=fix)
             folder.path.mkdir(parents=True, exist_ok=True)
             run = {"plugins": list(prepared.plugin_names), "command": "r1ci curriculum profile"}
-            folder.recipe.write_text(dump(prepared.recipe), encoding="utf-8")
+            folder.recipe.write_text(dump_for_record(prepared.recipe), encoding="utf-8")
             folder.run.write_text(json.dumps(run, indent=2) + "\n", encoding="utf-8")
             file.write_text(profile.origin.to_json() + "\n", encoding="utf-8")
         elif changed := Origin.from_json(file.read_text(encoding="utf-8")).differences(profile.origin):

@@ -13,7 +13,7 @@ from r1ci_plugins.environment import Environment, Prepared
 from r1ci_plugins.errors import MachineProblem, RecipeError
 from r1ci_plugins.evaluation.record import Evaluation
 from r1ci_plugins.protocol.chat_template import ChatTemplate
-from r1ci_plugins.recipe.loading import dump
+from r1ci_plugins.recipe.loading import dump_for_record
 from r1ci_plugins.recipe.schema import Recipe
 from r1ci_plugins.rollout.engine import Engine
 from r1ci_plugins.rollout.metrics import OutcomeSummary
@@ -123,7 +123,7 @@ def open_evaluation(prepared: Prepared) -> HeldOutEvaluation:
     samples = int(prepared.flag("eval.n_samples_per_prompt"))
     folder = RunFolder(Path(prepared.recipe.output_dir).absolute())
     run = json.dumps({"plugins": list(prepared.plugin_names), "command": "r1ci evaluate"}, indent=2) + "\n"
-    files = {folder.recipe: dump(prepared.recipe), folder.run: run}
+    files = {folder.recipe: dump_for_record(prepared.recipe), folder.run: run}
     with writing(folder.path):
         if not folder.run.exists():
             folder.path.mkdir(parents=True, exist_ok=True)

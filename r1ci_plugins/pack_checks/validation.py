@@ -27,6 +27,9 @@ from r1ci_plugins.workers.json_lines import Worker, WorkerFault
 _SILENCE_S = 60.0
 """Wall-clock seconds of one step (a check, a solution) after which a worker is killed."""
 
+_CHECK_S = 20.0
+"""The same for one answer, which may take a second of CPU time."""
+
 _START_S = 180.0
 """Seconds for loading the pack and for generating one question: a pack's libraries may take long to start."""
 
@@ -148,11 +151,12 @@ def _examine(workers: _Workers, task: str, seconds: float) -> TaskReport:
                 rules = []
             except WorkerFault as fault:
                 rule, step = doing
-                at_generation = not rule or step.startswith("generating")
+                at_generation = not step or step.startswith("generating")
                 name = "generates" if at_generation else "answers in time"
                 fix = "bound the work of this step; see the question with `r1ci tasks sample`"
                 failures.append(failure(name, what=f"the process {fault} while {step or 'starting'}", fix=fix))
-                rules = [] if at_generation else rules[rules.index(rule) + 1 :]
+                # Without a rule it is the first call of the checker, which every rule needs.
+                rules = [] if at_generation or not rule else rules[rules.index(rule) + 1 :]
     kept = [f for i, f in enumerate(failures) if sum(g.rule == f.rule for g in failures[:i]) < 3]
     return TaskReport(task, tuple(kept), notes, missing, time.monotonic() - started)
 
@@ -214,6 +218,8 @@ def _replies(worker: Worker, order: dict[str, Any]) -> Iterator[dict[str, Any]]:
     worker.send(order)
     patience = _START_S
     while "done" not in (reply := worker.receive(patience)):
-        generating = "doing" not in reply or reply["doing"][1].startswith("generating")
-        patience = _START_S if generating else _SILENCE_S
+        step = reply["doing"][1] if "doing" in reply else "generating"
+        patience = _START_S if step.startswith("generating") else _SILENCE_S
+        if ": checking " in step:
+            patience = min(patience, _CHECK_S)
         yield reply

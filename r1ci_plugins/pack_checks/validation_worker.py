@@ -86,7 +86,9 @@ def _send_examination(pack: TaskPack, order: dict[str, Any], programs: _Programs
         channel.reply(missing=str(error))
         return
     except R1CIError as error:
-        fail(failure("generates", what=error.what, fix="let generate return a Question at every level"))
+        place = plugin_line(error.__cause__) if error.__cause__ else None
+        what = error.what + (f", at {place}" if place else "")
+        fail(failure("generates", what=what, fix="let generate return a Question at every level"))
         return
     for rule in order["rules"]:
         try:

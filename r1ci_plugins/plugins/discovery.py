@@ -12,7 +12,7 @@ from typing import Any
 import pluggy
 
 from r1ci_plugins import hookspecs
-from r1ci_plugins.errors import PluginError, plugin_error, suggest
+from r1ci_plugins.errors import PluginError, nearest, plugin_error, suggest
 
 PLUGINS = "r1ci.plugins"
 PACKS = "r1ci.task_packs"
@@ -56,6 +56,25 @@ def find(kind: str, group: str, path: Sequence[str] | None) -> list[Announced]:
                 origin = Origin(kind, entry_point.name, name, distribution.version)
                 found.append(Announced(origin, entry_point))
     return sorted(found, key=lambda one: (one.origin.name, one.origin.distribution))
+
+
+def misannounced(kind: str, name: str, path: Sequence[str] | None = None) -> PluginError | None:
+    """The error for a plugin or pack that is installed, but announced in another group than its kind's; or None."""
+    wanted = {"plugin": PLUGINS, "task pack": PACKS}[kind]
+    for distribution in distributions(path=sys.path if path is None else list(path)):
+        for entry_point in distribution.entry_points:
+            group = entry_point.group
+            if entry_point.name != name or group == wanted:
+                continue
+            if not group.startswith("r1ci") and nearest(group, [wanted]) is None:
+                continue
+            uses = {PLUGINS: f"; or load it with --plugin {name}", PACKS: f"; or name its tasks: {name}/*"}
+            return PluginError(
+                f"{name!r} is announced in the group {group!r}, and a {kind} in {wanted!r}",
+                where=f"{distribution.name} {distribution.version}, {entry_point.value}",
+                fix=f'in its pyproject.toml write [project.entry-points."{wanted}"]' + uses.get(group, ""),
+            )
+    return None
 
 
 def refuse_duplicates(announced: list[Announced]) -> None:

@@ -30,7 +30,7 @@ def load_packs(
     packs: dict[str, TaskPack] = {}
     for name in sorted(available if names is None else set(names)):
         if name not in available:
-            raise missing_pack(name, available)
+            raise discovery.misannounced("task pack", name, path) or missing_pack(name, available)
         chosen = [one for one in known if one.origin.name == name]
         discovery.refuse_duplicates(chosen)
         if name in own and chosen:
@@ -43,16 +43,36 @@ def load_packs(
     return packs
 
 
+def loadable_packs(names: Collection[str] | None = None) -> tuple[dict[str, TaskPack], list[PluginError]]:
+    """The named packs; or all that load, and why the others do not, so that a broken one hides no other.
+
+    Raises:
+        PluginError: A named pack is missing or broken.
+    """
+    if names is not None:
+        return load_packs(names), []
+    packs: dict[str, TaskPack] = {}
+    errors: list[PluginError] = []
+    for name in sorted({one.origin.name for one in discovery.find("task pack", discovery.PACKS, None)}):
+        try:
+            packs |= load_packs([name])
+        except PluginError as error:
+            errors.append(error)
+    return packs, errors
+
+
 def find_task(name: str) -> tuple[str, Task]:
     """An installed task, named ``pack/task`` or alone, and its pack; PluginError if there is none, or several."""
     pack_name, slash, _ = name.rpartition("/")
-    packs = load_packs([pack_name] if slash else None)
+    packs, broken = (load_packs([pack_name]), []) if slash else loadable_packs()
     tasks = {f"{pack}/{task.name}": (pack, task) for pack in packs for task in packs[pack].tasks}
     matches = [full for full in tasks if name in (full, full.split("/")[1])]
     if len(matches) == 1:
         return tasks[matches[0]]
     if matches:
         raise PluginError(f"several packs have a task {name!r}", fix=f"name one of {', '.join(sorted(matches))}")
+    if broken:
+        raise broken[0]
     known = tasks if slash else {full.split("/")[1] for full in tasks}
     raise PluginError(f"there is no task {name!r}", fix=f"{suggest(name, known)}; see `r1ci tasks list`")
 

@@ -7,7 +7,7 @@ plugin manager: what is loaded is a ``Plugins`` value.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -15,6 +15,7 @@ from r1ci_plugins.errors import PluginError, R1CIError, RecipeError, suggest
 from r1ci_plugins.plugins import discovery
 from r1ci_plugins.plugins.discovery import Announced, Hooks, Origin
 from r1ci_plugins.plugins.packs import load_announced_pack, packs_of
+from r1ci_plugins.plugins.products import check_factory, check_product
 from r1ci_plugins.tasks.task import TaskPack
 
 if TYPE_CHECKING:
@@ -71,6 +72,7 @@ class Plugins:
     loss_masks: Mapping[str, Callable[..., LossMask]]
     packs: Mapping[str, TaskPack]
     versions: tuple[Origin, ...]
+    _owners: Mapping[tuple[str, str], Origin]
     _trainer_arguments: tuple[tuple[Origin, Callable[..., Any]], ...]
     _observers: tuple[tuple[Origin, Callable[..., Any]], ...]
 
@@ -79,8 +81,10 @@ class Plugins:
 
         Raises:
             RecipeError: If the name or an option is unknown, missing, or of the wrong type, or the factory refuses.
+            PluginError: If what is registered is no factory.
         """
         from r1ci_plugins.plugins.options import checked_options  # pydantic: only where a recipe is used
+        from r1ci_plugins.recipe.secrets import resolved
 
         noun, key, options_key = KINDS[kind]
         factories: Mapping[str, Callable[..., Any]] = getattr(self, kind)
@@ -91,20 +95,36 @@ class Plugins:
                 fix=f"{suggest(name, factories)}; or name the plugin that offers it with --plugin",
             )
         where = f"recipe key {options_key.format(name=name)}"
+        check_factory(kind, name, factories[name], options, self._owners.get((kind, name)))
         arguments = checked_options(factories[name], options, what=f"{noun} {name!r}", where=where)
         try:
-            return factories[name](**arguments)
+            return factories[name](**resolved(arguments))
         except R1CIError:
             raise
         except Exception as error:
             raise RecipeError(
                 f"the {noun} {name!r} refuses its options: {type(error).__name__}: {error}",
                 where=where,
-                fix=f"given were {dict(options)}",
+                fix=f"given were the options {', '.join(options) or '(none)'}",
             ) from error
 
-    def trainer_arguments(self, recipe: Recipe, command: str) -> dict[str, object]:
+    def build(self, kind: str, name: str, options: Mapping[str, Any]) -> Any:
+        """``make``, and check that what is made has all that a run asks of it.
+
+        Raises:
+            PluginError: It has not. Otherwise as ``make``.
+        """
+        made = self.make(kind, name, options)
+        check_product(kind, name, made, self._owners.get((kind, name)))
+        return made
+
+    def trainer_arguments(self, recipe: Recipe, command: str, decided: Collection[str] = ()) -> dict[str, object]:
         """The OpenRLHF flags that plugins set for ``train_ppo`` or ``train_sft``, by dotted name.
+
+        Args:
+            recipe: What the plugins look at.
+            command: ``train_ppo`` or ``train_sft``.
+            decided: Flags that the recipe or the user sets, who win; plugins may differ about these.
 
         Raises:
             PluginError: If a plugin fails, returns no mapping, or two plugins set one flag to different values.
@@ -117,11 +137,11 @@ class Plugins:
             if not isinstance(given, Mapping) or not all(isinstance(flag, str) for flag in given):
                 raise discovery.wrong_type(origin, name, given, "a mapping of flag names to values")
             for flag, value in given.items():
-                if flag in flags and flags[flag] != value:
+                if flag in flags and flags[flag] != value and flag not in decided:
                     raise PluginError(
                         f"two plugins set the trainer flag {flag!r}: {flags[flag]!r} and {value!r}",
                         where=f"{owner[flag]}; {origin}",
-                        fix="use one of the two plugins",
+                        fix=f"decide it in the recipe, which wins: trainer: {{{flag}: ...}}; or use one of the two",
                     )
                 flags[flag], owner[flag] = value, origin
         return flags
@@ -149,7 +169,7 @@ def load_plugins(names: Sequence[str], *, path: Sequence[str] | None = None) -> 
             raise PluginError(f"the plugin {name!r} is named twice", where="--plugin", fix="name it once")
         chosen = [one for one in known if one.origin.name == name]
         if not chosen:
-            raise PluginError(
+            raise discovery.misannounced("plugin", name, path) or PluginError(
                 f"there is no plugin {name!r}",
                 where="--plugin",
                 fix=f"{suggest(name, {one.origin.name for one in known})}; `r1ci plugins` lists what is installed",
@@ -158,10 +178,14 @@ def load_plugins(names: Sequence[str], *, path: Sequence[str] | None = None) -> 
         loaded.append((chosen[0].origin, discovery.load_hooks(chosen[0])))
 
     factories: dict[str, dict[str, Any]] = {}
+    owners: dict[tuple[str, str], Origin] = {}
     for kind in KINDS:
-        factories[kind] = _merge(KINDS[kind].noun, [(o, _factories(o, hooks, kind)) for o, hooks in loaded])
+        given = [(origin, _factories(origin, hooks, kind)) for origin, hooks in loaded]
+        factories[kind] = _merge(KINDS[kind].noun, given)
+        owners |= {(kind, name): origin for origin, named in given for name in named}
     return Plugins(
         **factories,
+        _owners=owners,
         packs=_merge("task pack", [(origin, packs_of(origin, hooks)) for origin, hooks in loaded]),
         versions=tuple(origin for origin, _ in loaded),
         _trainer_arguments=_implementations(loaded, "r1ci_trainer_arguments"),

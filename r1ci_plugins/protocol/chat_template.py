@@ -1,24 +1,29 @@
-"""Turn boundaries of a tokenizer's chat template, derived from the template itself and verified against it.
+"""Turn boundaries of a tokenizer's chat template: once per run, from the template itself, and verified against it.
 
 A trajectory is ``prompt, action, feedback, action, ...``. Actions are sampled ids and are never touched; the prompt
-and the feedback (everything from the model's last token to its next turn) are tokenised here, once each. An action
-that the model did not sample (a teacher's or a program's text) is tokenised here too. The constructor renders sample
-conversations through the template and raises unless our pieces reproduce it exactly, in text and in ids.
+and the feedback (everything from the model's last token to its next turn) are tokenised here, once each, and only ever
+appended. An action that the model did not sample (a teacher's or a program's text) is tokenised here too.
 
-Thinking sections of earlier turns stay in the sequence, even where the template would leave them out (Qwen3's does):
-a later turn is trained in the context in which it was sampled. ``keeps_thinking`` says what the template does.
+What the template writes for generation decides (see ``boundaries.py``). Where it would render an earlier turn
+otherwise than it was sampled, the sampled ids stay: a later turn is trained in the context in which it was sampled.
 """
 
-import re
+import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, Protocol
 
 from r1ci_plugins.errors import TemplateError
+from r1ci_plugins.protocol import thinking
+from r1ci_plugins.protocol.boundaries import ACTION, QUESTION, derive, verify
+from r1ci_plugins.protocol.rendering import FIX, Renderer, Renders
 from r1ci_plugins.protocol.segments import Segment, SegmentKind
+from r1ci_plugins.protocol.structure import Structure, find_structure
+
+SAMPLE = ACTION
+"""The program of ``ChatTemplate.sample_call``."""
 
 
-class Tokenizer(Protocol):
+class Tokenizer(Renders, Protocol):
     """What we need from a Hugging Face fast tokenizer (``PreTrainedTokenizerFast``)."""
 
     chat_template: str | None
@@ -31,82 +36,121 @@ class Tokenizer(Protocol):
 
     def decode(self, token_ids: Sequence[int], **options: Any) -> str: ...
 
-    def apply_chat_template(self, conversation: list[dict[str, str]], **options: Any) -> Any: ...
-
-
-_QUESTION, _ACTION, _FEEDBACK, _THOUGHT = "qqQuestionqq", "aaActionaa", "ffFeedbackff", "ttThoughttt"
-_FIX = "use an instruct model whose template renders earlier turns as they were generated (ChatML, Llama 3, Mistral)"
-
-
-@dataclass(frozen=True)
-class _Boundaries:
-    """Template text around the three kinds of content."""
-
-    before_question: str
-    after_question: str
-    before_action: str
-    before_feedback: str
-    after_feedback: str
-
 
 class ChatTemplate:
     """Renders prompts and feedback of one tokenizer as token ids.
 
     Attributes:
         tokenizer: As given.
-        end_of_turn: Id of the token that closes an assistant turn in the template.
+        end_of_turn: Id of the token with which the model ends a turn that nothing has to follow.
+        ends: Ids that end a turn of the model and close it: ``end_of_turn``, and what closes a turn in history.
         keeps_thinking: Whether the template itself renders ``<think>`` sections of earlier turns.
-        shows_thinking: Whether decoded turns show their ``<think>`` tags; False where these are special tokens.
+        sample_call: A turn that calls a tool with the program ``SAMPLE``, by the template; empty without tools.
+        opening: The thinking mark that the template has opened where the model's turn starts; empty if none. A turn's
+            text is read behind it.
+        rewrites: How the template would render an earlier turn otherwise than it was sampled; empty if it does not.
 
     Raises:
         TemplateError: No chat template, no fast tokenizer, or a template that cannot be continued turn by turn.
     """
 
-    def __init__(self, tokenizer: Tokenizer, instructions: str) -> None:
-        self.tokenizer = tokenizer
-        self._special = _special_tokens(tokenizer)
-        self._instructions = self.plain(instructions)
-        if not getattr(tokenizer, "chat_template", None):
+    def __init__(
+        self,
+        tokenizer: Tokenizer,
+        instructions: str,
+        *,
+        options: Mapping[str, Any] | None = None,
+        tools: Sequence[Mapping[str, Any]] = (),
+    ) -> None:
+        source = getattr(tokenizer, "chat_template", None)
+        if not source:
             raise TemplateError("the tokenizer has no chat template", fix="use an instruct model, or set one")
-        if not tokenizer.is_fast:
+        if not getattr(tokenizer, "is_fast", False):
             raise TemplateError("the tokenizer is not a fast tokenizer", fix="use the model's tokenizer.json")
-        self._system = self._template_takes_system()
-        self._boundaries = self._derive()
-        self.end_of_turn = self._find_end_of_turn()
-        self._verify()
-        self.keeps_thinking = self._renders_thoughts()
-        self.shows_thinking = self.decode(self.encode("<think>")).strip() == "<think>"
+        self.tokenizer = tokenizer
+        renderer = Renderer(tokenizer, options or {}, tools).fitted(QUESTION)
+        template = source if isinstance(source, str) else "\n".join(source.values())
+        special = find_structure(tokenizer.added_tokens_decoder, template, (), ())
+        self._instructions = special.break_up(_clean(instructions))
+        self._boundaries = boundaries = derive(renderer, self._instructions, _closing_marks(tokenizer, special))
+        verify(renderer, boundaries, self._instructions)
+        close = self._first_token(boundaries.before_feedback)
+        last_close = self._first_token(boundaries.last_close) if boundaries.last_close.strip() else close
+        if close is None or last_close is None:
+            raise TemplateError(
+                "the chat template does not close the assistant's turn with a special token",
+                where=f"between turns: {boundaries.before_feedback!r}",
+                fix=FIX,
+            )
+        self.end_of_turn = last_close
+        # In gpt-oss, the token that closes a turn in history closes each part of a turn; only the other one ends it.
+        within = tokenizer.decode([close]) in thinking.CLOSINGS and close != last_close
+        self.ends = (last_close,) if within or close == last_close else (last_close, close)
+        self._call_end = close if boundaries.sample_call else None
+        if self._call_end is not None and self._call_end not in self.ends:
+            self.ends = (*self.ends, self._call_end)
+        self._structure = find_structure(
+            tokenizer.added_tokens_decoder,
+            template,
+            (boundaries.before_feedback, boundaries.after_feedback, boundaries.after_question),
+            (*self.ends, getattr(tokenizer, "eos_token_id", None), getattr(tokenizer, "pad_token_id", None)),
+        )
+        self.keeps_thinking = boundaries.keeps_thinking
+        self.rewrites = boundaries.rewrites
+        self.sample_call = boundaries.sample_call
+        self.opening = thinking.left_open(boundaries.after_feedback)
+        self._check_pieces()
 
     def plain(self, text: str) -> str:
-        """Make text safe inside a turn: strip it, and break up any special token that is spelled out in it.
+        """Make text safe inside a message: strip it, and break up what could be structure.
 
         Program output and questions are untrusted: ``<|im_end|>`` in them must not close a turn. A blank after the
-        token's first character (``< |im_end|>``) keeps it readable and plain.
+        mark's first character (``< |im_end|>``) keeps it readable and plain.
         """
-        text = text.encode("utf-8", "replace").decode().strip()
-        return self._special.sub(lambda match: f"{match[0][0]} {match[0][1:]}", text) if self._special else text
+        return self._structure.break_up(_clean(text))
+
+    def written(self, text: str) -> str:
+        """Make a turn safe that the model did not sample: as ``plain``, but thinking and tool calls stay."""
+        return self._structure.break_up_outside_turns(_clean(text))
 
     def decode(self, token_ids: Sequence[int]) -> str:
-        """Text of sampled ids, special tokens left out."""
-        return self.tokenizer.decode(token_ids, skip_special_tokens=True, clean_up_tokenization_spaces=False)
+        """Text of sampled ids. Structure is left out, but thinking and tool calls are shown."""
+        silent = self._structure.silent
+        kept = [token for token in token_ids if token not in silent]
+        return self.tokenizer.decode(kept, skip_special_tokens=False, clean_up_tokenization_spaces=False)
 
     def encode(self, text: str) -> list[int]:
         """Ids of template text, special tokens recognised, none added."""
         return list(self.tokenizer(text, add_special_tokens=False)["input_ids"])
 
+    def without_end(self, token_ids: Sequence[int]) -> list[int]:
+        """A turn's ids without an end-of-sequence token that is not the template's end of a turn."""
+        kept = list(token_ids)
+        while kept and kept[-1] in self._structure.silent and kept[-1] not in self.ends:
+            kept.pop()
+        return kept
+
     def prompt_text(self, question: str) -> str:
         """The first prompt, from the template's first token to the start of the model's turn."""
-        return self._boundaries.before_question + self._user(question) + self._boundaries.after_question
+        return self.prompt(question).text
 
     def prompt(self, question: str) -> Segment:
         """The first prompt as a segment."""
-        text = self.prompt_text(question)
-        return Segment(SegmentKind.PROMPT, tuple(self.encode(text)), text)
+        boundaries = self._boundaries
+        left = boundaries.before_question
+        if not boundaries.system and self._instructions:
+            left += f"{self._instructions}\n\n"
+        body, ids, _, _ = self._encode_data(left, question, boundaries.after_question)
+        return Segment(SegmentKind.PROMPT, tuple(ids), left + body + boundaries.after_question)
 
     def action(self, text: str) -> Segment:
-        """A whole turn that the model did not sample: its text, special tokens broken up, and the end of turn."""
-        ids = self.encode(self._boundaries.before_action + self.plain(text))
-        ids.append(self.end_of_turn)
+        """A whole turn that the model did not sample: its text, structure broken up, and the end of turn.
+
+        What the template's turns begin with, and the model would sample, comes first: a channel, empty thinking.
+        """
+        ids = self.encode(self._led(self.written(text)))
+        calls = self._call_end is not None and "to=functions." in text  # gpt-oss closes calls and answers differently
+        ids.append(self._call_end if calls and self._call_end is not None else self.end_of_turn)
         return Segment(SegmentKind.ACTION, tuple(ids), self.decode(ids))
 
     def feedback(self, message: str, last_token: int | None) -> tuple[Segment, Segment, Segment]:
@@ -114,20 +158,14 @@ class ChatTemplate:
 
         Args:
             message: What the user turn says.
-            last_token: The model's last sampled id; if it is the end-of-turn token, it is not added again.
+            last_token: The model's last sampled id; if it ended the turn, nothing closes it again.
 
         Returns:
             Separator, code output, separator. Their ids concatenated are the template's own tokenisation.
         """
         left, right = self._boundaries.before_feedback, self._boundaries.after_feedback
-        body = self.plain(message)
-        text = left + body + right
-        encoded = self.tokenizer(text, add_special_tokens=False, return_offsets_mapping=True)
-        ids, offsets = list(encoded["input_ids"]), list(encoded["offset_mapping"])
-        # A token belongs to the body if it covers at least one of its characters.
-        inside = [i for i, (start, end) in enumerate(offsets) if start < len(left) + len(body) and end > len(left)]
-        first, last = (inside[0], inside[-1] + 1) if inside else (len(ids), len(ids))
-        skip = 1 if last_token == self.end_of_turn else 0
+        body, ids, first, last = self._encode_data(left, message, right, self._boundaries.feedback_in_json)
+        skip = 1 if last_token in self.ends else 0
         return (
             Segment(SegmentKind.SEPARATOR, tuple(ids[skip:first]), left),
             Segment(SegmentKind.CODE_OUTPUT, tuple(ids[first:last]), body),
@@ -149,107 +187,75 @@ class ChatTemplate:
         except (TypeError, ValueError, OverflowError):  # a file may hold anything in place of ids
             return False
 
-    def _user(self, question: str) -> str:
-        body = self.plain(question)
-        return body if self._system else f"{self._instructions}\n\n{body}"
+    def _led(self, text: str) -> str:
+        """A written turn behind what the model would have to sample before it."""
+        lead, opened = self._boundaries.before_action, self.opening
+        if text.startswith("to=functions."):  # gpt-oss names the recipient of a call first
+            return f" {text}"
+        if opened and text.startswith(opened):  # it is opened already
+            return text.removeprefix(opened).lstrip("\n")
+        if lead.strip() and (text.startswith(lead.strip()) or text.startswith(tuple(thinking.PAIRS))):
+            return text
+        return lead + text
 
-    def _render(self, contents: Sequence[str], *, system: bool, open_turn: bool = True) -> str:
-        messages = [{"role": "system", "content": self._instructions}] if system else []
-        messages += [{"role": ("user", "assistant")[i % 2], "content": text} for i, text in enumerate(contents)]
-        try:
-            return self.tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=open_turn)
-        except Exception as error:  # templates may raise exceptions of their own
-            raise TemplateError(f"the chat template cannot render the conversation: {error}", fix=_FIX) from error
+    def _encode_data(self, left: str, text: str, right: str, in_json: bool = False) -> tuple[str, list[int], int, int]:
+        """Tokenise untrusted text between two boundaries: its safe text, all ids, and where its own begin and end."""
+        body, structure = self.plain(text), self._structure.token_ids
+        while True:
+            shown = json.dumps(body, ensure_ascii=False)[1:-1] if in_json else body
+            encoded = self.tokenizer(left + shown + right, add_special_tokens=False, return_offsets_mapping=True)
+            ids, offsets = list(encoded["input_ids"]), list(encoded["offset_mapping"])
+            # A token belongs to the body if it covers at least one of its characters.
+            end = len(left) + len(shown)
+            inside = [i for i, (start, stop) in enumerate(offsets) if start < end and stop > len(left)]
+            # The tokenizer may normalise text into a token's before it looks for tokens.
+            found = [offsets[i] for i in inside if ids[i] in structure and offsets[i][0] >= len(left)]
+            found = [(start, stop) for start, stop in found if stop <= end and stop - start > 1]
+            if not found:
+                first, last = (inside[0], inside[-1] + 1) if inside else self._empty_place(left, offsets)
+                return body, ids, first, last
+            for start, _ in reversed(found):
+                place = start - len(left) + 1
+                body = f"{body[:place]} {body[place:]}"
 
-    def _template_takes_system(self) -> bool:
-        """Whether instructions can go into a system message; otherwise they lead the first user message."""
-        try:
-            return self._instructions in self._render([_QUESTION], system=True)
-        except TemplateError:
-            return False
+    @staticmethod
+    def _empty_place(left: str, offsets: Sequence[tuple[int, int]]) -> tuple[int, int]:
+        """Where an empty message stands among tokens: behind those of the left boundary."""
+        place = next((i for i, (_, stop) in enumerate(offsets) if stop > len(left)), len(offsets))
+        return place, place
 
-    def _derive(self) -> _Boundaries:
-        lead = "" if self._system else f"{self._instructions}\n\n"
-        text = self._render([lead + _QUESTION, _ACTION, _FEEDBACK], system=self._system)
-        prompt = self._render([lead + _QUESTION], system=self._system)
-        if [text.count(mark) for mark in (_QUESTION, _ACTION, _FEEDBACK)] != [1, 1, 1]:
-            raise TemplateError("the chat template drops or repeats messages", fix=_FIX)
-        at_question, at_action, at_feedback = (text.index(mark) for mark in (_QUESTION, _ACTION, _FEEDBACK))
-        before_action = text[:at_action]
-        # Some templates put a blank before the answer (Mistral); it is the model's to sample, not ours to add.
-        if not before_action.startswith(prompt) or before_action[len(prompt) :].strip():
-            raise TemplateError(
-                "the chat template opens a turn for generation differently from how it renders it afterwards",
-                where=f"generation: ...{prompt[-60:]!r}, afterwards: ...{before_action[-60:]!r}",
-                fix=_FIX,
-            )
-        start = prompt.index(_QUESTION)
-        return _Boundaries(
-            before_question=prompt[: start - len(lead)],
-            after_question=prompt[start + len(_QUESTION) :],
-            before_action=before_action[len(prompt) :],
-            before_feedback=text[at_action + len(_ACTION) : at_feedback],
-            after_feedback=text[at_feedback + len(_FEEDBACK) :],
-        )
+    def _first_token(self, text: str) -> int | None:
+        """The added token that a boundary begins with, or None."""
+        ids = self.encode(text)
+        return ids[0] if ids and ids[0] in self.tokenizer.added_tokens_decoder else None
 
-    def _renders_thoughts(self) -> bool:
-        turn = f"<think>\n{_THOUGHT}\n</think>\n\n{_ACTION}"
-        return _THOUGHT in self._render([self._user(_QUESTION), turn, _FEEDBACK], system=self._system)
+    def _check_pieces(self) -> None:
+        """Raise unless prompt and feedback tokenise alone as they do in a conversation, as far as turns go."""
+        said = ["I count.\n```python\nprint('ab'.count('a'))\n```", "Then check it.\n```python\nprint(1)\n```"]
+        pieces = [self.prompt("How many a are in 'ab'?")]
+        for text, output in zip(said, ["Code Execution Results:\n1", "[1, 'ü', 2.5]\nValueError: x"], strict=True):
+            pieces += [Segment(SegmentKind.ACTION, tuple(self.encode(text)), text), *self.feedback(output, None)]
+        whole = self.encode("".join(piece.text for piece in pieces))
+        ours = [token for piece in pieces for token in piece.token_ids]
+        structure = self._structure.token_ids
+        skeletons = [[token for token in ids if token in structure] for ids in (whole, ours)]
+        # A message as the inside of a JSON string is not spelled as it reads.
+        told = () if self._boundaries.feedback_in_json else (pieces[2:5], pieces[6:9])
+        spelled = [self._spells(piece) for piece in told]
+        if skeletons[0] != skeletons[1] or not all(spelled):
+            raise TemplateError("turn boundaries tokenise differently alone and in the conversation", fix=FIX)
 
-    def _find_end_of_turn(self) -> int:
-        ids = self.encode(self._boundaries.before_feedback)
-        token = ids[0] if ids else -1
-        if token not in self.tokenizer.added_tokens_decoder:
-            raise TemplateError(
-                "the chat template does not close the assistant's turn with a special token",
-                where=f"between turns: {self._boundaries.before_feedback!r}",
-                fix=_FIX,
-            )
-        return token
-
-    def _verify(self) -> None:
-        """Render sample conversations through the template and compare with our pieces, text and ids."""
-        actions = ["I count.\n```python\nprint('ab'.count('a'))\n```", "Then check it.\n```python\nprint(1)\n```"]
-        outputs = ["Code Execution Results:\n1", "Code Execution Results:\n[1, 'ü', 2.5]\nValueError: x"]
-        question = "How many a are in 'ab'?"
-        lead = "" if self._system else f"{self._instructions}\n\n"
-        theirs = self._render([lead + question, actions[0], outputs[0], actions[1], outputs[1]], system=self._system)
-        prompt, pieces = self.prompt(question), [self.feedback(output, None) for output in outputs]
-        texts = ["".join(segment.text for segment in piece) for piece in pieces]
-        position = 0
-        for expected in (prompt.text, actions[0] + texts[0], actions[1] + texts[1]):
-            found = theirs.find(expected, position)
-            if found == -1 or theirs[position:found].strip():
-                raise TemplateError(
-                    "the chat template renders earlier turns differently in a longer conversation",
-                    where=f"expected {expected[-80:]!r} in ...{theirs[position:][:200]!r}",
-                    fix=_FIX,
-                )
-            position = found + len(expected)
-        # Ids may differ only where white space at a turn's edge merges with the text of the next turn: a prompt is
-        # always tokenised before the answer exists. The special tokens, which make the turns, must be the same.
-        ours = [
-            *prompt.token_ids,
-            *self.encode(actions[0]),
-            *_ids(pieces[0]),
-            *self.encode(actions[1]),
-            *_ids(pieces[1]),
-        ]
-        special = set(self.tokenizer.added_tokens_decoder)
-        skeletons = [[token for token in ids if token in special] for ids in (self.encode(theirs), ours)]
-        texts_match = [
-            self.tokenizer.decode(_ids(piece), clean_up_tokenization_spaces=False) == text
-            for piece, text in zip(pieces, texts, strict=True)
-        ]
-        if position != len(theirs) or skeletons[0] != skeletons[1] or not all(texts_match):
-            raise TemplateError("turn boundaries tokenise differently alone and in the conversation", fix=_FIX)
+    def _spells(self, pieces: Sequence[Segment]) -> bool:
+        """Whether ids spell their text, apart from white space: some tokens swallow what stands beside them."""
+        ids = [token for piece in pieces for token in piece.token_ids]
+        text = self.tokenizer.decode(ids, skip_special_tokens=False, clean_up_tokenization_spaces=False)
+        return "".join(text.split()) == "".join("".join(piece.text for piece in pieces).split())
 
 
-def _ids(pieces: Sequence[Segment]) -> list[int]:
-    return [token for piece in pieces for token in piece.token_ids]
+def _closing_marks(tokenizer: Tokenizer, structure: Structure) -> list[str]:
+    """Tokens that may close a turn: structure other than marks within a turn."""
+    return [str(word) for token, word in tokenizer.added_tokens_decoder.items() if token in structure.silent]
 
 
-def _special_tokens(tokenizer: Tokenizer) -> re.Pattern[str] | None:
-    words = {str(token) for token in tokenizer.added_tokens_decoder.values() if getattr(token, "special", True)}
-    words = {word for word in words if len(word) > 1}
-    return re.compile("|".join(re.escape(word) for word in sorted(words, key=len, reverse=True))) if words else None
+def _clean(text: str) -> str:
+    return text.encode("utf-8", "replace").decode().strip()

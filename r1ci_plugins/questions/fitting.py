@@ -6,7 +6,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from r1ci_plugins.errors import TaskError, TemplateError
-from r1ci_plugins.protocol.chat_template import ChatTemplate
+from r1ci_plugins.protocol.actions import ActionKind
+from r1ci_plugins.protocol.answer_format import AnswerFormat, WritableFormat
+from r1ci_plugins.protocol.chat_template import SAMPLE, ChatTemplate
 from r1ci_plugins.questions.drawing import draw_all
 from r1ci_plugins.questions.selection import Purpose
 from r1ci_plugins.questions.splits import Draw, normalised
@@ -28,19 +30,12 @@ class FittingQuestions:
 
 
 def check_thinking(recipe: Recipe, template: ChatTemplate) -> None:
-    """Refuse what a recipe wants of ``<think>`` sections where template or tokenizer cannot do it.
+    """Refuse what a recipe wants of ``<think>`` sections where the template cannot do it.
 
     Raises:
         TemplateError: ``earlier_thinking: template``, and the template drops them from earlier turns: a trajectory
-            would then be several sequences, one per turn, each with another past. Or ``code_in_thinking: false``, and
-            a turn's decoded text does not have the tags.
+            would then be several sequences, one per turn, each with another past.
     """
-    if not template.shows_thinking and recipe.protocol.answer_format_options.get("code_in_thinking") is False:
-        raise TemplateError(
-            "this tokenizer has <think> as a special token, so that a turn's text does not show where thinking ends",
-            where="recipe key protocol.answer_format_options.code_in_thinking",
-            fix="leave it at true, or use a tokenizer in which <think> is an ordinary added token (Qwen3)",
-        )
     if recipe.protocol.earlier_thinking == "template" and not template.keeps_thinking:
         raise TemplateError(
             "the chat template drops <think> sections of earlier turns: a later turn would be sampled after other "
@@ -48,6 +43,38 @@ def check_thinking(recipe: Recipe, template: ChatTemplate) -> None:
             where="recipe key protocol.earlier_thinking",
             fix="use earlier_thinking: kept (the same tokens in SFT, RL and evaluation), or a model whose template "
             "keeps them",
+        )
+
+
+def check_calls(answer_format: AnswerFormat, template: ChatTemplate) -> None:
+    """Refuse a chat template whose form of a tool call the answer format does not read.
+
+    Raises:
+        TemplateError: There are tools, and the format reads something else in a call that the template renders.
+    """
+    if not template.sample_call:
+        return
+    action = answer_format.parse(template.sample_call)
+    if (action.kind, action.content) != (ActionKind.CODE, SAMPLE):
+        raise TemplateError(
+            "the answer format does not read tool calls in the form of this chat template",
+            where=f"the template writes {template.sample_call[-200:]!r}",
+            fix="use protocol.answer_format: natural, tags or boxed, or a plugin's format that reads such calls",
+        )
+
+
+def check_written_calls(answer_format: WritableFormat, template: ChatTemplate) -> None:
+    """Refuse to write tool calls in another form than the chat template's.
+
+    Raises:
+        TemplateError: There are tools, and the template renders a call in another way than the format writes it.
+    """
+    written = answer_format.code_turn("", SAMPLE).partition(SAMPLE)[0]
+    if template.sample_call and "".join(written.split()) not in "".join(template.sample_call.split()):
+        raise TemplateError(
+            "the answer format writes tool calls in another form than this chat template has",
+            where=f"it writes {written!r}, the template {template.sample_call[-200:]!r}",
+            fix="name the template's form in protocol.answer_format_options.dialect",
         )
 
 

@@ -68,9 +68,21 @@ def candidate(pack: str, task: Task, split: str, index: int, seed: int, difficul
         fix = "report it to the pack's author, or leave the task out of the recipe"
         doing = "the task raised while generating a question:"
         raise plugin_error(TaskError, doing, error, where=where, fix=fix) from error
-    if not isinstance(question, Question) or not question.text.strip() or not isinstance(question.answer, str):
-        raise TaskError(f"the task returned {question!r}, not a Question with text and answer", where=where)
+    if wrong := _wrong_question(question):
+        what = f"the task returned {wrong}, not a Question with text and answer, both of them texts"
+        raise TaskError(what, where=where, fix="let generate return Question(text=..., answer=str(...))")
     return replace(question, task=name, split=split, index=index, seed=seed, difficulty=difficulty)
+
+
+def _wrong_question(question: object) -> str:
+    """What keeps this from being a question; empty if nothing does."""
+    if not isinstance(question, Question):
+        return f"{question!r:.100}, which is no Question"
+    for name in ("text", "answer", "example"):
+        value = getattr(question, name)
+        if not isinstance(value, str):
+            return f"a Question whose {name} is {value!r:.60}, not a text but {type(value).__name__}"
+    return "" if question.text.strip() else "a Question without a text"
 
 
 def own_candidate(pack: str, task: Task, split: str, index: int, seed: int, difficulty: int | None) -> Question | None:

@@ -112,28 +112,60 @@ def check(given: Mapping[str, object], command: str) -> None:
                 kind = getattr(flag.convert, "__name__", "another type")
                 raise RecipeError(f"--{name} takes {kind}, not {item!r}", where=where, fix=flag.help or None) from None
             if flag.choices and converted not in flag.choices:
-                raise RecipeError(
-                    f"--{name} cannot be {item!r}", where=where, fix=suggest(str(item), map(str, flag.choices))
-                )
+                raise RecipeError(f"--{name} cannot be {item!r}", where=where, fix=_right_choice(flag, item))
+
+
+def _right_choice(flag: Flag, item: object) -> str:
+    """The value that the field means by this word, or the nearest one."""
+    meant = _MEANT.get(str(item).lower()) if flag.name == "algo.advantage.estimator" else None
+    if meant:
+        return f"{item} is {meant} here: --{flag.name} {meant}"
+    return suggest(str(item), map(str, flag.choices))
+
+
+_MEANT = {"grpo": "group_norm", "ppo": "gae", "reinforce++": "reinforce", "reinforce++-baseline": "reinforce_baseline",
+          "dr.grpo": "dr_grpo", "drgrpo": "dr_grpo", "flashreinforce": "flash_reinforce"}  # fmt: skip
+"""Algorithms as papers name them, where OpenRLHF has another word."""
 
 
 def read(arguments: Sequence[str], command: str) -> dict[str, Any]:
     """The user's OpenRLHF flags by dotted name, read with upstream's own parser.
 
     Raises:
-        RecipeError: A flag that neither we nor OpenRLHF have.
+        RecipeError: A flag that neither we nor OpenRLHF have, or a value that it cannot have.
         MachineProblem: As ``flags``.
     """
     upstream = parser(command)
     for action in upstream._actions:
         action.default = argparse.SUPPRESS  # only what was given shall come back
-    namespace, unknown = upstream.parse_known_args(list(arguments))
+    upstream.exit_on_error = False
+    try:
+        namespace, unknown = upstream.parse_known_args(list(arguments))
+    except (argparse.ArgumentError, SystemExit) as error:
+        raise _misread(error, arguments, command) from None
     if unknown:
         names = ["plugin", "recipe", "set", "dry-run", "for", *flags(command)]
         nearest = suggest(unknown[0].partition("=")[0].lstrip("-"), names)
         raise RecipeError(f"unknown argument {unknown[0]!r}", where=f"openrlhf.cli.{command}", fix=nearest)
     options = {action.dest: action.option_strings[0].removeprefix("--") for action in upstream._actions}
     return {options.get(name, name): value for name, value in vars(namespace).items()}
+
+
+def _misread(error: argparse.ArgumentError | SystemExit, arguments: Sequence[str], command: str) -> RecipeError:
+    """What argparse makes of a wrong value, in the words of a recipe's flags."""
+    where, fix = f"openrlhf.cli.{command}", f"openrlhf.cli.{command} --help lists the flags"
+    if isinstance(error, SystemExit):
+        return RecipeError("OpenRLHF cannot read these flags", where=where, fix=fix)
+    name = (error.argument_name or "").split("/")[0].removeprefix("--")
+    flag = flags(command).get(name)
+    given = [argument.partition("=") for argument in arguments]
+    values = [value if equals else "".join(given[place + 1][:1]) if place + 1 < len(given) else ""
+              for place, (option, equals, value) in enumerate(given) if option == f"--{name}"]  # fmt: skip
+    if flag is not None and flag.choices and values:
+        return RecipeError(
+            f"--{name} cannot be {values[-1]!r}", where=f"{where}: --{name}", fix=_right_choice(flag, values[-1])
+        )
+    return RecipeError(f"--{name}: {error.message}", where=f"{where}: --{name}", fix=(flag and flag.help) or fix)
 
 
 def to_argv(given: Mapping[str, object]) -> list[str]:

@@ -9,6 +9,7 @@ from r1ci_plugins.errors import RecipeError
 from r1ci_plugins.recipe import strict_yaml
 from r1ci_plugins.recipe.messages import below, is_model, shown
 from r1ci_plugins.recipe.schema import Recipe, flatten
+from r1ci_plugins.recipe.secrets import redacted
 
 
 def apply_override(data: dict[str, Any], override: str) -> None:
@@ -18,7 +19,7 @@ def apply_override(data: dict[str, Any], override: str) -> None:
         RecipeError: It is not written so, or names a place that is not there.
     """
     key, equals, text = override.partition("=")
-    where = f"--set {override}"
+    where = f"--set {redacted(override)}"
     if not equals or not all(key.split(".")):
         raise RecipeError("an override is written key=value", where=where, fix="for example --set seed=7")
     value, _ = strict_yaml.parse(text, where)

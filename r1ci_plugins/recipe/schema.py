@@ -5,13 +5,17 @@ Unknown keys are errors that suggest the nearest right one.
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
 
 from r1ci_plugins.recipe.messages import shown
+from r1ci_plugins.recipe.paths import PathText, expand_flag
+from r1ci_plugins.recipe.secrets import check_no_secrets
 from r1ci_plugins.sandbox.contract import Limits
 from r1ci_plugins.training.supervised import TooLong
 
@@ -44,7 +48,7 @@ class TaskGroup(_Section):
     tasks: list[str] | None = Field(
         default=None, min_length=1, description="Task names pack/task, or patterns with *, ? and [!a-z]."
     )
-    suite: str | None = Field(
+    suite: PathText | None = Field(
         default=None, description="Instead of tasks: a suite's name, such as default, or the path of a split file."
     )
     part: Literal["train", "test"] | None = Field(
@@ -96,6 +100,13 @@ class ProtocolConfig(_Section):
     answer_format: str = Field(default="natural", description="How the model marks code and its final answer.")
     answer_format_options: OptionMapping = Field(default={}, description="Options of the answer format.")
     instructions: str | None = Field(default=None, description="Head prompt; null means the answer format's own.")
+    chat_template: str | None = Field(
+        default=None,
+        description="File of a chat template (Jinja) to use in place of the model's own, in SFT, RL and evaluation.",
+    )
+    chat_template_options: OptionMapping = Field(
+        default={}, description="Variables for the chat template, such as enable_thinking: false."
+    )
     earlier_thinking: Literal["kept", "template"] = Field(
         default="kept",
         description="Which <think> sections later turns see: all of them, as sampled, or those that the chat template "
@@ -113,6 +124,11 @@ class ProtocolConfig(_Section):
     )
     deadline_s: Number = Field(default=600.0, gt=0, description="Wall-clock seconds that a trajectory may take.")
 
+    @field_validator("chat_template")
+    @classmethod
+    def _from_anywhere(cls, file: str | None) -> str | None:
+        return str(Path(file).absolute()) if file else None  # Ray's workers may start in another folder
+
 
 class LimitsConfig(_Section):
     """What one program may use."""
@@ -121,7 +137,7 @@ class LimitsConfig(_Section):
     cpu_s: Number | None = Field(default=None, gt=0, description="CPU seconds that it may use; null means wall_s.")
     memory_mb: int = Field(default=2048, gt=0, description="Address space of each of its processes, MiB.")
     file_mb: int = Field(default=64, gt=0, description="Size of the largest file that it may write, MiB.")
-    processes: int = Field(default=64, gt=0, description="Processes and threads that it may have.")
+    processes: int = Field(default=512, gt=0, description="Processes and threads that it may have.")
     output_bytes: int = Field(default=1 << 20, gt=0, description="Bytes of stdout, and of stderr, that are kept.")
 
 
@@ -133,7 +149,7 @@ class SandboxConfig(_Section):
     concurrency: int | None = Field(
         default=None, gt=0, description="Programs that run at a time; null means one per core."
     )
-    python: str | None = Field(
+    python: PathText | None = Field(
         default=None, description="Path of the Python that runs the programs; null means the one that runs r1ci."
     )
     limits: LimitsConfig = Field(default=LimitsConfig(), description="What one program may use.")
@@ -205,7 +221,10 @@ class EndpointConfig(_Section):
     base_url: str | None = Field(
         default=None, description="The endpoint's address, such as http://host:8000/v1; null means OpenAI's."
     )
-    api_key_variable: str = Field(default="OPENAI_API_KEY", description="Environment variable that holds the key.")
+    api_key_variable: str = Field(
+        default="OPENAI_API_KEY",
+        description="Name of the environment variable that holds the key; never the key itself.",
+    )
     temperature: Number = Field(default=1.0, ge=0, description="Sampling temperature.")
     timeout_s: Number = Field(default=120.0, gt=0, description="Seconds per request.")
     retries: int = Field(
@@ -220,11 +239,28 @@ class EndpointConfig(_Section):
     max_cost: Number | None = Field(default=None, ge=0, description="Money to spend at most; null means no limit.")
     max_tokens: int | None = Field(default=None, ge=0, description="Tokens to use at most; null means no limit.")
 
+    @field_validator("api_key_variable", mode="plain")
+    @classmethod
+    def _is_a_name(cls, name: object) -> str:
+        if not isinstance(name, str) or not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", name):
+            # What was written may be the key: the message does not repeat it.
+            raise ValueError(
+                "this is the name of an environment variable, such as OPENAI_API_KEY, never the key itself"
+            )
+        return name
+
+    @field_validator("base_url")
+    @classmethod
+    def _holds_no_password(cls, url: str | None) -> str | None:
+        if url is not None and "@" in url.partition("://")[2].partition("/")[0]:
+            raise ValueError("an address holds no user and password; the key comes from api_key_variable")
+        return url
+
 
 class LocalModelConfig(_Section):
     """A teacher that runs on this machine, in vLLM."""
 
-    model: str = Field(min_length=1, description="Hugging Face model folder or hub name.")
+    model: PathText = Field(min_length=1, description="Hugging Face model folder or hub name.")
     temperature: Number = Field(default=1.0, ge=0, description="Sampling temperature.")
     tensor_parallel_size: int = Field(default=1, gt=0, description="GPUs that share the model.")
     gpu_memory_utilization: Number = Field(default=0.9, gt=0, le=1, description="Share of the memory for vLLM.")
@@ -272,7 +308,7 @@ class SynthesisConfig(_Section):
 class SftConfig(_Section):
     """What `openrlhf.cli.train_sft` trains on."""
 
-    trajectories: str = Field(min_length=1, description="A file of recorded trajectories, .jsonl.gz or .jsonl.")
+    trajectories: PathText = Field(min_length=1, description="A file of recorded trajectories, .jsonl.gz or .jsonl.")
     too_long: TooLong = Field(
         default="drop",
         description="What becomes of trajectories longer than the trainer's data.max_len: drop, or cut_at_turn.",
@@ -379,8 +415,8 @@ class CurriculumConfig(_Section):
 class Recipe(_Section):
     """One experiment."""
 
-    output_dir: str = Field(min_length=1, description="The run's folder; it is created.")
-    model: str = Field(min_length=1, description="Hugging Face model folder or hub name.")
+    output_dir: PathText = Field(min_length=1, description="The run's folder; it is created.")
+    model: PathText = Field(min_length=1, description="Hugging Face model folder or hub name.")
     seed: int = Field(default=42, ge=0, description="Seed of the questions and of the trainer.")
     tasks: TasksConfig = Field(default=TasksConfig(), description="The questions to train on, and those held out.")
     protocol: ProtocolConfig = Field(
@@ -413,13 +449,22 @@ class Recipe(_Section):
         self.flags()
         return self
 
+    @model_validator(mode="after")
+    def _secrets_are_elsewhere(self) -> Recipe:
+        check_no_secrets(self.flags(), "trainer")
+        check_no_secrets(self.sandbox.options, "sandbox.options")
+        check_no_secrets(self.verifier.options, "verifier.options")
+        check_no_secrets(self.protocol.answer_format_options, "protocol.answer_format_options")
+        check_no_secrets(self.rewards, "rewards")
+        return self
+
     def flags(self) -> dict[str, object]:
         """The trainer's flags by dotted name. False and None stay in: they withdraw what a plugin sets.
 
         Raises:
             ValueError: If a flag appears twice (nested and dotted), or a value cannot be one on a command line.
         """
-        return flatten(self.trainer)
+        return {name: expand_flag(name, value) for name, value in flatten(self.trainer).items()}
 
 
 def json_schema() -> dict[str, Any]:
@@ -440,6 +485,8 @@ def flatten(nested: Mapping[Any, Any], prefix: str = "") -> dict[str, object]:
         name = prefix + key
         if isinstance(value, Mapping):
             found = flatten(value, f"{name}.")
+        elif isinstance(value, float) and math.isnan(value):
+            raise ValueError(f"trainer.{name}: {value} is no number that a flag can have")
         elif isinstance(value, str | int | float | None) or (
             isinstance(value, list) and all(isinstance(item, str | int | float) for item in value)
         ):

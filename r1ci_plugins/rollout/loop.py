@@ -2,9 +2,10 @@
 
 A turn ends in one of three ways, wherever trajectories are made:
 
-1. at the model's own end-of-turn token, which is kept as a sampled token; or
-2. right after the token that completes a closed Python block's last fence line, so that the model cannot invent the
-   output (a final answer is not cut: the model ends that turn itself); or
+1. at the model's own end-of-turn token, which is kept as a sampled token (an end-of-sequence token that is not the
+   template's end of turn is not, where the conversation goes on); or
+2. right after the token that completes a program, by the answer format's own reading of the turn, so that the model
+   cannot invent the output (a final answer is not cut: the model ends that turn itself); or
 3. at a token cap.
 
 Sampled ids are never tokenised again: a turn that must be cut keeps a prefix of its sampled ids.
@@ -19,13 +20,18 @@ from itertools import chain
 
 from r1ci_plugins.errors import InfrastructureFault, plugin_error
 from r1ci_plugins.protocol import feedback
-from r1ci_plugins.protocol.answer_format import Action, ActionKind, AnswerFormat
+from r1ci_plugins.protocol.actions import Action, ActionKind
+from r1ci_plugins.protocol.answer_format import AnswerFormat, read_turn
 from r1ci_plugins.protocol.chat_template import ChatTemplate
 from r1ci_plugins.protocol.segments import Segment, SegmentKind
 from r1ci_plugins.rollout.engine import Ended, Engine
 from r1ci_plugins.rollout.trajectory import StopReason, ToolCall, Trajectory
 from r1ci_plugins.sandbox.contract import ExecutionResult, Limits, Sandbox
 from r1ci_plugins.tasks.task import Question
+
+_MAX_IDLE_STOPS = 8
+"""Stop strings in one turn that ended no program, after which the turn is sampled to its end and cut then: a turn of
+thousands of text blocks would otherwise be sent and read thousands of times."""
 
 
 @dataclass(frozen=True)
@@ -152,27 +158,35 @@ class _Episode:
                 return StopReason.TOKEN_BUDGET if ended is Ended.LENGTH else StopReason.VOID_TURN
             if len(self.tool_calls) >= budget.max_code_calls:
                 return StopReason.CODE_CALL_CAP
-            result = await self.code_runner.run(action.content)
-            self.tool_calls.append(_tool_call(action.content, result))
-            message = feedback.render(result, self.code_runner.limits, budget.max_output_chars)
+            message = await self._answer_call(action)
             pieces = self.template.feedback(message, segment.token_ids[-1] if segment.token_ids else None)
             used = sum(len(piece.token_ids) for piece in (segment, *pieces))
             if used >= room:
                 return StopReason.CONTEXT_OVERFLOW
             self.segments.extend(pieces)
 
+    async def _answer_call(self, action: Action) -> str:
+        """Run a program, or refuse a call that cannot be used; returns what the model is told."""
+        if action.kind is ActionKind.REFUSED:
+            self.tool_calls.append(_REFUSED)
+            return feedback.cut(action.content, self.budget.max_output_chars)
+        result = await self.code_runner.run(action.content)
+        self.tool_calls.append(_tool_call(action.content, result))
+        return feedback.render(result, self.code_runner.limits, self.budget.max_output_chars)
+
     async def _turn(self, context: Sequence[int], cap: int) -> tuple[Segment, Action, Ended]:
         """Sample one turn. Where a stop string does not end it (that of a text block, say), sampling goes on."""
         tokens: list[int] = []
         log_probs: list[float] | None = []
+        idle_stops = 0
         while True:
             before = time.monotonic()
             try:
                 generation = await self.engine.generate(
                     [*context, *tokens],
                     max_tokens=cap - len(tokens),
-                    stop=self.answer_format.stop,
-                    stop_token_ids=(self.template.end_of_turn,),
+                    stop=self.answer_format.stop if idle_stops < _MAX_IDLE_STOPS else (),
+                    stop_token_ids=self.template.ends,
                 )
             finally:
                 self.generation_s += time.monotonic() - before
@@ -181,20 +195,22 @@ class _Episode:
                 log_probs = None if generation.log_probs is None else log_probs + list(generation.log_probs)
             text = self.template.decode(tokens)
             try:
-                action = self.answer_format.parse(text)
+                action = read_turn(self.answer_format, text, self.template.opening)
             except Exception as error:  # a plugin's format may raise anything; none of it may kill the run
                 raise plugin_error(InfrastructureFault, "the answer format raised", error) from error
             ended = generation.ended
-            if action.kind is ActionKind.CODE:
+            if action.kind in (ActionKind.CODE, ActionKind.REFUSED):
                 keep = _tokens_past(self.template, tokens, action.end)
-                if keep < len(tokens):
-                    tokens, ended = tokens[:keep], Ended.STOP_STRING
+                kept_tokens = self.template.without_end(tokens[:keep])
+                if len(kept_tokens) < len(tokens):
+                    tokens, ended = kept_tokens, Ended.STOP_STRING
                     text = self.template.decode(tokens)
                 break
             if len(tokens) >= cap and ended is Ended.STOP_STRING:
                 ended = Ended.LENGTH
             if ended is not Ended.STOP_STRING or not generation.token_ids:
                 break
+            idle_stops += 1
         kept = None if log_probs is None else tuple(log_probs[: len(tokens)])
         return Segment(SegmentKind.ACTION, tuple(tokens), text, kept), action, ended
 
@@ -214,6 +230,9 @@ def _tokens_past(template: ChatTemplate, tokens: Sequence[int], end: int) -> int
     while high > 0 and length(low := max(0, high - step)) > end:
         high, step = low, 2 * step
     return bisect_right(range(high), end, lo=min(high, low + 1), key=length)
+
+
+_REFUSED = ToolCall("", "error", "MalformedCall", 0.0, 0.0, 0.0, 0, "none", attempts=0)
 
 
 def _tool_call(code: str, result: ExecutionResult) -> ToolCall:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from statistics import fmean
 
-from r1ci_plugins.protocol.segments import SegmentKind
+from r1ci_plugins.rollout.behaviour import Behaviour
 from r1ci_plugins.rollout.trajectory import StopReason, Trajectory
 from r1ci_plugins.sandbox.pool_metrics import quantiles
 
@@ -35,6 +36,10 @@ class OutcomeSummary:
         trajectory: ``Trajectory.fingerprint``, which finds its record and its advantage.
         fault: The infrastructure fault, with its cause; empty without one.
         outputs: Ranges of positions of code outputs that the loss's second term trains; none without it.
+        answer: A digest of the final answer, white space and case aside; empty without one, and in old records.
+        invented_outputs: See ``behaviour``; so are the next two.
+        repeated_programs: Programs that an earlier one of the trajectory repeats.
+        self_check: Whether the model checks a result that it has.
     """
 
     task: str
@@ -55,6 +60,10 @@ class OutcomeSummary:
     trajectory: str = ""
     fault: str = ""
     outputs: tuple[tuple[int, int], ...] = ()
+    answer: str = ""
+    invented_outputs: int = 0
+    repeated_programs: int = 0
+    self_check: bool = False
 
     def __post_init__(self) -> None:
         for name in ("tool_errors", "queue_s", "execution_s", "cpu_s"):  # JSON gives lists back
@@ -64,6 +73,7 @@ class OutcomeSummary:
     @classmethod
     def of(cls, trajectory: Trajectory) -> OutcomeSummary:
         """Summarise a judged trajectory."""
+        behaviour = Behaviour(trajectory)
         return cls(
             task=trajectory.question.task,
             question=trajectory.question.key,
@@ -78,17 +88,27 @@ class OutcomeSummary:
             execution_s=tuple(call.wall_s for call in trajectory.tool_calls),
             cpu_s=tuple(call.cpu_s for call in trajectory.tool_calls),
             sandbox_retries=sum(call.attempts - 1 for call in trajectory.tool_calls),
-            action_tokens=sum(
-                len(segment.token_ids) for segment in trajectory.segments if segment.kind is SegmentKind.ACTION
-            ),
+            action_tokens=trajectory.action_tokens,
             wall_s=trajectory.wall_s,
             trajectory=trajectory.fingerprint,
             fault=trajectory.fault,
+            answer=_digest(trajectory.answer),
+            invented_outputs=behaviour.invented_outputs,
+            repeated_programs=behaviour.repeated_programs,
+            self_check=behaviour.self_check,
         )
 
     def to_dict(self) -> dict[str, object]:
         """JSON-ready values; ``OutcomeSummary(**values)`` reads them back."""
         return asdict(self)
+
+
+def _digest(answer: str | None) -> str:
+    """12 hexadecimal digits that equal answers share; the vote of the majority needs no more of them."""
+    if answer is None:
+        return ""
+    plain = " ".join(answer.casefold().split())
+    return hashlib.blake2b(plain.encode("utf-8", "surrogatepass"), digest_size=6).hexdigest()
 
 
 def batch_metrics(outcomes: Sequence[OutcomeSummary]) -> dict[str, float]:

@@ -89,8 +89,17 @@ class RunFolder:
 
 
 @contextmanager
-def writing(path: Path) -> Iterator[None]:
-    """Say what to do when something in a run's folder cannot be written.
+def writing(
+    path: Path,
+    what: str = "the run's folder",
+    fix: str = "free some space, or choose another folder with --set output_dir=...",
+) -> Iterator[None]:
+    """Say what to do when something cannot be written.
+
+    Args:
+        path: Where.
+        what: What it is, for the message.
+        fix: What the reader can do.
 
     Raises:
         MachineProblem: For an OSError: the disk is full, the folder is read-only.
@@ -99,9 +108,9 @@ def writing(path: Path) -> Iterator[None]:
         yield
     except OSError as error:
         raise MachineProblem(
-            f"the run's folder cannot be written: {error}",
-            where=str(path),
-            fix="free some space, or choose another folder with --set output_dir=...",
+            f"{what} cannot be written: {error.strerror or error}",
+            where=str(error.filename or path),
+            fix=fix,
         ) from error
 
 

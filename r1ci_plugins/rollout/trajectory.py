@@ -73,7 +73,9 @@ class Trajectory:
         wall_s: Seconds from first to last token, tools included.
         generation_s: Seconds spent waiting for the engine.
         step: The rollout batch it belongs to (the trainer's global step before the update); -1 outside training.
-        origin: Where a synthesised trajectory comes from: teacher, variant, style and attempt; empty for others.
+        origin: Where it comes from, as far as the rest does not tell: a synthesised one has teacher, variant, style
+            and attempt; one of an endpoint has ``model``, as the endpoint names it, ``prompt_tokens`` and
+            ``completion_tokens``, as it counts them; an evaluated one has ``agent``.
         version: Format version of the record.
     """
 
@@ -103,9 +105,26 @@ class Trajectory:
         return [segment.kind for segment in self.segments for _ in segment.token_ids]
 
     @property
+    def textual(self) -> bool:
+        """Whether it is recorded as text alone, as from an endpoint, which gives no token ids."""
+        return not any(segment.token_ids for segment in self.segments)
+
+    @property
+    def action_tokens(self) -> int:
+        """Tokens that the model sampled; of text alone, those that the endpoint has counted."""
+        if self.textual:
+            counted = self.origin.get("completion_tokens", 0)
+            return counted if isinstance(counted, int) else 0
+        return sum(len(segment.token_ids) for segment in self.segments if segment.kind is SegmentKind.ACTION)
+
+    @property
     def fingerprint(self) -> str:
-        """16 hexadecimal digits, computed from question and tokens, that tell it from other trajectories."""
-        content = json.dumps([self.question.key, self.token_ids], separators=(",", ":"))
+        """16 hexadecimal digits, computed from question and tokens, that tell it from other trajectories.
+
+        Without tokens they are computed from the texts.
+        """
+        said: object = [segment.text for segment in self.segments] if self.textual else self.token_ids
+        content = json.dumps([self.question.key, said], separators=(",", ":"))
         return hashlib.blake2b(content.encode("utf-8", "surrogatepass"), digest_size=8).hexdigest()
 
     @property

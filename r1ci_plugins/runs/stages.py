@@ -24,7 +24,7 @@ from typing import Any, Literal, get_args
 
 from r1ci_plugins.errors import RecipeError, suggest
 from r1ci_plugins.recipe import schema as recipe_schema
-from r1ci_plugins.recipe.loading import read_recipe, validate_recipe
+from r1ci_plugins.recipe.loading import load_recipe, read_recipe, validate_recipe
 from r1ci_plugins.recipe.overrides import apply_override
 from r1ci_plugins.recipe.schema import Recipe
 from r1ci_plugins.rollout.run_folder import RunFolder
@@ -75,7 +75,7 @@ def load_stages(path: str | Path, overrides: Sequence[str] = (), without: Sequen
         raise RecipeError(
             "the recipe has no stages",
             where=str(path),
-            fix="add stages: (see recipes/cpu-demo.yaml), or give it to the command it is for, such as "
+            fix="add stages: (see `r1ci recipe show r1ci:cpu-demo`), or give it to the command it is for, such as "
             f"openrlhf.cli.train_ppo --plugin r1ci --recipe {path}",
         )
     entries = _entries(listed, str(path))
@@ -115,6 +115,20 @@ def load_stages(path: str | Path, overrides: Sequence[str] = (), without: Sequen
     if not stages:
         raise RecipeError("no stage is left", where="--without", fix=f"leave one of them in, such as {names[0]}")
     return stages
+
+
+def recipes_of(
+    path: str | Path, overrides: Sequence[str] = ()
+) -> list[tuple[str, Recipe, Literal["train_ppo", "train_sft"]]]:
+    """The recipe of a file, or those of its stages: the stage's name or "", the recipe, and whose flags it has.
+
+    Raises:
+        RecipeError: As ``load_recipe`` and ``load_stages``.
+    """
+    if "stages" in read_recipe(path)[0]:
+        return [(stage.name, stage.recipe, stage.flags_of) for stage in load_stages(path, overrides)]
+    recipe = load_recipe(path, overrides)
+    return [("", recipe, "train_sft" if recipe.sft else "train_ppo")]
 
 
 def json_schema() -> dict[str, Any]:

@@ -27,7 +27,7 @@ CHECKS = {
     "environment": "no environment variable of the host is visible",
     "hidden-files": "files of the host are not visible",
     "read-only": "nothing but scratch can be written to",
-    "scratch": "the scratch directory is empty and writable",
+    "scratch": "the scratch directory holds main.py alone and is writable",
 }
 """What the canary checks, and what each means."""
 
@@ -151,7 +151,7 @@ def _checks(seen: Mapping[str, Any], host: Mapping[str, str], environment: Colle
         "hidden-files": (seen["readable"] == [], f"can read {seen['readable']}"),
         "read-only": (seen["writable"] == [], f"can write to {seen['writable']}"),
         "scratch": (
-            seen["scratch"] == [] and seen["scratch_writable"] is True,
+            seen["scratch"] == ["main.py"] and seen["scratch_writable"] is True,
             f"holds {seen['scratch']}, writable: {seen['scratch_writable']}",
         ),
     }

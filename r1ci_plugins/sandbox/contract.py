@@ -30,14 +30,15 @@ class Limits:
         memory_mb: Address space per process, MiB.
         file_mb: Largest file it may write, MiB.
         processes: Processes and threads.
-        output_bytes: Bytes kept of stdout and of stderr each; more is drained and counted, not kept.
+        output_bytes: Bytes kept of stdout and of stderr each, half of them from the beginning and half from the end;
+            what is between is drained and counted, not kept.
     """
 
     wall_s: float = 60.0
     cpu_s: float | None = None
     memory_mb: int = 2048
     file_mb: int = 64
-    processes: int = 64
+    processes: int = 512
     output_bytes: int = 1 << 20
 
     def check(self) -> None:
@@ -56,7 +57,8 @@ class ExecutionResult:
     """What a program did.
 
     Attributes:
-        stdout: Decoded as UTF-8 with replacement, at most ``Limits.output_bytes`` bytes.
+        stdout: Decoded as UTF-8 with replacement, at most ``Limits.output_bytes`` bytes; if there were more, a note
+            of how many stands between the first and the last ones.
         stderr: Likewise. Tracebacks name the program ``main.py``.
         output: Both streams in the order in which they were written, as a terminal would show them.
         status: How it ended.

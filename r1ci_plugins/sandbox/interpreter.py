@@ -15,9 +15,9 @@ HIDDEN_PACKAGES = ("r1ci_*", "reasoning_gym*")
 
 @dataclass(frozen=True)
 class Interpreter:
-    """A Python to run programs with: its real binary, and its ``sys.path`` with that of its virtual environment.
+    """A Python to run programs with: its binary, and its ``sys.path``, both with those of its virtual environment.
 
-    ``folders`` must be visible in the jail for that, besides /usr.
+    ``folders``, of which one may be a file, must be visible in the jail for that, besides /usr.
     """
 
     executable: Path
@@ -41,14 +41,13 @@ def find_interpreter(python: str) -> Interpreter:
         SandboxUnavailable: It does not run, or its folders cannot be shown without showing a home directory.
     """
     question = (
-        "import json,os,sys;"
-        "print(json.dumps([os.path.realpath(sys.executable),os.path.realpath(sys.base_prefix),sys.path]))"
+        "import json,os,sys;print(json.dumps([sys.executable,sys.prefix,os.path.realpath(sys.base_prefix),sys.path]))"
     )
     try:
         answer = subprocess.run(
             [python, "-I", "-c", question], capture_output=True, check=True, timeout=60, cwd="/", text=True
         )
-        executable, prefix, path = json.loads(answer.stdout)
+        executable, environment, prefix, path = json.loads(answer.stdout)
     except (OSError, subprocess.SubprocessError, ValueError) as error:
         raise SandboxUnavailable(
             f"the sandbox's Python does not run: {error}",
@@ -66,6 +65,10 @@ def find_interpreter(python: str) -> Interpreter:
                 folders.append(folder)
             if entry != prefix:
                 import_path.append(str(folder))
+    executable = Path(os.path.realpath(os.path.dirname(executable)), os.path.basename(executable))
+    environment = Path(os.path.realpath(environment))
+    if (environment / "pyvenv.cfg").is_file():  # a virtual environment: by these Python knows that it belongs to it
+        folders += [environment / "pyvenv.cfg", executable.parent]
     home = Path(pwd.getpwuid(os.getuid()).pw_dir)
     for folder in folders:
         if home.is_relative_to(folder) or folder in (Path("/home"), Path("/tmp"), Path("/var"), Path("/etc")):
@@ -74,4 +77,4 @@ def find_interpreter(python: str) -> Interpreter:
                 where=python,
                 fix="use a Python with a folder of its own, such as a virtual environment or /usr/bin/python3",
             )
-    return Interpreter(Path(executable), tuple(dict.fromkeys(import_path)), tuple(folders))
+    return Interpreter(executable, tuple(dict.fromkeys(import_path)), tuple(folders))

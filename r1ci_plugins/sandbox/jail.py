@@ -12,6 +12,8 @@ VARIABLES = {
     "TMPDIR": "",
     "LANG": "C.UTF-8",
     "TZ": "UTC",
+    "USER": "sandbox",
+    "LOGNAME": "sandbox",
     "MPLBACKEND": "Agg",
     "OMP_NUM_THREADS": "1",
     "OPENBLAS_NUM_THREADS": "1",
@@ -20,7 +22,7 @@ VARIABLES = {
     "PYTHONHASHSEED": "0",
 }
 
-# The zygote's source comes through fd 0 in one packet.
+# The zygote's modules come through fd 0 in one packet.
 BOOTSTRAP = "import os;exec(compile(os.read(0,1<<20),'zygote','exec'))"
 
 
@@ -63,7 +65,12 @@ class Jail:
     @property
     def command(self) -> list[str]:
         """The whole command line."""
-        return [*self.wrapper, str(self.interpreter.executable), "-S", "-B", "-c", BOOTSTRAP]
+        return [*self.wrapper, str(self.interpreter.executable), "-c", BOOTSTRAP]
+
+    @property
+    def scratch(self) -> str:
+        """The working directory of programs, as they see it."""
+        return f"{self.home}/scratch"
 
     @property
     def contained(self) -> bool:

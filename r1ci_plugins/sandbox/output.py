@@ -13,7 +13,7 @@ _COUNT = re.compile(rb"[0-9a-f]{8}")  # int() would take signs too, and bytes wo
 
 
 class Capture:
-    """A pipe. The host keeps the first ``keep`` bytes and counts the rest, so that its memory is bounded.
+    """A pipe. The host keeps the first and the last bytes, ``keep`` in all, and counts the rest: bounded memory.
 
     ``on_flood`` is called once, when ``HARD_OUTPUT_FACTOR`` times as many have come; ``flooded`` says so. ``inner_fd``
     is the write end, for the program. ``token`` and eight hexadecimal digits are a mark: so many bytes went to the
@@ -23,7 +23,8 @@ class Capture:
 
     def __init__(self, keep: int, on_flood: Callable[[], None] | None, token: bytes = b"") -> None:
         self._keep, self._on_flood, self._token = keep, on_flood, token
-        self.kept = bytearray()
+        self._head, self._tail = bytearray(), bytearray()
+        self._head_size = keep - keep // 2
         self.marks: list[tuple[int, int]] = []
         self._unread = b""  # might be the beginning of a mark
         self._total = self._received = 0  # without marks, and with them: they too must not come without end
@@ -43,11 +44,26 @@ class Capture:
     @property
     def dropped(self) -> int:
         """Bytes that came and were not kept."""
-        return self._total - len(self.kept)
+        return max(0, self._total - self._keep)
+
+    def between(self, begin: int, end: int) -> bytes:
+        """The kept bytes from one offset to another, with a note in the place of those that were not kept."""
+        first_of_tail = self._total - len(self._tail)
+        note = b""
+        if self.dropped and begin <= self._head_size < end:
+            note = b"\n... [%d bytes were not kept] ...\n" % self.dropped
+        return b"".join(
+            [self._head[begin:end], note, self._tail[max(0, begin - first_of_tail) : max(0, end - first_of_tail)]]
+        )
 
     def text(self) -> str:
-        """The kept bytes as text."""
-        return self.kept.decode("utf-8", "replace")
+        """The kept bytes as text, with a note in the place of the others."""
+        return self.between(0, self.end).decode("utf-8", "replace")
+
+    @property
+    def end(self) -> int:
+        """The offset behind the last byte."""
+        return self._total
 
     def close_inner(self) -> None:
         """Close the host's copy of the write end; the pipe then ends with its last writer."""
@@ -68,6 +84,7 @@ class Capture:
             pass
         self._take(self._unread)
         self._unread = b""
+        self._cut_tail()
 
     def read(self) -> bool:
         """Read once; False at the end, or if nothing is there now."""
@@ -87,8 +104,15 @@ class Capture:
         return True
 
     def _take(self, data: bytes) -> None:
-        self.kept += data[: self._keep - len(self.kept)]
         self._total += len(data)
+        room = self._head_size - len(self._head)
+        self._head += data[:room]
+        self._tail += data[room:]
+        if len(self._tail) > 2 * self._keep:  # not each time, which would move the whole tail for every line
+            self._cut_tail()
+
+    def _cut_tail(self) -> None:
+        del self._tail[: max(0, len(self._tail) - self._keep // 2)]
 
     def _strip(self, data: bytes) -> bytes:
         """Note the marks in the data and return what is before the last incomplete one, which waits for more."""
@@ -120,12 +144,11 @@ class Capture:
 def in_order(stdout: Capture, stderr: Capture) -> bytes:
     """Both streams in one, as a terminal would show them.
 
-    What a program's own processes wrote to stderr without the interpreter comes last, as does what was written after
-    stdout's kept bytes.
+    What a program's own processes wrote to stderr without the interpreter comes last.
     """
     pieces: list[bytes] = []
     out_at = err_at = 0
     for offset, count in stdout.marks:
-        pieces += [bytes(stdout.kept[out_at:offset]), bytes(stderr.kept[err_at : err_at + count])]
+        pieces += [stdout.between(out_at, offset), stderr.between(err_at, err_at + count)]
         out_at, err_at = max(out_at, offset), err_at + count
-    return b"".join([*pieces, stdout.kept[out_at:], stderr.kept[err_at:]])
+    return b"".join([*pieces, stdout.between(out_at, stdout.end), stderr.between(err_at, stderr.end)])

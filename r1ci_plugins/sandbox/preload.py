@@ -9,13 +9,13 @@ from collections.abc import Mapping
 
 PROFILES: Mapping[str, tuple[str, ...]] = {
     "light": (),
-    "numeric": ("numpy", "sympy"),
+    "numeric": ("sympy", "numpy"),
     "scientific": (
-        *("numpy", "sympy", "scipy", "scipy.optimize", "scipy.stats", "scipy.sparse", "scipy.linalg", "pandas"),
+        *("sympy", "numpy", "scipy", "scipy.optimize", "scipy.stats", "scipy.sparse", "scipy.linalg", "pandas"),
         *("networkx", "matplotlib.pyplot", "sklearn"),
     ),
 }
-"""Modules by profile, from small to large; modules that are not installed are skipped."""
+"""Modules by profile, from small to large; those not installed are skipped. sympy looks for numpy, and comes first."""
 
 _IMPORT = re.compile(r"^[ \t]*(?:from[ \t]+(\w+)|import[ \t]+([\w., \t]+))", re.MULTILINE)
 

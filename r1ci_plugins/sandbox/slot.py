@@ -27,7 +27,19 @@ from r1ci_plugins.sandbox.jail import Jail
 from r1ci_plugins.sandbox.output import Capture, in_order
 from r1ci_plugins.sandbox.user_lease import UserLease
 
-ZYGOTE = Path(__file__).with_name("zygote.py").read_bytes()
+JAILED = {
+    f"r1ci_plugins.sandbox.jailed.{name}": Path(__file__).with_name("jailed").joinpath(f"{name}.py").read_text()
+    for name in ("shelf", "memory", "scratch", "program", "zygote")
+}
+# Makes modules of these texts in the jail, in this order: the first wants to see what Python has loaded by itself.
+LOADER = """
+def load(texts):
+    import sys
+    for name, text in texts.items():
+        sys.modules[name] = type(sys)(name)
+        exec(compile(text, name, "exec"), sys.modules[name].__dict__)
+    return sys.modules[name].serve
+"""
 
 START_S = 60.0  # a slot starts in 0.3 to 4 s; only a stuck machine takes this long
 GRACE_S = 5.0  # for the zygote's report after the program's deadline
@@ -258,7 +270,7 @@ class Slot:
             "uid": self._user and self._user.uid,
             "wiped": list(jail.wiped),
             "other_processes": jail.other_processes,
-            "environment": [*jail.environment],
+            "environment": dict(jail.environment),
             "order": self._order,
             "show_last": self._show_last,
             "path": list(jail.interpreter.import_path),
@@ -267,7 +279,7 @@ class Slot:
             "signal_filter": b"" if self._user is not None else seccomp.signal_filter(),
             "zygote": seccomp.ZYGOTE,
         }
-        return ZYGOTE + f"\nserve({settings!r})\n".encode()
+        return f"{LOADER}\nload({JAILED!r})({settings!r})\n".encode()
 
     def _send(self, message: bytes, *descriptors: int) -> None:
         rights = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array("i", descriptors))] if descriptors else []

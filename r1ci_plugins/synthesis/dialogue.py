@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 
 from r1ci_plugins.environment import Environment
 from r1ci_plugins.protocol import feedback
-from r1ci_plugins.protocol.answer_format import ActionKind
+from r1ci_plugins.protocol.actions import ActionKind
 from r1ci_plugins.protocol.chat_template import ChatTemplate
 from r1ci_plugins.rollout.engine import Ended, Generation
 from r1ci_plugins.rollout.trajectory import Trajectory
@@ -42,12 +42,12 @@ class Dialogue:
         """The speaker's next turn, as ids of the template's tokenizer."""
         reply = await self.speaker.reply(self.turns)
         self.usage += reply.usage
-        text = self.template.plain(reply.text)
+        text = self.template.written(reply.text)
         action = self.environment.answer_format.parse(text)
         text = text[: action.end]
         self.turns.append(text)
         ids, ended = self.template.action(text).token_ids, Ended.END_OF_TURN
-        if not reply.complete and action.kind is not ActionKind.CODE:
+        if not reply.complete and action.kind not in (ActionKind.CODE, ActionKind.REFUSED):
             ids, ended = ids[:-1], Ended.LENGTH
         if len(ids) > max_tokens:
             ids, ended = ids[:max_tokens], Ended.LENGTH

@@ -4,7 +4,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from r1ci_plugins.protocol.answer_format import ActionKind, AnswerFormat
+from r1ci_plugins.protocol.actions import ActionKind
+from r1ci_plugins.protocol.answer_format import AnswerFormat
 from r1ci_plugins.protocol.chat_template import ChatTemplate
 from r1ci_plugins.rollout.engine import Ended, Engine
 from r1ci_plugins.synthesis.teacher import Attempt, Reply, Speaker, Usage
@@ -55,9 +56,10 @@ class _Conversation:
 
     async def reply(self, turns: Sequence[str]) -> Reply:
         """Sample the next turn after the conversation so far."""
+        opened = f"{self.template.opening}\n" if self.template.opening else ""
         ids = list(self.template.prompt(turns[0]).token_ids)
         for said, heard in zip(turns[1::2], turns[2::2], strict=True):
-            ids += self.template.encode(said)
+            ids += self.template.encode(said.removeprefix(opened))
             for piece in self.template.feedback(heard, None):
                 ids += piece.token_ids
         sampled: list[int] = []
@@ -66,10 +68,10 @@ class _Conversation:
                 ids + sampled,
                 max_tokens=self.teacher.max_tokens - len(sampled),
                 stop=self.teacher.answer_format.stop,
-                stop_token_ids=(self.template.end_of_turn,),
+                stop_token_ids=self.template.ends,
             )
             sampled += generation.token_ids
-            text = self.template.decode(sampled)
+            text = opened + self.template.decode(sampled)
             # As in the loop, sampling goes on after a stop string that closes no program but, say, a block of text.
             open_turn = generation.ended is Ended.STOP_STRING and generation.token_ids
             if not open_turn or self.teacher.answer_format.parse(text).kind is ActionKind.CODE:

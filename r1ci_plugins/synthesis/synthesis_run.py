@@ -11,11 +11,14 @@ from pathlib import Path
 from r1ci_plugins.engines.tokenizer import load_template
 from r1ci_plugins.engines.vllm import LocalVLLM
 from r1ci_plugins.environment import Environment, Prepared
+from r1ci_plugins.errors import RecipeError
+from r1ci_plugins.protocol.answer_format import WritableFormat
 from r1ci_plugins.protocol.chat_template import ChatTemplate
 from r1ci_plugins.questions.cache import cache_folder
 from r1ci_plugins.questions.card import Provenance
 from r1ci_plugins.questions.dataset import require_datasets
 from r1ci_plugins.questions.drawing import draw_all
+from r1ci_plugins.questions.fitting import check_written_calls
 from r1ci_plugins.questions.splits import Draw
 from r1ci_plugins.recipe.loading import dump
 from r1ci_plugins.recipe.schema import Recipe
@@ -104,6 +107,8 @@ def open_synthesis(prepared: Prepared, folder: Path) -> SynthesisRun:
     provenance = prepared.provenance(deciding_recipe(prepared.recipe, prepared.context))
     trajectory_dataset.open_folder(folder, provenance)
     teacher = _teacher(prepared.recipe, environment)
+    if isinstance(teacher, ProgramTeacher) and isinstance(teacher.answer_format, WritableFormat):
+        check_written_calls(teacher.answer_format, template)
     return SynthesisRun(prepared, folder, provenance, template, environment, teacher)
 
 
@@ -141,7 +146,14 @@ def _teacher(recipe: Recipe, environment: Environment) -> Teacher:
             emphasis=config.multi_turn_emphasis,
             explanations=config.explanations,
         )
+    tools = getattr(environment.answer_format, "tools", ())
     if config.teacher == "endpoint":
+        if tools:
+            raise RecipeError(
+                "a teacher behind an endpoint is asked in text, and cannot make this format's tool calls",
+                where="recipe key protocol.answer_format",
+                fix="use natural, tags or boxed, or another teacher",
+            )
         endpoint = config.endpoint
         assert endpoint is not None  # as validated
         requests, tokens = endpoint.requests_per_minute, endpoint.tokens_per_minute
@@ -170,7 +182,9 @@ def _teacher(recipe: Recipe, environment: Environment) -> Teacher:
             tensor_parallel_size=local.tensor_parallel_size,
             gpu_memory_utilization=local.gpu_memory_utilization,
         ),
-        templates={one: load_template(local.model, head_prompt(environment.instructions, one)) for one in Variant},
+        templates={
+            one: load_template(local.model, head_prompt(environment.instructions, one), tools=tools) for one in Variant
+        },
         answer_format=environment.answer_format,
         max_tokens=budget.max_turn_tokens,
     )

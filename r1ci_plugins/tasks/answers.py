@@ -1,4 +1,4 @@
-"""Reading a model's answer strictly: the forms that tasks ask for, and one rule for every kind of odd text.
+r"""Reading a model's answer strictly: the forms that tasks ask for, and one rule for every kind of odd text.
 
 ``Task.check`` gets the text between the last ``<<<`` and ``>>>`` of a reply. ``r1ci_plugins.protocol.answer_format``
 alone decides which text that is: of two answers in one reply the last counts, and a marker inside a fenced code block
@@ -8,7 +8,9 @@ is not an answer. The functions here read that text. Each accepts its form and h
 Rules for odd text, the same in every pack:
 
 - Empty, white space only: unreadable. More than ``MAX_CHARS`` characters: unreadable.
-- White space, quotes, backticks, ``$`` or ``**`` around the whole, one period at its end: removed (``tidy``).
+- White space, quotes, backticks, ``**`` or ``__`` around the whole, one period at its end: removed (``tidy``). So is
+  what LaTeX puts around a whole: ``$``, ``$$``, ``\(...\)``, ``\[...\]``, ``\boxed{}``, ``\fbox{}``, ``\text{}``,
+  ``\textbf{}``, ``\mathrm{}`` and ``\mathbf{}``.
 - A fenced code block around the whole: removed with its language line; its content is the answer.
 - Full-width and other typographic forms of characters: read as the plain ones (Unicode NFKC), ``−`` as minus,
   typographic quotes as straight ones. Superscripts, subscripts, ``½`` and ``①`` stay as they are, so that ``3²`` is
@@ -54,7 +56,9 @@ MAX_DEPTH = 50
 _PLAIN = str.maketrans({"−": "-", "‘": "'", "’": "'", "“": '"', "”": '"'})
 _KEPT = ("<super>", "<sub>", "<fraction>", "<circle>", "<square>")
 _FENCE = re.compile(r"```[ \t]*[\w+-]*[ \t]*\n(.*)\n[ \t]*```", re.DOTALL)
-_AROUND = ("```", "`", "**", "$$", "$", '"', "'")
+_AROUND = ("```", "`", "**", "__", "$$", "$", '"', "'")
+_PAIRS = ((r"\(", r"\)"), (r"\[", r"\]"))
+_MACRO = re.compile(r"\\(?:boxed|fbox|text|textbf|mathrm|mathbf)\s*(?=\{)")
 _CLOSING = {"[": "]", "(": ")", "{": "}"}
 
 _INTEGER = re.compile(r"([+-]?)(\d+|\d{1,3}(?:,\d{3})+)", re.ASCII)
@@ -232,6 +236,14 @@ def _without_surroundings(text: str) -> str:
         inner = text[len(mark) : -len(mark)]
         if len(text) > 2 * len(mark) and text.startswith(mark) and text.endswith(mark) and mark not in inner:
             return inner
+    for opening, closing in _PAIRS:
+        inner = text[len(opening) : -len(closing)]
+        if text.startswith(opening) and text.endswith(closing) and closing not in inner:
+            return inner
+    if macro := _MACRO.match(text):
+        braced = text[macro.end() :]
+        inner = _without_brackets(braced)
+        return inner if inner != braced else text
     return text
 
 

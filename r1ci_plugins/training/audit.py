@@ -82,7 +82,7 @@ class Audit:
 
     def offences(self, trajectory: Trajectory) -> Iterator[Offence]:
         """Count a trajectory and yield what is wrong with it. Text alone is rendered first, as for SFT."""
-        textual = not trajectory.token_ids
+        textual = trajectory.textual
         if textual:
             try:
                 trajectory = replace(trajectory, segments=segments_for(trajectory, self.template))
@@ -102,11 +102,12 @@ class Audit:
             yield Offence(f"it ended with an infrastructure fault, but {trained} of its tokens are trained", _DAMAGED)
         if mask_offence:
             yield mask_offence
-        size = len(self.template.tokenizer)
+        # A vocabulary may have holes, so that its largest id is beyond its size.
+        size = max(len(self.template.tokenizer), 1 + max(self.template.tokenizer.added_tokens_decoder, default=0))
         for position, token in enumerate(trajectory.token_ids):
             if not 0 <= token < size:
                 yield Offence(
-                    f"{token} is not an id of the tokenizer, which has {size} tokens", _OTHER_TOKENIZER, position
+                    f"{token} is not an id of the tokenizer, whose largest is {size - 1}", _OTHER_TOKENIZER, position
                 )
                 return
         yield from self._wrong_segments(trajectory)

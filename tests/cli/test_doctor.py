@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from importlib.metadata import PackageNotFoundError
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,7 @@ from typer.testing import CliRunner
 
 from r1ci_plugins.cli import doctor
 from r1ci_plugins.errors import SandboxUnavailable
+from r1ci_plugins.recipe.loading import load_recipe
 
 app = typer.Typer()
 app.command()(doctor.doctor)
@@ -86,6 +88,57 @@ def test_a_recipe_that_cannot_be_read_is_a_failed_line_and_the_rest_is_still_che
     result = CliRunner().invoke(app, ["--recipe", str(tmp_path / "recipe.yaml")])
     assert result.exit_code == 1
     assert "there is no such key" in result.stdout and "Python" in result.stdout and "/dev/shm" in result.stdout
+
+
+def nothing_installed(monkeypatch):
+    """A machine with this package alone."""
+
+    def missing(name):
+        raise PackageNotFoundError(name)
+
+    for name in ("version", "requires", "metadata"):
+        monkeypatch.setattr(doctor, name, missing)
+    monkeypatch.setattr(doctor, "find_spec", lambda name: None)
+
+
+@pytest.mark.parametrize(
+    "check", [doctor.python, doctor.openrlhf, doctor.requirements, doctor.torch, doctor.flash_attn]
+)
+def test_nothing_installed_is_said_and_never_a_fault_of_the_check(check, monkeypatch):
+    nothing_installed(monkeypatch)
+    finding = doctor.run(check)
+    assert "check itself failed" not in finding.detail and "installed" in finding.detail
+    assert finding.status == "ok" or "pip install" in finding.fix
+
+
+@pytest.mark.parametrize(
+    ("flag", "package"),
+    [
+        ("ds.packing_samples=true", "flash-attn"),
+        ("ds.attn_implementation=flash_attention_2", "flash-attn"),
+        ("ds.load_in_4bit=true", "bitsandbytes"),
+        ("ds.lora.rank=16", "peft"),
+        ("ds.use_liger_kernel=true", "liger-kernel"),
+    ],
+)
+def test_what_a_recipe_asks_for_and_is_missing(flag, package, monkeypatch):
+    nothing_installed(monkeypatch)
+    for cpu, status in (("0", "failed"), ("1", "warning" if package == "flash-attn" else "failed")):
+        monkeypatch.setenv("R1CI_CPU_BACKEND", cpu)
+        recipe = load_recipe("r1ci:cpu-smoke", [f"trainer.{flag}", "tasks={}"])
+        finding = doctor.run(lambda recipe=recipe: doctor.recipe_packages(recipe, ["r1ci"], "train_ppo"))
+        assert finding.status == status and package in finding.detail and package in finding.fix
+    recipe = load_recipe("r1ci:cpu-smoke", ["trainer.ds.lora.rank=0", "tasks={}"])
+    assert doctor.recipe_packages(recipe, ["r1ci"], "train_ppo").status == "ok"
+
+
+def test_a_staged_recipe_is_checked_stage_by_stage(monkeypatch):
+    monkeypatch.delenv("OPENAI_API_KEY", raising=False)
+    checks = list(doctor._checks(Path("r1ci:qwen2.5-3b"), ["r1ci"]))
+    names = [name for name, _ in checks]
+    assert [f"recipe {stage}" in names for stage in ("synthesis", "sft", "rl")] == [True] * 3
+    assert [names.count(name) for name in ("model", "sandbox", "teacher", "disk")] == [1, 1, 1, 1]
+    assert "OPENAI_API_KEY is not set" in doctor.run(dict(checks)["teacher"]).detail
 
 
 @pytest.mark.stack

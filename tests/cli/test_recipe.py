@@ -8,7 +8,9 @@ import yaml
 from typer.testing import CliRunner
 
 from r1ci_plugins.cli.recipe import app
-from r1ci_plugins.errors import R1CIError
+from r1ci_plugins.errors import R1CIError, RecipeError
+from r1ci_plugins.recipe.loading import load_recipe
+from r1ci_plugins.recipe.new_recipe import ALGORITHMS
 
 SMOKE = str(Path(__file__).parents[2] / "recipes" / "cpu-smoke.yaml")
 
@@ -79,3 +81,70 @@ def test_check_finds_what_only_the_plugins_know(override, expected, pack, tmp_pa
     with pytest.raises(R1CIError) as caught:
         CliRunner().invoke(app, ["check", str(recipe), "--set", override], catch_exceptions=False)
     assert expected in str(caught.value)
+
+
+def test_list_shows_every_recipe():
+    shown = CliRunner().invoke(app, ["list"]).stdout
+    assert all(f"r1ci:{file.stem}\t" in shown for file in Path(SMOKE).parent.glob("*.yaml"))
+
+
+def new(*arguments, **keywords):
+    return CliRunner().invoke(app, ["new", *arguments], catch_exceptions=False, **keywords)
+
+
+@pytest.mark.stack
+@pytest.mark.parametrize(
+    ("algorithm", "gpus"), [*((name, "8x80") for name in ALGORITHMS), ("grpo", "cpu"), ("sft", "cpu"), ("ppo", "3x24")]
+)
+def test_a_new_recipe_is_checked_and_its_dry_run_passes(algorithm, gpus, pack, tmp_path, monkeypatch):
+    from r1ci_plugins.trainers.openrlhf.launcher import _run
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("R1CI_CPU_BACKEND", "1")
+    result = new("mine", "--gpus", gpus, "--algorithm", algorithm, "--tasks", "demo_cli/*")
+    assert (
+        result.exit_code == 0
+        and f"--recipe mine.yaml --dry-run{'' if gpus == 'cpu' else f' --for {gpus}'}" in result.stdout
+    )
+    assert load_recipe("mine.yaml").output_dir == "runs/mine"
+    if gpus != "cpu":
+        command = "train_sft" if algorithm == "sft" else "train_ppo"
+        assert _run(command, ["--plugin", "r1ci", "--recipe", "mine.yaml", "--dry-run", "--for", gpus]) == 0
+
+
+def test_a_new_recipe_asks_on_a_terminal(pack, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(
+        "r1ci_plugins.cli.recipe.sys", type("sys", (), {"stdin": type("tty", (), {"isatty": lambda: True})})
+    )
+    result = new("mine", input="org/model: 7B\n2x8x80\ndr_grpo\ndemo_cli/echo\n")
+    assert "model (folder or hub name)" in result.stdout
+    recipe = load_recipe("mine.yaml")
+    assert recipe.model == "org/model: 7B" and recipe.flags()["actor.num_nodes"] == 2
+    assert recipe.flags()["algo.advantage.estimator"] == "dr_grpo"
+    assert recipe.tasks.train[0].tasks == ["demo_cli/echo"] == recipe.tasks.eval[0].tasks
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        (["--algorithm", "grppo"], "did you mean 'grpo'?"),
+        (["--gpus", "eight"], "--gpus 8x80"),
+        (["--tasks", "demo_cli/ecko"], "did you mean 'demo_cli/echo'?"),
+        (["--from", "cpu-smok"], "did you mean 'cpu-smoke'?"),
+    ],
+)
+def test_a_wrong_wish_writes_nothing(arguments, expected, pack, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(R1CIError) as caught:
+        new("mine", *arguments)
+    assert expected in str(caught.value) and not Path("mine.yaml").exists()
+
+
+def test_a_copied_recipe_names_itself(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    new("mine", "--from", "cpu-smoke")
+    text = Path("mine.yaml").read_text()
+    assert "--recipe mine.yaml" in text and load_recipe("mine.yaml").output_dir == "runs/mine"
+    with pytest.raises(RecipeError, match="exists already"):
+        new("mine", "--from", "cpu-smoke")

@@ -157,3 +157,36 @@ def test_table_is_a_table_on_a_terminal(packs):
 def test_the_reasoning_gym_pack_is_listed_when_installed():
     pytest.importorskip("r1ci_tasks_reasoning_gym")
     assert len(run("list", "--pack", "reasoning_gym").splitlines()) == 84
+
+
+def test_a_broken_pack_hides_no_other(tmp_path, monkeypatch):
+    for name, source in {
+        "whole_pack": PACK.replace("NAME", "whole_pack"),
+        "broken_pack": "raise OSError('no disk')",
+    }.items():
+        info = tmp_path / f"{name}-1.0.dist-info"
+        info.mkdir()
+        (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n")
+        (info / "entry_points.txt").write_text(f"[r1ci.task_packs]\n{name} = {name}\n")
+        (tmp_path / f"{name}.py").write_text(source)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    result = CliRunner().invoke(app, ["list"])
+    assert "whole_pack\thalving" in result.output and "OSError: no disk" in result.output and result.exit_code == 1
+    assert CliRunner().invoke(app, ["show", "whole_pack/halving"]).exit_code == 0
+
+
+def test_a_question_of_the_wrong_kind_is_described():
+    from r1ci_plugins.questions.splits import candidate
+    from r1ci_plugins.tasks.task import Task
+
+    class Odd(Task):
+        name = "odd"
+
+        def generate(self, rng, difficulty):
+            return Question(text="x", answer=8398)
+
+        def check(self, question, answer):
+            return False
+
+    with pytest.raises(TaskError, match="whose answer is 8398, not a text but int"):
+        candidate("demo", Odd(), "rl", 0, 0, None)

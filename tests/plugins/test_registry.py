@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import logging
+import re
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -214,3 +215,81 @@ def test_the_built_in_behaviour_is_a_plugin_like_any_other():
     assert all(getattr(plugins, kind) for kind in KINDS)
     assert {"correctness", "format", "efficiency"} <= set(plugins.reward_terms)
     assert {"masked", "unmasked"} <= set(plugins.loss_masks)
+
+
+MADE = """
+class Made:
+    def __init__(self, **values): vars(self).update(values)
+class Box(Made):
+    isolation = "mine"
+    async def start(self): pass
+    async def run(self, code, limits): pass
+    async def close(self): pass
+class Lazy(Box):
+    def run(self, code, limits): pass
+"""
+
+
+@pytest.mark.parametrize(
+    ("kind", "factory", "expected"),
+    [
+        ("reward_terms", "lambda trajectory: 0.1", "it is the reward term itself"),
+        ("reward_terms", "lambda t: 0.1", "it is the reward term itself"),
+        ("reward_terms", "lambda: None", "the factory returns no value"),
+        ("reward_terms", "lambda: 0.5", "cannot be called with (trajectory)"),
+        ("reward_terms", "lambda: lambda: 0.5", "does not take (trajectory)"),
+        ("loss_masks", "lambda trajectory: []", "it is the loss mask itself"),
+        ("loss_masks", "lambda: []", "cannot be called with (trajectory)"),
+        ("verifiers", "lambda task, question, answer: 1", "it is the verifier itself"),
+        ("verifiers", "lambda: lambda question, answer: 1", "does not take (task, question, answer)"),
+        ("answer_formats", "lambda: Made(parse=lambda text: 0, instructions='x')", "has no `stop`"),
+        ("answer_formats", "lambda: Made(stop='end', parse=len, instructions='x')", "has no `stop`"),
+        ("answer_formats", "lambda: Made(stop=(), parse=len)", "has no text `instructions`"),
+        ("answer_formats", "lambda: Made(stop=(), instructions='x')", "has no method `parse(text)`"),
+        ("sandboxes", "lambda concurrency, python: Box(close=None)", "has no method `close`"),
+        ("sandboxes", "lambda concurrency, python: Box(isolation=None)", "has no text `isolation`"),
+        ("sandboxes", "lambda concurrency, python: Lazy()", "has a `run` that is not async"),
+    ],
+)
+def test_what_a_run_could_not_use_is_found_when_it_is_put_together(announce, kind, factory, expected):
+    source = f"{HEAD}{MADE}@hookimpl\ndef r1ci_{kind}(): return {{'mine': {factory}}}"
+    plugins = load_plugins(["acme"], path=announce("acme-plugins", source, name="acme", version="9.8"))
+    options = {"concurrency": None, "python": None} if kind == "sandboxes" else {}
+    with pytest.raises(PluginError) as caught:
+        plugins.build(kind, "mine", options)
+    assert expected in caught.value.what and "acme-plugins 9.8" in (caught.value.where or "")
+    assert "'mine' of the plugin 'acme'" in caught.value.what and caught.value.fix
+
+
+def test_all_that_is_built_in_passes_the_same_checks():
+    plugins = load_plugins(["r1ci"])
+    for kind in ("answer_formats", "verifiers", "reward_terms", "loss_masks"):
+        for name in getattr(plugins, kind):
+            plugins.build(kind, name, {})
+    for name in plugins.sandboxes:
+        plugins.build("sandboxes", name, {"concurrency": 1, "python": None})
+
+
+@pytest.mark.parametrize(
+    ("group", "load"),
+    [
+        ("r1ci.task_pack", load_packs),
+        ("r1ci.plugins", load_packs),
+        ("r1ci_plugins", load_plugins),
+        ("r1ci.task_packs", load_plugins),
+    ],
+)
+def test_a_typo_in_the_group_is_named_in_place_of_a_download(announce, group, load):
+    path = announce("acme-tasks", "", name="acme", group=group)
+    with pytest.raises(PluginError, match=re.escape(f"group {group!r}")) as caught:
+        load(["acme"], path=path)
+    assert "pip install" not in str(caught.value) and "entry-points" in str(caught.value)
+
+
+def test_the_recipe_settles_what_two_plugins_differ_about(announce):
+    source = HEAD + "@hookimpl\ndef r1ci_trainer_arguments(): return {{'train.seed': {}}}"
+    announce("one", source.format(1), name="one")
+    plugins = load_plugins(["one", "two"], path=announce("two", source.format(2), name="two"))
+    with pytest.raises(PluginError, match="decide it in the recipe"):
+        plugins.trainer_arguments(None, "train_ppo")
+    assert "train.seed" in plugins.trainer_arguments(None, "train_ppo", decided=["train.seed"])

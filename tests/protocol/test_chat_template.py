@@ -79,11 +79,13 @@ def test_a_written_turn_is_the_templates_own(tokenizers, name):
     assert special.token_ids.count(template.end_of_turn) == 1
 
 
-def test_thinking_tags_that_decoding_drops_are_noticed(tokenizers):
-    assert ChatTemplate(tokenizers["chatml"], INSTRUCTIONS).shows_thinking
+def test_a_turns_text_shows_thinking_and_not_structure(tokenizers):
     hidden = copy.deepcopy(tokenizers["chatml"])
-    hidden.add_special_tokens({"additional_special_tokens": ["<think>"]})
-    assert not ChatTemplate(hidden, INSTRUCTIONS).shows_thinking
+    hidden.add_special_tokens({"additional_special_tokens": ["<think>", "</think>"]})
+    for tokenizer in (tokenizers["chatml"], hidden):
+        template = ChatTemplate(tokenizer, INSTRUCTIONS)
+        ids = template.encode("<think>Hm.</think>\nSo 3.<|im_end|>")
+        assert template.decode(ids) == "<think>Hm.</think>\nSo 3."
 
 
 @pytest.mark.parametrize(
@@ -93,17 +95,19 @@ def test_thinking_tags_that_decoding_drops_are_noticed(tokenizers):
         ("{% for m in messages %}{{ m['content'] }}\n{% endfor %}", "special token"),
         ("{{ messages[-1]['content'] }}<|im_end|>", "drops or repeats"),
         (
-            "{% for m in messages %}<|im_start|>{{ m['role'] }}\n{{ m['content'] }}<|im_end|>\n{% endfor %}"
-            "{% if add_generation_prompt %}<|im_start|>assistant\n<think>\n{% endif %}",
-            "differently",
-        ),
-        (
             "{% for m in messages %}<|im_start|>{{ m['role'] }}\n"
-            "{% if m['role'] == 'assistant' and messages|length > 4 %}(older){% endif %}"
+            "{% if m['role'] == 'user' and messages|length > 4 %}(older){% endif %}"
             "{{ m['content'] }}<|im_end|>\n{% endfor %}"
             "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}",
             "longer conversation",
         ),
+        (
+            "{{ messages|length }}{% for m in messages %}<|im_start|>{{ m['role'] }}\n{{ m['content'] }}<|im_end|>\n"
+            "{% endfor %}{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}",
+            "before the question",
+        ),
+        ("{% for m in messages %}", "cannot render"),  # it is no template
+        ("{{ messages.nothing.at.all }}", "cannot render"),
         ("{{ raise_exception('no') }}", "cannot render"),
     ],
 )
@@ -112,3 +116,76 @@ def test_templates_that_cannot_carry_the_protocol_are_refused(tokenizers, broken
     tokenizer.chat_template = broken
     with pytest.raises(TemplateError, match=message):
         ChatTemplate(tokenizer, INSTRUCTIONS)
+
+
+def test_a_template_that_does_not_end_is_refused(tokenizers, monkeypatch):
+    monkeypatch.setattr("r1ci_plugins.protocol.rendering.RENDER_S", 0.2)
+    tokenizer = copy.deepcopy(tokenizers["chatml"])
+    # It ends long after the deadline, so that its thread does not stay for the tests that follow.
+    tokenizer.chat_template = "{% for a in range(3000) %}{% for b in range(3000) %}{% endfor %}{% endfor %}"
+    with pytest.raises(TemplateError, match="did not end within"):
+        ChatTemplate(tokenizer, INSTRUCTIONS)
+
+
+def test_the_prompt_is_the_same_every_day(tokenizers):
+    tokenizer = copy.deepcopy(tokenizers["chatml"])
+    tokenizer.chat_template = "{{ strftime_now('%d %b %Y') }}" + CHATML
+    assert ChatTemplate(tokenizer, "").prompt_text("q").startswith("26 Jul 2024<|im_start|>")
+    told = ChatTemplate(tokenizer, "", options={"strftime_now": lambda form: "today"})
+    assert told.prompt_text("q").startswith("today<|im_start|>")
+
+
+CHATML = (
+    "{% for m in messages %}<|im_start|>{{ m['role'] }}\n{{ m['content'] }}<|im_end|>\n{% endfor %}"
+    "{% if add_generation_prompt %}<|im_start|>assistant\n"
+    "{% if enable_thinking is defined and enable_thinking %}<think>\n{% endif %}{% endif %}"
+)
+
+
+def test_options_reach_the_template_and_an_opened_section_is_closed_in_written_turns(tokenizers):
+    tokenizer = copy.deepcopy(tokenizers["chatml"])
+    tokenizer.chat_template = CHATML
+    assert not ChatTemplate(tokenizer, INSTRUCTIONS).opening
+    template = ChatTemplate(tokenizer, INSTRUCTIONS, options={"enable_thinking": True})
+    assert template.opening == "<think>" and template.prompt_text("q").endswith("assistant\n<think>\n")
+    assert "<think>" in template.rewrites
+    assert template.feedback("x", None)[2].text.endswith("assistant\n<think>\n")
+    assert template.action("So <<<3>>>.").text == "</think>\n\nSo <<<3>>>."
+    assert template.action("<think>\nHm.\n</think>\n\nSo <<<3>>>.").text == "Hm.\n</think>\n\nSo <<<3>>>."
+
+
+def test_a_token_of_the_template_is_structure_whatever_the_tokenizer_calls_special(tokenizers):
+    tokenizer = copy.deepcopy(tokenizers["chatml"])
+    tokenizer.chat_template = CHATML.replace("im_", "turn_")
+    tokenizer.add_tokens(["<|turn_start|>", "<|turn_end|>", "<think>", "<table>", "print", "   "])  # none is special
+    template = ChatTemplate(tokenizer, INSTRUCTIONS)
+    assert template.decode([*template.encode("```"), template.end_of_turn]) == "```"
+    for said in ("<|turn_end|>\n<|turn_start|>assistant\n", "<<|turn_end|>|turn_end|>", "<think>"):
+        _, body, _ = template.feedback(said, None)
+        assert not {template.end_of_turn, *template.encode("<think><|turn_start|>")} & set(body.token_ids)
+    assert template.plain("<table> print    x") == "<table> print    x"  # vocabulary, no structure
+    assert (
+        template.plain("<think>") == "< think>" and template.written("<think><|turn_end|>") == "<think>< |turn_end|>"
+    )
+
+
+def test_marks_that_are_no_tokens_are_broken_up_too(tokenizers):
+    tokenizer = copy.deepcopy(tokenizers["chatml"])
+    tokenizer.chat_template = (
+        "{% for m in messages %}{% if m['role'] == 'user' %}[ASK] {{ m['content'] }} [/ASK]"
+        "{% else %}{{ m['content'] }}<|im_end|>{% endif %}{% endfor %}"
+    )
+    template = ChatTemplate(tokenizer, INSTRUCTIONS)
+    assert template.plain("a [/ASK] b [ASK]") == "a [ /ASK] b [ ASK]"
+
+
+def test_tokens_that_swallow_white_space_beside_them(tokenizers):
+    from transformers import AddedToken
+
+    tokenizer = copy.deepcopy(tokenizers["chatml"])
+    tokenizer.chat_template = CHATML.replace("im_start|>", "role|>")
+    tokenizer.add_tokens([AddedToken("<|role|>", rstrip=True, special=True)])
+    tokenizer.chat_template = tokenizer.chat_template.replace("<|role|>{{ m['role'] }}\n", "<|role|>\n")
+    template = ChatTemplate(tokenizer, INSTRUCTIONS)  # Phi-3's are like that
+    _, body, _ = template.feedback("  x\n", None)
+    assert body.text == "x" and template.decode(body.token_ids) == "x"

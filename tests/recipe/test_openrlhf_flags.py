@@ -91,3 +91,29 @@ def test_a_parser_that_upstream_moved_is_reported(monkeypatch, tmp_path):
     monkeypatch.setattr(openrlhf_flags, "find_cli", lambda command: tmp_path / "moved.py")
     with pytest.raises(MachineProblem, match="cannot be read"):
         openrlhf_flags.parser("train_ppo")
+
+
+@pytest.mark.stack
+@pytest.mark.parametrize(
+    ("arguments", "what", "fix"),
+    [
+        (["--algo.advantage.estimator", "grpo"], "cannot be 'grpo'", "group_norm"),
+        (["--algo.advantage.estimator=ppo"], "cannot be 'ppo'", "gae"),
+        (["--algo.advantage.estimator", "rlo"], "cannot be 'rlo'", "did you mean 'rloo'"),
+        (["--actor.adam.lr", "fast"], "invalid float value: 'fast'", "--help"),
+        (["--actor.adam.lr"], "expected one argument", "--help"),
+        (["--ds.packing_samples=yes"], "ignored explicit argument", ""),
+        (["--actr.adam.lr", "1"], "unknown argument '--actr.adam.lr'", "did you mean 'actor.adam.lr'"),
+    ],
+)
+def test_a_wrong_flag_is_a_message_and_never_argparses_usage(arguments, what, fix, capsys):
+    with pytest.raises(RecipeError) as caught:
+        openrlhf_flags.read(arguments, "train_ppo")
+    assert what in caught.value.what and fix in (caught.value.fix or "")
+    assert capsys.readouterr() == ("", "")
+
+
+@pytest.mark.stack
+def test_an_algorithms_own_name_leads_to_openrlhfs():
+    with pytest.raises(RecipeError, match="grpo is group_norm here"):
+        openrlhf_flags.check({"algo.advantage.estimator": "grpo"}, "train_ppo")

@@ -12,6 +12,7 @@ from r1ci_plugins.environment import episode_budget
 from r1ci_plugins.protocol.answer_format import NaturalFormat
 from r1ci_plugins.protocol.chat_template import ChatTemplate
 from r1ci_plugins.protocol.segments import SegmentKind
+from r1ci_plugins.protocol.tool_calls import ToolCallsFormat
 from r1ci_plugins.recipe.schema import ProtocolConfig
 from r1ci_plugins.rollout.engine import Ended, Generation
 from r1ci_plugins.rollout.loop import CodeRunner, run_episode
@@ -101,6 +102,47 @@ def test_an_end_of_turn_right_after_the_fence_is_kept_and_not_doubled(play):
     ids = trajectory.token_ids
     assert actions(trajectory)[0].token_ids[-1] == template.end_of_turn
     assert not any(a == b == template.end_of_turn for a, b in zip(ids, ids[1:], strict=False))
+
+
+def test_an_end_of_sequence_right_after_the_fence_is_cut_off(play):
+    class Ends(ScriptedEngine):
+        async def generate(self, token_ids, **options):
+            made = await super().generate(token_ids, **options)
+            return replace(made, ended=Ended.END_OF_TURN)
+
+    encode = play([ANSWER])[1].encode
+    trajectory, template, _ = play(None, engine=Ends([CODE + "<|endoftext|>", ANSWER], encode))
+    assert trajectory.answer == "42"
+    assert template.decode(actions(trajectory)[0].token_ids) == CODE
+    assert not {template.encode("<|endoftext|>")[0]} & set(trajectory.token_ids)
+
+
+def test_text_blocks_without_number_do_not_send_the_turn_without_number(play):
+    class Counts(ScriptedEngine):
+        async def generate(self, token_ids, *, max_tokens, stop, stop_token_ids):
+            self.stops.append(tuple(stop))
+            made = await super().generate(token_ids, max_tokens=max_tokens, stop=stop, stop_token_ids=stop_token_ids)
+            return made if stop else replace(made, ended=Ended.END_OF_TURN)
+
+    engine = Counts(["```text\nno\n```\n"], play([ANSWER])[1].encode)
+    engine.stops = []
+    trajectory, _, _ = play(None, engine=engine, max_turn_tokens=4000)
+    assert trajectory.stop_reason is StopReason.VOID_TURN
+    assert len(engine.stops) < 20 and engine.stops[-1] == ()
+
+
+def test_a_malformed_call_is_answered_and_counts(play):
+    calls = [f"<tool_call>{call}</tool_call>" for call in ('{"name": "search"}', '{"name": "python", "arguments": 1}')]
+    right = '<tool_call>{"name": "python", "arguments": {"code": "print(42)"}}</tool_call>'
+    trajectory, _, sandbox = play([*calls, right, ANSWER], answer_format=ToolCallsFormat())
+    assert trajectory.answer == "42" and sandbox.programs == ["print(42)"]
+    told = [s.text for s in trajectory.segments if s.kind is SegmentKind.CODE_OUTPUT]
+    assert "there is no tool 'search'" in told[0] and 'needs the argument "code"' in told[1]
+    assert [call.error for call in trajectory.tool_calls] == ["MalformedCall", "MalformedCall", ""]
+    trajectory, _, _ = play(calls[:1], answer_format=ToolCallsFormat(), max_code_calls=3)
+    assert trajectory.stop_reason is StopReason.CODE_CALL_CAP
+    half = '<tool_call>{"name": "python", "arguments": {"code": "print(1)' + " " * 400
+    assert play([half], answer_format=ToolCallsFormat(), max_turn_tokens=20)[0].stop_reason is StopReason.TOKEN_BUDGET
 
 
 def test_a_stop_string_in_a_text_block_does_not_end_the_turn(play):

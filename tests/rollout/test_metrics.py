@@ -166,4 +166,6 @@ def test_an_outcome_summarises_its_trajectory():
         action_tokens=7,
         wall_s=70.0,
         trajectory=trajectory.fingerprint,
+        answer="baef09f28d0a",
+        repeated_programs=2,
     )

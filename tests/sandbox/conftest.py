@@ -41,14 +41,16 @@ class Bench:
     def examine(self, item: Promise | Attack) -> CheckResult:
         return self.loop.run(item.examine(checks_bench.Bench(self.make, self.sandbox)))
 
+    @staticmethod
+    def limits(**limits) -> Limits:
+        return Limits(**{"wall_s": 20.0, **limits})
+
     def run(self, code: str, **limits) -> ExecutionResult:
-        return self.loop.run(self.sandbox.run(code, Limits(**{"wall_s": 20.0, **limits})))
+        return self.loop.run(self.sandbox.run(code, self.limits(**limits)))
 
     def run_all(self, *codes: str, **limits) -> list[ExecutionResult]:
         async def gather() -> list[ExecutionResult]:
-            return await asyncio.gather(
-                *(self.sandbox.run(code, Limits(**{"wall_s": 20.0, **limits})) for code in codes)
-            )
+            return await asyncio.gather(*(self.sandbox.run(code, self.limits(**limits)) for code in codes))
 
         return self.loop.run(gather())
 

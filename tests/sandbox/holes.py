@@ -62,7 +62,9 @@ class Hole:
 
 
 VERSION = '[ "$1" = --version ] && { echo "firejail version 0.9.72"; exit 0; }\n'
-RUN_IT = VERSION + 'while [ "$1" != -- ]; do shift; done; shift; exec "$@"\n'
+RUN_IT = (
+    VERSION + 'until [[ "$1" == -- || "$1" == */bin/python* ]]; do shift; done; [ "$1" != -- ] || shift; exec "$@"\n'
+)
 
 
 def without(*options: str, more: str = "") -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from itertools import pairwise
 
 from hypothesis import given
@@ -15,6 +16,13 @@ MARK_BYTES = len(TOKEN) + 8
 
 texts = st.binary(max_size=12) | st.sampled_from([TOKEN[:3], TOKEN[:-1], b"\0", b"\0\0tok"])
 writes = st.lists(st.tuples(st.sampled_from(["out", "err"]), texts), max_size=20)
+
+
+NOTE = re.compile(rb"\n\.\.\. \[\d+ bytes were not kept\] \.\.\.\n")
+
+
+def kept(capture: Capture) -> bytes:
+    return NOTE.sub(b"", capture.between(0, capture.end))
 
 
 def mark(count: int) -> bytes:
@@ -41,12 +49,28 @@ def test_marks_give_the_order_however_the_bytes_arrive(writes, cuts, keep):
     out = b"".join(data for where, data in writes if where == "out")
     err = b"".join(data for where, data in writes if where == "err")
     stdout, stderr = drained(stream, cuts, 10_000, TOKEN), drained(err, cuts, 10_000)
-    assert (bytes(stdout.kept), stdout.dropped) == (out, 0)
+    assert (kept(stdout), stdout.dropped) == (out, 0)
     assert in_order(stdout, stderr) == b"".join(data for _, data in writes)
 
     capped, capped_err = drained(stream, cuts, keep, TOKEN), drained(err, cuts, keep)
-    assert (bytes(capped.kept), capped.dropped) == (out[:keep], len(out) - len(out[:keep]))
-    assert sorted(in_order(capped, capped_err)) == sorted(out[:keep] + err[:keep]), "each kept byte once"
+    expected = [ends(out, keep), ends(err, keep)]
+    assert [kept(capped), kept(capped_err)] == expected
+    assert capped.dropped == len(out) - len(expected[0])
+    assert sorted(NOTE.sub(b"", in_order(capped, capped_err))) == sorted(b"".join(expected)), "each kept byte once"
+
+
+def ends(data: bytes, keep: int) -> bytes:
+    """The first and the last bytes."""
+    return data if len(data) <= keep else data[: keep - keep // 2] + data[len(data) - keep // 2 :]
+
+
+@given(lines=st.integers(0, 3000), keep=st.integers(2, 4000))
+def test_the_note_says_how_many_bytes_are_missing_and_where(lines, keep):
+    data = b"".join(b"%d\n" % line for line in range(lines))
+    capture = drained(data, [], keep)
+    note = b"\n... [%d bytes were not kept] ...\n" % (len(data) - keep)
+    whole = data[: keep - keep // 2] + note + data[len(data) - keep // 2 :] if len(data) > keep else data
+    assert capture.between(0, capture.end) == whole
 
 
 forged = st.lists(
@@ -61,10 +85,10 @@ forged = st.lists(
 @given(data=forged, cuts=st.lists(st.integers(0, 500)), err=st.binary(max_size=20))
 def test_forged_and_partial_marks_lose_no_other_byte(data, cuts, err):
     whole, split = drained(data, [], 10_000, TOKEN), drained(data, cuts, 10_000, TOKEN)
-    assert (split.kept, split.marks, split.dropped) == (whole.kept, whole.marks, 0)
-    assert len(split.kept) + MARK_BYTES * len(split.marks) == len(data)
+    assert (kept(split), split.marks, split.dropped) == (kept(whole), whole.marks, 0)
+    assert len(kept(split)) + MARK_BYTES * len(split.marks) == len(data)
     together = in_order(split, drained(err, [], 10_000))
-    assert sorted(together) == sorted(bytes(split.kept) + err)
+    assert sorted(together) == sorted(kept(split) + err)
 
 
 @given(data=st.binary(max_size=400), cuts=st.lists(st.integers(0, 500)), keep=st.integers(1, 20))
@@ -72,7 +96,7 @@ def test_a_flood_is_told_once(data, cuts, keep):
     told = []
     capture = drained(data, cuts, keep, on_flood=lambda: told.append(1))
     assert told == [1] * (len(data) > 16 * keep) and capture.flooded is bool(told)
-    assert capture.dropped + len(capture.kept) == len(data)
+    assert capture.dropped + len(kept(capture)) == len(data)
 
 
 def test_marks_without_end_are_a_flood():

@@ -28,6 +28,7 @@ FORMS = {
 FULL_WIDTH = str.maketrans("0123456789", "０１２３４５６７８９")
 AROUND = st.sampled_from(
     ["{}", " {}\n", "{}.", '"{}"', "'{}'", "`{}`", "**{}**", "${}$", "```\n{}\n```", "```json\n{}\n```"]
+    + ["__{}__", "$${}$$", r"\({}\)", r"\[{}\]", r"\boxed{{}}", r"\text{{}}", r"\textbf{ {} }", r"\boxed{{}}."]
 )
 PLAIN = st.text(st.sampled_from("abcXYZ é-_"), min_size=1, max_size=8).map(str.strip).filter(bool)
 
@@ -43,6 +44,24 @@ def test_an_integer_is_read_however_it_is_dressed(n, outer, inner, grouped, wide
     inner = "{}" if "`" in inner else inner  # a code block within quotes is neither
     text = around(outer, around(inner, text.translate(FULL_WIDTH) if wide else text))
     assert answers.integer(text) == answers.number(text) == n
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        r"\boxed{4}\boxed{2}",
+        r"\(4\) \(2\)",
+        r"\boxed{42",
+        r"\boxed 42",
+        r"\frac{42}",
+        r"__4__2__",
+        r"\[42\)",
+        r"\text{a} 42",
+    ],
+)
+def test_what_is_not_around_the_whole_stays(text):
+    with pytest.raises(Unreadable):
+        answers.integer(text)
 
 
 @given(st.fractions(-1000, 1000), st.decimals(-(10**9), 10**9, places=6), AROUND)

@@ -49,7 +49,7 @@ def programs_are_right(exam: Examination) -> Iterator[Failure]:
 
 
 def harmless_variation(exam: Examination) -> Iterator[Failure]:
-    """White space, quotes, backticks, a code fence, a period, other brackets, full-width digits change nothing."""
+    """White space, quotes, marks of Markdown and LaTeX, a fence, a period, brackets, full-width digits do nothing."""
     fix = "read the answer with r1ci_plugins.tasks.answers, and compare what was read"
 
     def written(question: Question) -> Iterable[str]:
@@ -59,12 +59,27 @@ def harmless_variation(exam: Examination) -> Iterator[Failure]:
     yield from exam.expect("harmless variation", 1.0, written, fix=fix)
 
 
+def _balanced(text: str) -> bool:
+    """Whether every brace closes."""
+    depth = 0
+    for character in text:
+        depth += (character == "{") - (character == "}")
+        if depth < 0:
+            return False
+    return depth == 0
+
+
 def variations(answer: str) -> Iterator[str]:
     """Ways to write an answer that mean the same in every task."""
     yield from (f" {answer}\n", f"```\n{answer}\n```")
     if not answer.endswith("."):
         yield f"{answer}."
-    yield from (f"{mark}{answer}{mark}" for mark in ('"', "'", "`", "**") if mark not in answer)
+    yield from (f"{mark}{answer}{mark}" for mark in ('"', "'", "`", "**", "__", "$", "$$") if mark not in answer)
+    if "\\" not in answer and not {answer[:1], answer[-1:]} & set("$_"):
+        yield from (f"\\({answer}\\)", f"\\[{answer}\\]", f"```text\n{answer}\n```")
+        if _balanced(answer):
+            yield from (f"\\{macro}{{{answer}}}" for macro in ("boxed", "text", "textbf"))
+            yield f"$\\boxed{{{answer}}}$."
     if re.search(r"\d", answer, re.ASCII):
         yield answer.translate({ord(str(digit)): chr(ord("０") + digit) for digit in range(10)})
     inside = answer.strip()

@@ -128,7 +128,9 @@ class FirejailSandbox(SlotPool):
         jail = Jail(
             isolation=self.isolation,
             interpreter=interpreter,
-            wrapper=(binary, *jail_options(interpreter, home, as_root), "--"),
+            # Without "--", firejail 0.9.72 starts the program itself. With it, it leaves that to the login shell,
+            # which may refuse (nologin), or stay between the jail's init and us.
+            wrapper=(binary, *jail_options(interpreter, home, as_root)),
             home=str(home),
             separate=canary.NAMESPACES,
             own_user=as_root,

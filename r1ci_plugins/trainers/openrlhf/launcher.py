@@ -35,7 +35,8 @@ usage: openrlhf.cli.{command} --plugin r1ci --recipe FILE [--set KEY=VALUE ...] 
 
 r1ci options:
   --plugin NAME     load an installed plugin; may be repeated (`r1ci plugins` lists them); r1ci is the built-in one
-  --recipe FILE     the experiment: model, tasks, protocol, sandbox, rewards, mask, trainer flags (see recipes/)
+  --recipe FILE     the experiment: model, tasks, protocol, sandbox, rewards, mask, trainer flags; a file, or
+                    r1ci:NAME for one of `r1ci recipe list`; `r1ci recipe new` writes one
   --set KEY=VALUE   override a recipe key, for example --set seed=7 --set trainer.actor.adam.lr=5e-7; may be repeated
   --dry-run         print the resolved recipe, plugins, versions and the OpenRLHF command line; check; start nothing
   --for 8x80        with --dry-run: plan for 8 GPUs of 80 GB, or 2x8x80 for two nodes of them, instead of this machine
@@ -52,8 +53,8 @@ _ABOUT = {
     "train_sft": "Fine-tune a model on recorded multi-turn trajectories, with the tokens and the loss mask of RL.",
 }
 _EXAMPLE = {
-    "train_ppo": ("recipes/qwen2.5-7b-grpo.yaml", "--actor.adam.lr 5e-7"),
-    "train_sft": ("recipes/qwen2.5-7b-sft.yaml", "--adam.lr 5e-6"),
+    "train_ppo": ("r1ci:qwen2.5-7b-grpo", "--actor.adam.lr 5e-7"),
+    "train_sft": ("r1ci:qwen2.5-7b-sft", "--adam.lr 5e-6"),
 }
 _MIN_DISK_MB = 500
 
@@ -102,11 +103,12 @@ def _run(command: Command, argv: Sequence[str]) -> int:
         return 0
 
     from r1ci_plugins.engines.tokenizer import spare_torch
+    from r1ci_plugins.recipe import secrets
     from r1ci_plugins.trainers.openrlhf.machine import planned_machine
     from r1ci_plugins.trainers.openrlhf.plan import make_plan
     from r1ci_plugins.trainers.openrlhf.sft_examples import load_examples
 
-    machine = planned_machine(own.machine, dry_run=own.dry_run)
+    machine, rest = planned_machine(own.machine, dry_run=own.dry_run), secrets.to_environment(rest)
     plan = make_plan(command, own.plugin, own.recipe, own.overrides, rest, machine)
     if own.dry_run:
         print(plan.describe())
@@ -178,11 +180,13 @@ def _become_upstream(command: str, argv: Sequence[str]) -> None:
 
 def _prepare_process(plan: Plan) -> None:
     """Environment and import hooks of this process, which its children inherit."""
-    from r1ci_plugins.recipe import cpu_flags
+    from r1ci_plugins.recipe import cpu_flags, secrets
     from r1ci_plugins.rollout.run_folder import VARIABLE
     from r1ci_plugins.trainers.openrlhf import process_setup
     from r1ci_plugins.trainers.openrlhf.plan import rank
 
+    if name := secrets.variable(plan.prepared.flags.get(secrets.WANDB_FLAG)):  # wandb itself looks in its own variable
+        os.environ[secrets.WANDB_VARIABLE] = secrets.from_environment(name)
     os.environ[VARIABLE] = str(plan.folder.path)
     os.environ["R1CI_CPU_BACKEND"] = "1" if plan.prepared.cpu else "0"
     if plan.prepared.cpu:
@@ -230,19 +234,21 @@ def _write_folder(plan: Plan, template: ChatTemplate | None) -> None:
         RecipeError: The curriculum's profile does not fit the questions.
     """
     from r1ci_plugins.questions.selection import PURPOSES
-    from r1ci_plugins.recipe.loading import dump
+    from r1ci_plugins.recipe.loading import dump_for_record
     from r1ci_plugins.rollout.run_folder import writing
 
     folder, prepared = plan.folder, plan.prepared
     with writing(folder.path):
         folder.path.mkdir(parents=True, exist_ok=True)
         if template is not None and not (plan.resumes and folder.prompts("train").exists()):
+            if template.rewrites:
+                print(f"r1ci: turns stay as they were sampled, where the chat template differs: {template.rewrites}")
             for purpose in PURPOSES:
                 if prepared.draws(purpose):
                     questions = _write_prompts(plan, template, purpose)
                     if purpose == "train" and prepared.recipe.curriculum is not None:
                         _write_curriculum(plan, questions)
-        folder.recipe.write_text(dump(prepared.recipe), encoding="utf-8")
+        folder.recipe.write_text(dump_for_record(prepared.recipe), encoding="utf-8")
         folder.run.write_text(plan.run_json(), encoding="utf-8")
 
 

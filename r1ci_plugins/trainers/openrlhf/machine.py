@@ -37,8 +37,8 @@ class Machine:
         return f"{nodes}{self.gpus_per_node} GPU{'s' * (self.gpus_per_node != 1)}{memory}"
 
 
-def read_machine(text: str) -> Machine:
-    """The value of ``--for``: ``8x80`` is 8 GPUs of 80 GB, ``2x8x80`` two nodes with such GPUs.
+def read_machine(text: str, option: str = "--for") -> Machine:
+    """The value of ``--for`` or another option: ``8x80`` is 8 GPUs of 80 GB, ``2x8x80`` two nodes with such GPUs.
 
     Raises:
         RecipeError: It is neither.
@@ -48,8 +48,8 @@ def read_machine(text: str) -> Machine:
     if not numbers or min(numbers) < 1 or max(numbers) > 100_000:
         raise RecipeError(
             f"{text!r} is no machine",
-            where="--for",
-            fix="write GPUs x GB, as in --for 8x80, or nodes x GPUs x GB, as in --for 2x8x80",
+            where=option,
+            fix=f"write GPUs x GB, as in {option} 8x80, or nodes x GPUs x GB, as in {option} 2x8x80",
         )
     return Machine(*numbers)
 

@@ -141,7 +141,7 @@ def make_plan(
         MachineProblem: OpenRLHF is not installed, or there are too few GPUs.
     """
     if recipe_file is None:
-        raise RecipeError("--plugin needs a recipe", fix="add --recipe FILE, for example recipes/cpu-smoke.yaml")
+        raise RecipeError("--plugin needs a recipe", fix="add --recipe FILE, for example --recipe r1ci:cpu-smoke")
     openrlhf_flags.find_cli(command)
     cpu = None if machine is None else False
     prepared = prepare(

@@ -9,7 +9,7 @@ from fractions import Fraction
 from typing import Any
 
 from r1ci_plugins import Question, Task
-from r1ci_plugins.tasks.answers import expression
+from r1ci_plugins.tasks.answers import expression, tidy
 from r1ci_plugins.tasks.task import Program
 from r1ci_tasks_symbench.wording import in_upstream_words
 
@@ -52,7 +52,7 @@ class CombinatorialCalculation(Task):
         return _question(numbers, target, text)
 
     def check(self, question: Question, answer: str) -> bool:
-        text = re.sub(r"""[][,"'`]""", " ", answer)  # also the published form, a list of tokens
+        text = re.sub(r"""[][,"'`]""", " ", tidy(answer))  # also the published form, a list of tokens
         found = expression(text)
         data = question.metadata
         return (

@@ -36,16 +36,37 @@ def same(answer: str, reference: str) -> bool:
     r"""Whether an answer has the value of the reference.
 
     Units, dollar and degree signs, and the name in ``x = 5`` do not matter. The order of ``(1, 2)`` matters, that of
-    ``1, 2`` and ``\{1, 2\}`` does not. Decimals count as exact, except that a value without a finite decimal form may
-    be given with a relative error of 1e-6.
+    ``1, 2`` and ``\{1, 2\}`` does not; ``(1, 2)`` and ``[1, 2]`` differ. ``50\%`` is ``1/2``, and it is ``50`` too,
+    since a question may ask for the percentage; ``0.5\%`` is not ``1/2``. Decimals count as exact, except that a
+    value without a finite decimal form may be given with a relative error of 1e-6.
 
     Raises:
         Unreadable: If the answer is neither a number nor a short formula.
     """
-    given = _plain(answer)
+    given, percentage = _without_percent(_plain(answer))
+    expected, percentage_expected = _without_percent(_plain(reference))
     if not given or len(given) > _MOST_CHARACTERS:
         raise answers.Unreadable("not a short formula")
-    return any(_same(_unnamed(given, form), form) for form in _forms(_plain(reference)))
+    if percentage and not percentage_expected:
+        return _is_percentage(_unnamed(given, ""), expected)
+    if percentage_expected and not percentage and _is_percentage(expected, _unnamed(given, "")):
+        return True
+    return any(_same(_unnamed(given, form), form) for form in _forms(expected))
+
+
+def _without_percent(text: str) -> tuple[str, bool]:
+    """The text without its percent signs, and whether it is one number with one at its end."""
+    if text.endswith("%") and text.count("%") == 1:
+        return text[:-1].strip(), True
+    return text.replace("%", ""), False
+
+
+def _is_percentage(percent: str, other: str) -> bool:
+    """Whether so many percent are the other value, or the other value is their number, which is more than 1."""
+    given, expected = _rational(percent), _rational(other)
+    if given is None or expected is None:
+        return _same(percent, other)
+    return given / 100 == expected or (given == expected and abs(expected) > 1)
 
 
 def boxed(solution: str) -> str:
@@ -76,10 +97,11 @@ def _plain(text: str) -> str:
     if text.strip().startswith("\\boxed"):
         text = boxed(text)
     text = text.replace(r",\!", "").replace("{,}", "")  # between groups of three digits
+    text = re.sub(r"(?<=\d)\\[,;: ](?=\d{3}(?!\d))", "", text)
     text = re.sub(r"\\[!,;: ]|~", " ", text)
     text = re.sub(r"\\(?:left|right|big|Big|bigl|bigr)(?![a-zA-Z])", "", text)
     text = re.sub(r"\\[dtc](frac|binom)", r"\\\1", text)
-    text = re.sub(r"\^\s?\{?\s?\\circ\s?\}?|\\degree|°|\\?\$|\\?%", "", text)
+    text = re.sub(r"\^\s?\{?\s?\\circ\s?\}?|\\degree|°|\\?\$", "", text).replace("\\%", "%")
     text = text.replace("π", r"\pi ").replace("√", r"\sqrt").replace("·", "*")
     without_units = _UNIT.sub(" ", text).strip(" .")
     return " ".join((without_units or _UNIT.sub(r"\1", text)).split())
@@ -98,7 +120,7 @@ def _unnamed(answer: str, reference: str) -> str:
 
 
 def _same(answer: str, reference: str) -> bool:
-    if answer.replace(" ", "") == reference.replace(" ", ""):
+    if _tight(answer) == _tight(reference):
         return True
     if len(reference) > 1 and reference.isalpha():
         return answer.casefold() == reference.casefold()
@@ -107,8 +129,15 @@ def _same(answer: str, reference: str) -> bool:
         return given == expected or (not _finite(expected) and "." in answer and _near(given, expected))
     (items, _), (expected_items, ordered) = _items(answer), _items(reference)
     if len(items) > 1 or len(expected_items) > 1:
+        if {answer[0], reference[0]} == {"(", "["} or {answer[-1], reference[-1]} == {")", "]"}:
+            return False  # an open interval is no closed one
         return _same_items(items, expected_items, ordered)
     return _equivalent(answer, reference, given)
+
+
+def _tight(text: str) -> str:
+    """The text without blanks, but for those between digits, which separate numbers."""
+    return re.sub(r"(?<!\d) | (?!\d)", "", text)
 
 
 def _rational(text: str) -> Fraction | None:
@@ -174,6 +203,8 @@ def _equivalent(answer: str, reference: str, given: Fraction | None) -> bool:
         return False
     if found is None:
         raise answers.Unreadable("not a formula")
+    if re.search(r"\d\s+\d", answer):
+        raise answers.Unreadable("several numbers, not one")
     if expected.free_symbols != found.free_symbols:
         return False
     try:

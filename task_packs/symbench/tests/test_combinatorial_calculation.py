@@ -43,5 +43,6 @@ def test_a_sign_before_a_number_is_no_operator():
     assert TASK.check(q, "(5 - 1 + 6)") is False
     assert not TASK.check(q, "-1 + 5 + 6")
     assert TASK.check(question([6, 5, 1], 10), "6 + 5 - 1")
+    assert TASK.check(question([6, 5, 1], 10), "```text\n6 + 5 - 1\n```")
     assert not TASK.check(question([6, 5, 1], 10), "6 + 5 + -1")
     assert not TASK.check(question([6, 5, 1], 10), "+6 + 5 - 1")

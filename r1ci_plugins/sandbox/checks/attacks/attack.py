@@ -135,11 +135,11 @@ class Attack:
 PROBE = """\
 import json, os, sys, random
 open("file", "w").write("x")
-print(os.listdir("."), sum(range(10)), json.dumps([1]), random.random())
+print(sorted(os.listdir(".")), sum(range(10)), json.dumps([1]), random.random())
 print(sum(name.isdigit() for name in os.listdir("/proc")))
 print("err", file=sys.stderr)
 """
-PROBE_SAYS = "['file'] 45 [1] 0.8444218515250481"
+PROBE_SAYS = "['file', 'main.py'] 45 [1] 0.8444218515250481"
 
 
 def register_in(attacks: list[Attack]) -> Callable[..., None]:

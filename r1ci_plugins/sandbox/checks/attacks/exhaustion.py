@@ -104,7 +104,7 @@ exhaust(
 exhaust(
     "descriptors",
     "kept = []\nwhile True:\n  try: kept.append(os.dup(0))\n  except OSError as e: print('held', e); break\n"
-    "print('REACHED' if len(kept) > 300 else 'held', len(kept))",
+    "print('REACHED' if len(kept) > 1100 else 'held', len(kept))",
     ended(OK),
 )
 exhaust("output-of-a-gigabyte", "while True: os.write(1, b'x' * (1 << 20))", ended(OUTPUT), **FLOOD)
@@ -112,7 +112,7 @@ exhaust("error-output-of-a-gigabyte", "while True: os.write(2, b'x' * (1 << 20))
 exhaust("order-marks-without-end", "while True: os.write(250, b'x' * (1 << 16))", ended(OUTPUT, ERROR), **FLOOD)
 exhaust(
     "order-marks-of-nothing",
-    "data = (sys.stderr.buffer.token + b'00000000') * 1000\nwhile True: os.write(250, data)",
+    "data = (sys.stderr.buffer.raw.token + b'00000000') * 1000\nwhile True: os.write(250, data)",
     ended(OUTPUT, ERROR),
     **FLOOD,
 )

@@ -108,7 +108,7 @@ for act in (lambda: os.rename(here, here + "2"), lambda: os.symlink("/usr", here
     look="""
 print("held", os.getcwd())
 print("REACHED" if os.path.islink(os.getcwd()) or os.path.realpath(".") != os.getcwd() or os.path.exists(os.getcwd() + "2")
-      or os.getcwd().startswith("/dev/shm") or os.listdir(".") else "held")
+      or os.getcwd().startswith("/dev/shm") or os.listdir(".") != ["main.py"] else "held")
 """,
 )
 attack(

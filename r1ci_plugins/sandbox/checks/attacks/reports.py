@@ -34,7 +34,7 @@ attack(
     "Forge, cut and repeat the marks that put stdout and stderr in order, learnt from sys.stderr.",
     "marks can change the order of what was written, and nothing else",
     """
-token = sys.stderr.buffer.token
+token = sys.stderr.buffer.raw.token
 for tail in (b"ffffffff", b"zzzzzzzz", b"-0000001", b"00", b"        ", b"0x000001", b"_1_1_1_1"):
     os.write(250, token + tail); os.write(1, token + tail); os.write(250, token[:9])
 print("held", file=sys.stderr); print("held")

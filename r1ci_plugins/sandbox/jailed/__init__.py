@@ -1,0 +1,1 @@
+"""What runs in the jail. The host sends these modules as text, so that no file of this package is visible there."""
