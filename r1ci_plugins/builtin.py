@@ -19,7 +19,7 @@ from r1ci_plugins.sandbox.backends.bwrap import BubblewrapSandbox
 from r1ci_plugins.sandbox.backends.firejail import FirejailSandbox
 from r1ci_plugins.sandbox.backends.rlimits import RlimitsSandbox
 from r1ci_plugins.sandbox.contract import Sandbox
-from r1ci_plugins.training.loss_mask import MASKED, UNMASKED, LossMask
+from r1ci_plugins.training.loss_mask import MASKED, UNMASKED, LossMask, auxiliary
 
 if TYPE_CHECKING:
     from r1ci_plugins.recipe.schema import Recipe
@@ -84,8 +84,8 @@ def r1ci_reward_terms() -> Mapping[str, Callable[..., RewardTerm]]:
 
 @hookimpl
 def r1ci_loss_masks() -> Mapping[str, Callable[..., LossMask]]:
-    """Code outputs masked (default) or trained (the paper's ablation)."""
-    return {"masked": lambda: MASKED, "unmasked": lambda: UNMASKED}
+    """Code outputs masked (default), trained (the paper's ablation), or in a term of the loss of their own."""
+    return {"masked": lambda: MASKED, "unmasked": lambda: UNMASKED, "auxiliary": auxiliary}
 
 
 @hookimpl
@@ -105,6 +105,8 @@ def r1ci_trainer_arguments(recipe: Recipe, command: str) -> Mapping[str, object]
         trajectories = str(Path(recipe.sft.trajectories).absolute()) if recipe.sft else None
         return common | {"model.model_name_or_path": model, "data.dataset": trajectories}
     agent = Path(r1ci_plugins.trainers.openrlhf.__path__[0]) / "agent_executor.py"
+    if recipe.curriculum is not None:
+        common["train.num_episodes"] = 1  # its sampler repeats what has to be repeated
     return common | {
         "actor.model_name_or_path": model,
         "train.agent_func_path": str(agent),

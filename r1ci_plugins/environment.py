@@ -29,7 +29,7 @@ from r1ci_plugins.questions.selection import PURPOSES, Purpose, pack_names, reso
 from r1ci_plugins.questions.splits import Draw
 from r1ci_plugins.recipe import cpu_flags, openrlhf_flags
 from r1ci_plugins.recipe.loading import load_recipe
-from r1ci_plugins.recipe.schema import ProtocolConfig, Recipe, SandboxConfig
+from r1ci_plugins.recipe.schema import MaskConfig, ProtocolConfig, Recipe, SandboxConfig
 from r1ci_plugins.recipe.secrets import redacted_arguments
 from r1ci_plugins.rewards.judge import judge
 from r1ci_plugins.rewards.terms import RewardTerm
@@ -191,7 +191,8 @@ class Prepared:
 
     def loss_mask(self, name: str | None = None) -> LossMask:
         """The loss mask that the recipe names, or the one of another name."""
-        return as_loss_mask(self.plugins.build("loss_masks", name or self.recipe.mask.code_outputs, {}))
+        mask = self.recipe.mask if name in (None, self.recipe.mask.name) else MaskConfig(code_outputs=name)
+        return as_loss_mask(self.plugins.build("loss_masks", mask.name, mask.options))
 
     def sandbox(self) -> Sandbox:
         """The sandbox that the recipe names, not started."""

@@ -9,6 +9,7 @@ from typer.core import TyperOption
 from r1ci_plugins import __version__
 from r1ci_plugins.cli import (
     compare,
+    curriculum,
     data,
     doctor,
     evaluate,
@@ -43,6 +44,7 @@ app.command("evaluate")(evaluate.evaluate)
 app.command("compare")(compare.compare)
 app.command("run")(run.run)
 app.command("synthesize")(synthesize.synthesize)
+app.add_typer(curriculum.app, name="curriculum")
 app.add_typer(data.app, name="data")
 app.add_typer(mask.app, name="mask")
 app.add_typer(recipe.app, name="recipe")

@@ -29,7 +29,9 @@ TokenizerName = Annotated[
 ]
 MaskName = Annotated[
     str | None,
-    typer.Option("--mask", metavar="NAME", help="masked, unmasked or a plugin's; the default is the recipe's."),
+    typer.Option(
+        "--mask", metavar="NAME", help="masked, unmasked, auxiliary or a plugin's; the default is the recipe's."
+    ),
 ]
 RecipeFile = Annotated[
     Path | None,
@@ -147,7 +149,7 @@ def _settle(
             )
         recipe = Recipe(output_dir=".", model=tokenizer)
     prepared = prepare(recipe, plugins=plugins, command=None)
-    model, mask = tokenizer or prepared.recipe.model, mask or prepared.recipe.mask.code_outputs
+    model, mask = tokenizer or prepared.recipe.model, mask or prepared.recipe.mask.name
     template, loss_mask = prepared.template(model), prepared.loss_mask(mask)
     return _Setting(prepared=prepared, model=model, template=template, mask=mask, loss_mask=loss_mask)
 
@@ -165,7 +167,7 @@ def _looked_at(
 ) -> tuple[Mapping[str, str], list[TokenRow], str]:
     """What to know about a trajectory, its tokens, and what is wrong with its mask, if anything."""
     from r1ci_plugins.report.token_rows import facts, token_rows
-    from r1ci_plugins.training.loss_mask import check_invariants, trained_ranges
+    from r1ci_plugins.training.loss_mask import check_invariants, output_ranges, trained_ranges
     from r1ci_plugins.training.supervised import segments_for
 
     if not trajectory.token_ids:
@@ -176,8 +178,10 @@ def _looked_at(
         check_invariants(trajectory, ranges, setting.loss_mask)
     except LossMaskError as error:
         alarm = error.what
-    rows = token_rows(trajectory, ranges, setting.template.tokenizer)
-    return {**facts(trajectory, rows, advantage), "mask": setting.mask}, rows, alarm
+    rows = token_rows(trajectory, ranges, setting.template.tokenizer, output_ranges(trajectory, setting.loss_mask))
+    weight = setting.loss_mask.outputs_weight
+    mask = f"{setting.mask}, weight {weight:g}" if weight else setting.mask
+    return {**facts(trajectory, rows, advantage), "mask": mask}, rows, alarm
 
 
 def _write_page(file: Path, facts: Mapping[str, str], rows: Sequence[TokenRow], alarm: str) -> None:

@@ -174,12 +174,37 @@ class VerifierConfig(_Section):
     memory_mb: int = Field(default=2048, gt=0, description="Address space of each checker process, MiB.")
 
 
+class AuxiliaryMask(_Section):
+    """The policy's own tokens, and beside them a cross-entropy on code outputs."""
+
+    auxiliary: Number = Field(
+        default=0.05, gt=0, le=1, description="Weight of the mean cross-entropy of the code outputs' tokens."
+    )
+
+
+def _auxiliary(value: object) -> object:
+    """``code_outputs: auxiliary`` means its default weight."""
+    return {} if value == "auxiliary" else value
+
+
 class MaskConfig(_Section):
     """Which tokens are trained."""
 
-    code_outputs: str = Field(
-        default="masked", description="masked, unmasked (the ablation), or a plugin's loss mask."
+    code_outputs: Annotated[str | AuxiliaryMask, BeforeValidator(_auxiliary)] = Field(
+        default="masked",
+        description="masked, unmasked (the ablation), {auxiliary: 0.05} (code outputs in a term of the loss of their "
+        "own), or a plugin's loss mask.",
     )
+
+    @property
+    def name(self) -> str:
+        """The loss mask's name."""
+        return self.code_outputs if isinstance(self.code_outputs, str) else "auxiliary"
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """The loss mask's options."""
+        return {} if isinstance(self.code_outputs, str) else {"weight": self.code_outputs.auxiliary}
 
 
 class TrajectoriesConfig(_Section):
@@ -291,6 +316,102 @@ class SftConfig(_Section):
     only_correct: bool = Field(default=True, description="Whether trajectories without a correct answer are left out.")
 
 
+class ProfileConfig(_Section):
+    """How `r1ci curriculum profile` estimates what each training question has to teach."""
+
+    agents: list[str] = Field(
+        default=["policy"], min_length=1, description="Who answers: policy, the model to be trained, or an agent."
+    )
+    samples: int = Field(
+        default=20, gt=0, description="Answers to each question from each agent; the paper's four agents draw 5 each."
+    )
+    temperatures: list[Number] = Field(
+        default=[1.0], min_length=1, description="Sampling temperatures; an agent's answers take them in turn."
+    )
+
+
+class PlateauConfig(_Section):
+    """When a stage's accuracy counts as flat."""
+
+    window: int = Field(default=20, gt=0, description="Steps whose mean is compared with that of as many before them.")
+    gain: Number = Field(default=0.01, description="A smaller rise than this ends the stage.")
+
+
+class StageConfig(_Section):
+    """One stage of a curriculum."""
+
+    groups: int = Field(gt=0, description="It trains on this many groups, the most promising first.")
+    steps: int = Field(gt=0, description="Its training steps; with curriculum.plateau, at most.")
+
+
+class CurriculumConfig(_Section):
+    """Which questions RL trains on when: by improvement potential 4p(1-p), most promising first, as in the paper."""
+
+    order: Literal["potential", "online", "level", "random"] = Field(
+        default="potential",
+        description="potential: by the table; online: by the rollouts' own outcomes, from the table on; "
+        "level: by difficulty; random: all questions at once. The last two are baselines.",
+    )
+    table: str | None = Field(default=None, description="The table of `r1ci curriculum profile`, a Parquet file.")
+    groups: int = Field(default=4, gt=0, description="Groups of equal size, unless thresholds or quantiles cut them.")
+    thresholds: list[Number] | None = Field(
+        default=None, description="Instead of groups: lowest potential of each group but the last, falling."
+    )
+    quantiles: list[Number] | None = Field(
+        default=None, description="Instead of groups: share of questions up to each cut, rising, within 0 and 1."
+    )
+    steps: int = Field(default=150, gt=0, description="Training steps of each stage, where stages does not say.")
+    stages: list[StageConfig] = Field(
+        default=[], description="The stages; [] means one for each group, each adding the next group."
+    )
+    plateau: PlateauConfig | None = Field(
+        default=None, description="Ends a stage before its steps; null means that steps alone decide."
+    )
+    skip_alike: bool = Field(
+        default=True,
+        description="Whether a prompt whose samples all have one reward is left out of the optimizer step and "
+        "counted, with estimators that compare a prompt's samples.",
+    )
+    profile: ProfileConfig = Field(default=ProfileConfig(), description="How the table is made.")
+
+    @property
+    def group_count(self) -> int:
+        """Number of groups."""
+        cuts = self.thresholds or self.quantiles
+        return self.groups if cuts is None else len(cuts) + 1
+
+    @property
+    def all_stages(self) -> list[StageConfig]:
+        """The stages, spelt out. With order: random they are one, of as many steps."""
+        stages = self.stages or [StageConfig(groups=n, steps=self.steps) for n in range(1, self.group_count + 1)]
+        if self.order == "random":
+            return [StageConfig(groups=1, steps=sum(stage.steps for stage in stages))]
+        return stages
+
+    @property
+    def all_steps(self) -> int:
+        """Training steps of all stages together, at most."""
+        return sum(stage.steps for stage in self.all_stages)
+
+    @model_validator(mode="after")
+    def _cut_one_way(self) -> CurriculumConfig:
+        if self.thresholds is not None and self.quantiles is not None:
+            raise ValueError("groups are cut by thresholds or by quantiles, not both")
+        falling = [-value for value in self.thresholds or ()]
+        for name, cuts in (("thresholds must fall", falling), ("quantiles must rise", self.quantiles or [])):
+            if any(left >= right for left, right in zip(cuts, cuts[1:], strict=False)):
+                raise ValueError(f"curriculum: {name}")
+        if any(not 0 < share < 1 for share in [*(self.quantiles or ()), *(self.thresholds or ())]):
+            raise ValueError("curriculum: thresholds and quantiles are within 0 and 1")
+        if [] in (self.thresholds, self.quantiles):
+            raise ValueError("curriculum: a list of cuts has at least one; null means groups of equal size")
+        if self.thresholds is not None and self.order == "level":
+            raise ValueError("curriculum: thresholds are potentials; with order: level use groups or quantiles")
+        if self.order == "potential" and any(stage.groups > self.group_count for stage in self.stages):
+            raise ValueError(f"curriculum: a stage has more groups than the {self.group_count} that there are")
+        return self
+
+
 class Recipe(_Section):
     """One experiment."""
 
@@ -311,6 +432,9 @@ class Recipe(_Section):
     )
     mask: MaskConfig = Field(default=MaskConfig(), description="Which tokens are trained.")
     sft: SftConfig | None = Field(default=None, description="What supervised fine-tuning trains on; RL needs none.")
+    curriculum: CurriculumConfig | None = Field(
+        default=None, description="Which questions RL trains on when; null means all of them in random order."
+    )
     trajectories: TrajectoriesConfig = Field(
         default=TrajectoriesConfig(), description="How many trajectories are recorded."
     )

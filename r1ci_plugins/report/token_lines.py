@@ -11,6 +11,7 @@ from r1ci_plugins.report.token_rows import TokenRow, mean_log_prob, plain, revea
 # Neighbouring tokens take the first and the second in turn, so that the reader sees where a token ends.
 _STYLES = {
     "trained": ("black on green", "black on bright_green"),
+    "predict": ("black on yellow", "black on bright_yellow"),
     "leak": ("bold white on red", "bold black on bright_red"),
     "": ("", "dim"),
 }

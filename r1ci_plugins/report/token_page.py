@@ -33,6 +33,7 @@ def page(facts: Mapping[str, str], rows: Sequence[TokenRow], alarm: str = "") ->
             '<div class="legend">',
             '<span><span class="t trained">trained</span> sampled by the policy</span>',
             '<span><span class="t leak">trained</span> though not sampled: a leak</span>',
+            '<span><span class="t predict">predicted</span> a code output in the loss\'s second term</span>',
             '<span><span class="t">not trained</span></span>',
             '<span><span class="t special">&lt;special&gt;</span> token</span>',
             "<span><i>· ↵ ⇥</i> blank, line break, tab</span>",
@@ -51,6 +52,8 @@ def _segment(rows: Sequence[TokenRow]) -> str:
     notes = [f"turn {first.turn}" if first.turn else "before turn 1"]
     notes.append(f"{len(rows)} tokens")
     notes.append(f"{trained} trained" if trained else "not trained")
+    if predicted := sum(row.predicted for row in rows):
+        notes.append(f"{predicted} predicted")
     if leaks:
         notes.append(f'<b class="alarm">{leaks} leak</b>')
     if mean is not None:
@@ -66,7 +69,11 @@ def _segment(rows: Sequence[TokenRow]) -> str:
 def _token(row: TokenRow) -> str:
     classes = " ".join(name for name in ("t", row.verdict, "special" if row.special else "") if name)
     text = "".join(map(_character, row.text)) or f"<i>⟨{escape(str(row.token_id))}⟩</i>"
-    verdict = {"leak": "trained, though the policy did not write it", "": "not trained"}.get(row.verdict, row.verdict)
+    verdict = {
+        "leak": "trained, though the policy did not write it",
+        "predict": "predicted, in the loss's second term",
+        "": "not trained",
+    }.get(row.verdict, row.verdict)
     log_prob = "log-prob unknown" if row.log_prob is None else f"log-prob {row.log_prob:.4f}"
     parts = [f"#{row.position}", f"id {row.token_id}", row.kind.value, f"turn {row.turn}", log_prob, verdict]
     if row.special:

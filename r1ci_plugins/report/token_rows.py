@@ -28,6 +28,7 @@ class TokenRow:
         segment: Index of its segment.
         turn: 0 for the prompt; then the number of the model's turn, which its feedback shares.
         trained: Whether it is in the mask.
+        predicted: Whether it is in the loss's second term, which learns to predict code outputs.
         special: Whether it is a special token of the tokenizer.
         log_prob: Under the sampling policy; None where the record has none.
     """
@@ -39,6 +40,7 @@ class TokenRow:
     segment: int
     turn: int
     trained: bool
+    predicted: bool
     special: bool
     log_prob: float | None
 
@@ -49,13 +51,23 @@ class TokenRow:
 
     @property
     def verdict(self) -> str:
-        """``leak``, ``trained`` or empty."""
-        return "leak" if self.leaks else "trained" if self.trained else ""
+        """``leak``, ``trained``, ``predict`` or empty."""
+        return "leak" if self.leaks else "trained" if self.trained else "predict" if self.predicted else ""
 
 
-def token_rows(trajectory: Trajectory, ranges: Sequence[Range], tokenizer: Tokenizer) -> list[TokenRow]:
-    """Every token of a trajectory, in order. ``ranges`` is its loss mask; the tokenizer made its ids."""
+def token_rows(
+    trajectory: Trajectory, ranges: Sequence[Range], tokenizer: Tokenizer, outputs: Sequence[Range] = ()
+) -> list[TokenRow]:
+    """Every token of a trajectory, in order.
+
+    Args:
+        trajectory: Recorded or played.
+        ranges: Its loss mask.
+        tokenizer: What made its ids.
+        outputs: Code outputs in the loss's second term.
+    """
     trained = {position for start, end in ranges for position in range(start, end)}
+    predicted = {position for start, end in outputs for position in range(start, end)}
     special = {token for token, added in tokenizer.added_tokens_decoder.items() if getattr(added, "special", True)}
     rows: list[TokenRow] = []
     turn = 0
@@ -76,6 +88,7 @@ def token_rows(trajectory: Trajectory, ranges: Sequence[Range], tokenizer: Token
                     segment=index,
                     turn=turn,
                     trained=len(rows) in trained,
+                    predicted=len(rows) in predicted,
                     special=token in special,
                     log_prob=log_probs[place] if place < len(log_probs) else None,
                 )
@@ -110,6 +123,7 @@ def facts(
     mean = mean_log_prob(rows)
     sampled = sum(row.kind is SegmentKind.ACTION for row in rows)
     trained = sum(row.trained for row in rows)
+    predicted = sum(row.predicted for row in rows)
     leaks = [row for row in rows if row.leaks]
     shown = {
         "question": question.key,
@@ -122,6 +136,8 @@ def facts(
         "tokens": f"{len(rows)}: {_by_kind(rows)}",
         "trained": f"{trained} of {len(rows)} ({trained / max(1, len(rows)):.1%})",
     }
+    if predicted:
+        shown["predicted"] = f"{predicted} tokens of code outputs, in the loss's second term"
     if leaks:
         count = f"{len(leaks)} tokens are trained though the policy did not write them"
         shown["leaks"] = f"{count}: {_by_kind(leaks)}"

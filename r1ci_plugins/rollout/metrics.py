@@ -35,6 +35,7 @@ class OutcomeSummary:
         wall_s: Seconds the episode took.
         trajectory: ``Trajectory.fingerprint``, which finds its record and its advantage.
         fault: The infrastructure fault, with its cause; empty without one.
+        outputs: Ranges of positions of code outputs that the loss's second term trains; none without it.
         answer: A digest of the final answer, white space and case aside; empty without one, and in old records.
         invented_outputs: See ``behaviour``; so are the next two.
         repeated_programs: Programs that an earlier one of the trajectory repeats.
@@ -58,6 +59,7 @@ class OutcomeSummary:
     wall_s: float
     trajectory: str = ""
     fault: str = ""
+    outputs: tuple[tuple[int, int], ...] = ()
     answer: str = ""
     invented_outputs: int = 0
     repeated_programs: int = 0
@@ -66,6 +68,7 @@ class OutcomeSummary:
     def __post_init__(self) -> None:
         for name in ("tool_errors", "queue_s", "execution_s", "cpu_s"):  # JSON gives lists back
             object.__setattr__(self, name, tuple(getattr(self, name)))
+        object.__setattr__(self, "outputs", tuple((start, end) for start, end in self.outputs))
 
     @classmethod
     def of(cls, trajectory: Trajectory) -> OutcomeSummary:

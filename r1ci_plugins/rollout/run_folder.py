@@ -7,6 +7,8 @@
       run.json               plugins, packs, versions, seed and the exact OpenRLHF command line
       prompts/               train.jsonl and eval.jsonl, as OpenRLHF reads them
       trajectories/          train.jsonl.gz and eval.jsonl.gz, one judged trajectory per line
+      curriculum.json        with a curriculum: what the profile knows of each training question
+      curriculum.jsonl       and a line per step: its stage, and how many questions that has
       advantages.jsonl       one line per training trajectory: what the trainer made of its reward
       metrics.jsonl          one line per training step
       evaluations.jsonl      one line per evaluation, with the outcome of every sample
@@ -43,6 +45,8 @@ class RunFolder:
         self.run = self.path / "run.json"
         self.metrics = self.path / "metrics.jsonl"
         self.evaluations = self.path / "evaluations.jsonl"
+        self.curriculum = self.path / "curriculum.json"
+        self.curriculum_steps = self.path / "curriculum.jsonl"
         self.advantages = self.path / "advantages.jsonl"
         self.tensorboard = self.path / "tensorboard"
         self.checkpoints = self.path / "checkpoints"

@@ -135,6 +135,8 @@ class StagedRun:
         match stage.command:
             case "synthesize":
                 return ["r1ci", "synthesize", *plugins, *recipe, "--out", str(stage.folder)]
+            case "profile":
+                return ["r1ci", "curriculum", "profile", *plugins, *recipe]
             case "evaluate":
                 return ["r1ci", "evaluate", *plugins, *recipe]
         script = f"openrlhf.cli.{stage.command}"

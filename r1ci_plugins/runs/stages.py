@@ -13,7 +13,7 @@ and may set any key for itself::
         run: train_ppo
 
 What one stage makes the next one takes: ``model`` is what the last training stage left, ``sft.trajectories`` what the
-last synthesis made, unless a stage names its own.
+last synthesis made, ``curriculum.table`` what the last profile made, unless a stage names its own.
 """
 
 from collections.abc import Mapping, Sequence
@@ -29,7 +29,7 @@ from r1ci_plugins.recipe.overrides import apply_override
 from r1ci_plugins.recipe.schema import Recipe
 from r1ci_plugins.rollout.run_folder import RunFolder
 
-Command = Literal["evaluate", "synthesize", "train_sft", "train_ppo"]
+Command = Literal["evaluate", "profile", "synthesize", "train_sft", "train_ppo"]
 COMMANDS: tuple[Command, ...] = get_args(Command)
 TRAINING = ("train_sft", "train_ppo")
 
@@ -83,7 +83,7 @@ def load_stages(path: str | Path, overrides: Sequence[str] = (), without: Sequen
     _known(without, names, "--without")
     _known([key for key in map(_stage_of, overrides) if key is not None], names, "--set")
     stages: list[Stage] = []
-    model = trajectories = None
+    model = trajectories = table = None
     for position, entry in enumerate(entries):
         name, command = entry.pop("name"), entry.pop("run")
         launcher = entry.pop("launcher", "")
@@ -96,6 +96,8 @@ def load_stages(path: str | Path, overrides: Sequence[str] = (), without: Sequen
             if (meant := _stage_of(override)) in (None, name):
                 apply_override(merged, override if meant is None else override.split(".", 2)[2])
         where = f"{path}, stage {name}"
+        if command == "train_ppo" and table is not None and isinstance(merged.get("curriculum"), Mapping):
+            merged["curriculum"] = {"table": table} | dict(merged["curriculum"])
         if command == "train_sft" and trajectories is not None:
             merged["sft"] = {"trajectories": trajectories} | (merged.get("sft") or {})
         if isinstance(merged.get("output_dir"), str):
@@ -106,6 +108,8 @@ def load_stages(path: str | Path, overrides: Sequence[str] = (), without: Sequen
         stages.append(stage)
         if command in TRAINING:
             model = str(RunFolder(stage.folder).model)
+        if command == "profile":
+            table = str(stage.folder / "profile.parquet")
         if command == "synthesize":
             trajectories = str(stage.folder / "trajectories.jsonl.gz")
     if not stages:
@@ -194,7 +198,7 @@ def _entries(listed: Any, path: str) -> list[dict[str, Any]]:
 def _check_material(stage: Stage, where: str) -> None:
     """Whether a stage has something to work on."""
     tasks, example = stage.recipe.tasks, "[{suite: default, part: train, count: 100}]"
-    if stage.command in ("synthesize", "train_ppo") and not tasks.train:
+    if stage.command in ("profile", "synthesize", "train_ppo") and not tasks.train:
         raise RecipeError(f"{stage.command} needs questions", where=where, fix=f"add tasks: {{train: {example}}}")
     if stage.command == "evaluate" and not tasks.eval:
         raise RecipeError("evaluate needs questions", where=where, fix=f"add tasks: {{eval: {example}}}")

@@ -1,6 +1,7 @@
 """The loss mask: which tokens of a trajectory are trained.
 
-The paper leaves code outputs out; ``unmasked`` is its ablation. A mask that breaks an invariant is an error, not a
+The paper leaves code outputs out; ``unmasked`` is its ablation; ``auxiliary`` learns to predict them in a term of the
+loss of its own (a world model: arXiv 2605.24517 and 2609.20715). A mask that breaks an invariant is an error, not a
 silently wrong gradient.
 """
 
@@ -18,6 +19,7 @@ Range = tuple[int, int]
 """Half-open range of positions in ``Trajectory.token_ids``."""
 
 _SAMPLED = frozenset({SegmentKind.ACTION})
+_OUTPUTS = frozenset({SegmentKind.CODE_OUTPUT})
 _SAMPLED_AND_OUTPUTS = frozenset({SegmentKind.ACTION, SegmentKind.CODE_OUTPUT})
 
 
@@ -29,10 +31,13 @@ class LossMask:
         ranges: Trajectory to the sorted, disjoint, non-empty ranges of trained tokens.
         sampled_only: Whether it promises to train only tokens that the policy sampled. RL, SFT and the audit hold
             every mask to that, a plugin's too; False for one that trains code outputs on purpose.
+        outputs_weight: Weight of a second term of the loss: the mean cross-entropy of the code outputs' tokens. 0 for
+            none. Those tokens are not in ``ranges``: they have no advantage and no KL.
     """
 
     ranges: Callable[[Trajectory], list[Range]]
     sampled_only: bool = True
+    outputs_weight: float = 0.0
 
     @property
     def trainable(self) -> Set[SegmentKind]:
@@ -64,6 +69,18 @@ MASKED = LossMask(partial(_ranges, kinds=_SAMPLED))
 
 UNMASKED = LossMask(partial(_ranges, kinds=_SAMPLED_AND_OUTPUTS), sampled_only=False)
 """The paper's ablation: code outputs are trained too, though the policy did not write them."""
+
+
+def auxiliary(weight: float) -> LossMask:
+    """Trains what the policy sampled, and beside it to predict code outputs, with a weight above 0."""
+    return LossMask(MASKED.ranges, outputs_weight=weight)
+
+
+def output_ranges(trajectory: Trajectory, loss_mask: LossMask) -> list[Range]:
+    """The tokens of the loss's second term, sorted and disjoint; none where the mask has no such term."""
+    if trajectory.excluded or not loss_mask.outputs_weight:
+        return []
+    return _ranges(trajectory, _OUTPUTS)
 
 
 def trained_ranges(trajectory: Trajectory, loss_mask: LossMask) -> list[Range]:

@@ -14,7 +14,7 @@ from r1ci_plugins.protocol.chat_template import ChatTemplate
 from r1ci_plugins.protocol.segments import Segment, SegmentKind
 from r1ci_plugins.rollout.conversation import render, turns_of
 from r1ci_plugins.rollout.trajectory import Trajectory
-from r1ci_plugins.training.loss_mask import LossMask, Range, check_invariants, trained_ranges
+from r1ci_plugins.training.loss_mask import LossMask, Range, check_invariants, output_ranges, trained_ranges
 
 TooLong = Literal["drop", "cut_at_turn"]
 
@@ -26,10 +26,12 @@ class Example:
     Attributes:
         token_ids: The whole sequence, prompt included.
         ranges: Sorted, disjoint ranges of positions whose tokens are trained; at least one.
+        outputs: Ranges of code outputs for the loss's second term; none without it.
     """
 
     token_ids: tuple[int, ...]
     ranges: tuple[Range, ...]
+    outputs: tuple[Range, ...] = ()
 
     @property
     def trained(self) -> int:
@@ -55,6 +57,8 @@ class Examples:
         """One line for people."""
         trained, tokens = sum(e.trained for e in self.examples), sum(len(e.token_ids) for e in self.examples)
         parts = [f"{len(self.examples)} trajectories, {trained} of {tokens} tokens trained"]
+        if outputs := sum(end - start for example in self.examples for start, end in example.outputs):
+            parts.append(f"{outputs} tokens of code outputs in the loss's second term")
         if self.cut:
             parts.append(f"{self.cut} cut at a turn")
         parts += [f"{count} left out: {reason}" for reason, count in sorted(self.left_out.items())]
@@ -104,7 +108,7 @@ def make_examples(
         if not ranges:
             left_out["no token is trained"] += 1
             continue
-        examples.append(Example(tuple(fitted.token_ids), tuple(ranges)))
+        examples.append(Example(tuple(fitted.token_ids), tuple(ranges), tuple(output_ranges(fitted, loss_mask))))
         if fitted is not whole:
             cut += 1
     return Examples(examples, cut, left_out)

@@ -80,6 +80,9 @@ def _small(recipe, command, rate, notes, where=""):
     if command == "train_sft":
         return small
     small["tasks"] = TASKS
+    if "curriculum" in given:  # a random model is never right, so its profile has no potential
+        small["curriculum"] = {"order": "online", "groups": 2, "steps": 1, "profile": {"samples": 2}}
+        notes.append(f"{where}smaller: curriculum, by the rollouts' own outcomes")
     if command == "synthesize":  # no endpoint is there: the tasks' reference programs are the teacher
         return small | {"synthesis": {"per_task": 4}}
     protocol = {**given.get("protocol", {}), "answer_format": "babble", "max_turn_tokens": 32}

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -10,7 +11,14 @@ from r1ci_plugins.errors import LossMaskError
 from r1ci_plugins.protocol.segments import Segment, SegmentKind
 from r1ci_plugins.rollout.trajectory import StopReason, Trajectory
 from r1ci_plugins.tasks.task import Question
-from r1ci_plugins.training.loss_mask import MASKED, UNMASKED, check_invariants, rollout_log_probs
+from r1ci_plugins.training.loss_mask import (
+    MASKED,
+    UNMASKED,
+    auxiliary,
+    check_invariants,
+    output_ranges,
+    rollout_log_probs,
+)
 
 PROMPT, ACTION, SEPARATOR, OUTPUT = SegmentKind
 
@@ -36,6 +44,13 @@ def test_the_two_masks_of_one_episode():
     check_invariants(TURNS, MASKED.ranges(TURNS), MASKED)
     check_invariants(TURNS, UNMASKED.ranges(TURNS), UNMASKED)
     check_invariants(TURNS, [], MASKED)  # nothing trained is allowed: an excluded trajectory
+
+
+def test_the_second_term_has_the_code_outputs_of_episodes_that_count():
+    mask = auxiliary(0.05)
+    assert mask.ranges(TURNS) == MASKED.ranges(TURNS) and output_ranges(TURNS, mask) == [(12, 16)]
+    assert output_ranges(TURNS, MASKED) == output_ranges(TURNS, UNMASKED) == []
+    assert output_ranges(replace(TURNS, fault="the sandbox died"), mask) == []
 
 
 def test_log_probs_stand_at_their_tokens():

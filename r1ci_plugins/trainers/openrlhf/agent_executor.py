@@ -43,7 +43,13 @@ from r1ci_plugins.rollout.engine import Generation
 from r1ci_plugins.rollout.run_folder import RunFolder
 from r1ci_plugins.rollout.trajectory import StopReason, Trajectory
 from r1ci_plugins.tasks.task import Question
-from r1ci_plugins.training.loss_mask import Range, check_invariants, rollout_log_probs, trained_ranges
+from r1ci_plugins.training.loss_mask import (
+    Range,
+    check_invariants,
+    output_ranges,
+    rollout_log_probs,
+    trained_ranges,
+)
 
 log = logging.getLogger(__name__)
 
@@ -129,16 +135,20 @@ class AgentExecutor(AgentExecutorBase):
             trajectory = replace(trajectory, fault=str(error))
         await asyncio.to_thread(self._prepared.plugins.notify, trajectory)
         check_invariants(trajectory, ranges, self._loss_mask)
-        return response(prompt, trajectory, ranges, log_probs=sampling_params.logprobs is not None)
+        outputs = output_ranges(trajectory, self._loss_mask)
+        return response(prompt, trajectory, ranges, outputs, log_probs=sampling_params.logprobs is not None)
 
 
-def response(prompt: str, trajectory: Trajectory, ranges: list[Range], *, log_probs: bool) -> dict[str, Any]:
+def response(
+    prompt: str, trajectory: Trajectory, ranges: list[Range], outputs: Sequence[Range] = (), *, log_probs: bool
+) -> dict[str, Any]:
     """A trajectory as OpenRLHF's agent response; an excluded one has no action range and trains nothing.
 
     Args:
         prompt: As OpenRLHF gave it.
         trajectory: Judged.
         ranges: Its loss mask.
+        outputs: Code outputs in the loss's second term.
         log_probs: Whether the trainer asked for log-probs. It then needs them of every sample, also of one whose
             episode ended before anything was sampled.
     """
@@ -152,7 +162,8 @@ def response(prompt: str, trajectory: Trajectory, ranges: list[Range], *, log_pr
         "mm_train_inputs": None,
         "reward": trajectory.reward,
         "scores": float(trajectory.correct),
-        "excluded": trajectory.excluded,  # for seams/samples.py
+        "excluded": trajectory.excluded,  # for seams/samples.py, as outputs
+        "outputs": outputs,
         "observation_tokens": trajectory.token_ids,
         "action_ranges": ranges,
         "rollout_log_probs": sampled,

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from r1ci_plugins.environment import Command, Environment
     from r1ci_plugins.protocol.chat_template import ChatTemplate
     from r1ci_plugins.questions.selection import Purpose
+    from r1ci_plugins.tasks.task import Question
     from r1ci_plugins.trainers.openrlhf.plan import Plan
     from r1ci_plugins.training.supervised import Example
 
@@ -133,7 +134,7 @@ def _run(command: Command, argv: Sequence[str]) -> int:
     if own.dry_run:
         print("\n# checked: flags, sizes, model folder, chat template, trajectories. Nothing was started.")
         return 0
-    return _fine_tune(plan, examples)
+    return _fine_tune(plan, examples, loss_mask.outputs_weight)
 
 
 def _print_help(command: str) -> None:
@@ -229,7 +230,11 @@ def _check_disk(plan: Plan) -> None:
 
 
 def _write_folder(plan: Plan, template: ChatTemplate | None) -> None:
-    """Write the resolved recipe, versions and, with a template, prompts; a resumed run keeps its prompts."""
+    """Write the resolved recipe, versions and, with a template, prompts; a resumed run keeps its prompts.
+
+    Raises:
+        RecipeError: The curriculum's profile does not fit the questions.
+    """
     from r1ci_plugins.questions.selection import PURPOSES
     from r1ci_plugins.recipe.loading import dump_for_record
     from r1ci_plugins.rollout.run_folder import writing
@@ -242,12 +247,25 @@ def _write_folder(plan: Plan, template: ChatTemplate | None) -> None:
                 print(f"r1ci: turns stay as they were sampled, where the chat template differs: {template.rewrites}")
             for purpose in PURPOSES:
                 if prepared.draws(purpose):
-                    _write_prompts(plan, template, purpose)
+                    questions = _write_prompts(plan, template, purpose)
+                    if purpose == "train" and prepared.recipe.curriculum is not None:
+                        _write_curriculum(plan, questions)
         folder.recipe.write_text(dump_for_record(prepared.recipe), encoding="utf-8")
         folder.run.write_text(plan.run_json(), encoding="utf-8")
 
 
-def _write_prompts(plan: Plan, template: ChatTemplate, purpose: Purpose) -> None:
+def _write_curriculum(plan: Plan, questions: Sequence[Question]) -> None:
+    """Write what the profile knows of each question, and say what each stage trains on."""
+    from r1ci_plugins.curriculum.candidates import candidates, recipe_table, sampler_of, to_json, volumes
+    from r1ci_plugins.rollout.whole_file import write_whole
+
+    known = candidates(questions, recipe_table(plan.prepared))
+    for line in volumes(sampler_of(known, plan.prepared)):
+        print(f"r1ci: curriculum: {line}", flush=True)
+    write_whole(plan.folder.curriculum, to_json(known).encode())
+
+
+def _write_prompts(plan: Plan, template: ChatTemplate, purpose: Purpose) -> Sequence[Question]:
     """Generate the questions of ``train`` or ``eval``, with progress, and leave out those that do not fit."""
     from r1ci_plugins.questions.prompts import write_prompts
     from r1ci_plugins.report.progress import questions_with_progress
@@ -257,18 +275,19 @@ def _write_prompts(plan: Plan, template: ChatTemplate, purpose: Purpose) -> None
         print(f"r1ci: {note}")
     write_prompts(plan.folder.prompts(purpose), found.questions, template.prompt_text)
     print(f"r1ci: {len(found.questions)} {purpose} questions in {plan.folder.prompts(purpose)}", flush=True)
+    return found.questions
 
 
 # -- the run ----------------------------------------------------------------------------------------------------------
 
 
-def _fine_tune(plan: Plan, examples: Mapping[str, Sequence[Example]]) -> int:
+def _fine_tune(plan: Plan, examples: Mapping[str, Sequence[Example]], outputs_weight: float) -> int:
     from r1ci_plugins.trainers.openrlhf import seams
     from r1ci_plugins.trainers.openrlhf.plan import rank
 
     if not rank():
         _write_folder(plan, None)
-    seams.install_sft(examples)
+    seams.install_sft(examples, outputs_weight)
     _become_upstream("train_sft", plan.argv)
     if not rank():
         print(f"r1ci: model in {plan.folder.model}, everything else in {plan.folder.path}", flush=True)

@@ -12,6 +12,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+from r1ci_plugins.curriculum.candidates import recipe_table
 from r1ci_plugins.environment import Command, Environment, Prepared, prepare
 from r1ci_plugins.errors import MachineProblem, RecipeError, TrajectoryFileError
 from r1ci_plugins.recipe import cpu_flags, openrlhf_flags
@@ -152,6 +153,7 @@ def make_plan(
     _check_paths(plan)
     if command == "train_ppo":
         _check_questions(prepared)
+        _check_curriculum(prepared, here=machine is None)
         _check_algorithm(prepared)
     else:
         _check_trajectories(prepared)
@@ -209,6 +211,28 @@ def _check_questions(prepared: Prepared) -> None:
         )
     prepared.draws("train")
     prepared.draws("eval")
+
+
+def _check_curriculum(prepared: Prepared, *, here: bool) -> None:
+    """Nothing but the curriculum decides which prompts come, and its table is there, of this model and questions.
+
+    Args:
+        prepared: Of ``train_ppo``.
+        here: Whether the run is for this machine, where its table must be.
+    """
+    if prepared.recipe.curriculum is None:
+        return
+    batch = prepared.flag("rollout.batch_size")
+    wanted = {"train.num_episodes": 1, "rollout.vllm_generate_batch_size": batch}
+    for name, value in wanted.items():
+        if prepared.flag(name) not in (None, value):
+            raise RecipeError(
+                f"--{name} {prepared.flag(name)} does not go with a curriculum, which counts steps itself",
+                where=f"recipe key trainer.{name} or the command line",
+                fix=f"leave it out, or set it to {value}; curriculum.steps and curriculum.stages say how long it is",
+            )
+    if here and not (prepared.flags.get("ckpt.load_enable") or rank()):
+        recipe_table(prepared)
 
 
 def _check_trajectories(prepared: Prepared) -> None:

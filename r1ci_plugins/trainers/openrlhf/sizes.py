@@ -63,6 +63,8 @@ def describe_sizes(case: Case, prepared: Prepared) -> list[str]:
 def _material(prepared: Prepared) -> int | None:
     """Prompts or trajectories to train on; None if they are not there yet."""
     if prepared.command == "train_ppo":
+        if prepared.recipe.curriculum is not None:
+            return prepared.recipe.curriculum.all_steps * int(prepared.flag("rollout.batch_size"))
         return sum(draw.count for draw in prepared.draws("train"))
     path = Path(str(prepared.flags["data.dataset"]))
     try:

@@ -1,11 +1,12 @@
 """Ranks of OpenRLHF's real actor trainer: the gradient of a recorded batch at the optimizer's boundary, in float32.
 
-``python gradients.py MODEL FOLDER 2-padded 1-packed ...`` writes ``FOLDER/2-padded.pt`` and so on: the number of ranks
-and the form of a micro-batch.
+``python gradients.py MODEL FOLDER 2-padded 1-packed-auxiliary ...`` writes ``FOLDER/2-padded.pt`` and so on: the
+number of ranks, the form of a micro-batch, and whether the loss has the second term on code outputs.
 """
 
 from __future__ import annotations
 
+import json
 import os
 import random
 import socket
@@ -14,13 +15,24 @@ import traceback
 from types import SimpleNamespace
 
 from r1ci_plugins.recipe import cpu_flags
+from r1ci_plugins.rollout.metrics import OutcomeSummary
 from r1ci_plugins.trainers.openrlhf import process_setup
 
 SAMPLES, STEP, MICRO_BATCH = 10, 12, 2
 EXCLUDED = {0, 1, 2, 3, 4, 7}  # of two ranks the first has nothing else
 
 
-def batch():
+WEIGHT = 0.3
+OUTCOME = OutcomeSummary("demo/a", "q", True, 1.0, {}, "answered", False, (), 0, (), (), (), 0, 1, 1.0)
+
+
+def outputs_of(mask, number):
+    """Some of the tokens that are not the policy's own, as ranges of positions; an excluded sample has them too."""
+    free = [place + 1 for place, own in enumerate(mask[0].tolist()) if not own]
+    return [(place, place + 1) for place in free[number % 2 :: 2]]
+
+
+def batch(outputs=False):
     """Ragged samples with several ranges of own tokens; some are excluded."""
     import torch
     from openrlhf.trainer.ppo_utils.experience import Experience
@@ -39,11 +51,37 @@ def batch():
                 action_log_probs=torch.full((1, length - 1), -5.0),
                 advantages=torch.full((1, length - 1), rng.uniform(-2, 2)),
                 rewards=torch.tensor([1.0]),
-                labels=["x"],
+                labels=[label(outputs_of(mask, number)) if outputs else ""],
                 info={"reward": torch.tensor([1.0])},
             )
         )
     return made
+
+
+def label(outputs):
+    """A sample's label, as ``seams/samples.py`` writes it."""
+    return json.dumps(OUTCOME.to_dict() | {"outputs": outputs})
+
+
+def reference(model):
+    """Gradient of policy loss and second term, padding- and rank-free, in plain torch; and the term's mean."""
+    import torch
+    from transformers import AutoModelForCausalLM
+
+    plain = AutoModelForCausalLM.from_pretrained(model, dtype=torch.float32)
+    policy, nats = [], []
+    for number, sample in enumerate(batch()):
+        logits = plain(sample.sequences).logits[0, :-1]
+        log_probs = logits.log_softmax(-1).gather(-1, sample.sequences[0, 1:, None])[:, 0]
+        if number in EXCLUDED:
+            continue
+        own, advantages = sample.action_mask[0].bool(), sample.advantages[0]
+        ratio = (log_probs - sample.action_log_probs[0]).exp()
+        policy.append(-torch.min(ratio * advantages, ratio.clamp(0.8, 1.2) * advantages)[own])
+        nats += [-log_probs[start - 1] for start, _ in outputs_of(sample.action_mask, number)]
+    mean = torch.stack(nats).mean()
+    (torch.cat(policy).mean() + WEIGHT * mean).backward()
+    return {name: parameter.grad for name, parameter in plain.named_parameters()}, mean.item()
 
 
 def arguments(model, packed):
@@ -76,7 +114,10 @@ def rank_of(model, form, output):
     from openrlhf.trainer.ray.ppo_actor import ActorPPOTrainer
     from openrlhf.utils import get_strategy
 
-    args = arguments(model, form == "packed")
+    from r1ci_plugins.trainers.openrlhf.seams import outputs
+
+    args = arguments(model, "packed" in form)
+    outputs.weight = lambda: WEIGHT
     strategy = get_strategy(args)
     strategy.setup_distributed()
     actor = Actor(model, packing_samples=args.ds.packing_samples)
@@ -102,7 +143,7 @@ def rank_of(model, form, output):
     strategy.optimizer_step = observed
     rank, world = torch.distributed.get_rank(), torch.distributed.get_world_size()
     share = -(-SAMPLES // world)
-    for sample in batch()[rank * share : (rank + 1) * share]:
+    for sample in batch("auxiliary" in form)[rank * share : (rank + 1) * share]:
         trainer.replay_buffer.append(sample)
     status = trainer.ppo_train(0.0)
     assert len(gradients) == 1, len(gradients)
@@ -115,7 +156,7 @@ def main(model, folder, *shapes):
     import openrlhf.trainer.ray.ppo_actor  # noqa: F401
 
     for shape in shapes:
-        ranks, form = shape.split("-")
+        ranks, _, form = shape.partition("-")
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             port = probe.getsockname()[1]

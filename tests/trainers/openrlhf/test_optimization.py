@@ -38,7 +38,7 @@ def buffer_of(lengths, trained):
                 action_log_probs=torch.zeros(1, length - 1),
                 advantages=torch.ones(1, length - 1),
                 rewards=torch.tensor([1.0]),
-                labels=["x"],
+                labels=[""],
                 info={"reward": torch.tensor([float(number)])},
             )
         )

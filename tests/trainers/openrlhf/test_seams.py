@@ -364,7 +364,9 @@ def test_an_excluded_sample_does_not_sway_dynamic_filtering(upstream, monkeypatc
     from r1ci_plugins.trainers.openrlhf.agent_executor import response
 
     answer = response("p", trajectory(fault="down"), [], log_probs=True) | {"scores": None}
-    monkeypatch.setattr(recorder, "_recorder", SimpleNamespace(record=lambda label: outcome(excluded=True)))
+    monkeypatch.setattr(
+        recorder, "_recorder", SimpleNamespace(record=lambda label: outcome(excluded=True), phase="train")
+    )
     # Such a group is kept: a dead sandbox must end the run, not use up its prompts.
     assert generator._process_response_into_experience(answer, max_len=64).scores.tolist() == [0.5]
 
@@ -388,7 +390,7 @@ def test_the_tokenizer_travels_by_name(upstream, monkeypatch):
     assert generator.tokenizer is tokenizer
 
 
-def test_the_steps_of_a_run_are_counted_as_they_are_taken(upstream, monkeypatch):
+def test_the_steps_of_a_run_are_counted_as_they_are_taken(folder, upstream, monkeypatch):
     args = SimpleNamespace(
         rollout=SimpleNamespace(batch_size=4, n_samples_per_prompt=3),
         train=SimpleNamespace(batch_size=10, num_episodes=2, max_epochs=1),

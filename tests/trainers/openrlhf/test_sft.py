@@ -119,7 +119,37 @@ def test_trained_tokens_are_counted_and_evaluated_ones_are_not(monkeypatch):
     mask = torch.tensor([[1, 1, 0], [0, 0, 1]])
     assert loss(values, mask).item() == 3 and loss(values, mask).item() == 3
     assert loss(values.detach(), mask).item() == 3
-    assert (loss.take(), loss.take()) == (6, 0)
+    assert [loss.take()["tokens"] for _ in range(2)] == [6, 0]
+
+
+def test_the_second_term_is_a_mean_over_the_optimizer_step(monkeypatch):
+    """Two micro-batches with unequal numbers of code outputs, against one plain mean; float32."""
+    import torch
+    from openrlhf.models import SFTLoss
+    from openrlhf.utils.loss_utils import iter_grad_accum_global_norm
+
+    monkeypatch.setattr(sft, "outputs_weight", 0.05)
+    monkeypatch.setitem(upstream, sft.CountingLoss, SFTLoss)
+    monkeypatch.setitem(upstream, sft.iter_grad_accum_global_norm, iter_grad_accum_global_norm)
+    examples = [Example(tuple(range(9)), ((2, 4), (7, 8)), ((4, 7),)), Example(tuple(range(5)), ((3, 4),), ((2, 3),))]
+    made, window = dataset(examples), []
+    for number in range(2):
+        window.append(made.collate_fn([made[number]]))
+    assert window[0][2].tolist() == [[0, 1, 1, 2, 2, 2, 1, 0, 0]]
+    values = [torch.randn(1, ids.shape[1] - 1, requires_grad=True) for ids, _, _ in window]
+    loss, steps = sft.CountingLoss(), SimpleNamespace()
+    mask_of = lambda batch: batch[2][:, :-1]  # noqa: E731
+    for number, (batch, info) in enumerate(sft.iter_grad_accum_global_norm(window, steps, 2, mask_of)):
+        (loss(values[number], mask_of(batch), **info) / 2).backward()  # DeepSpeed divides by the micro-batches
+    plain = [value.detach().clone().requires_grad_() for value in values]
+    own = torch.cat([plain[0][0, [1, 2, 6]], plain[1][0, [2]]])
+    outputs = torch.cat([plain[0][0, 3:6], plain[1][0, [1]]])
+    (-own.mean() - 0.05 * outputs.mean()).backward()
+    for one, other in zip(values, plain, strict=True):
+        torch.testing.assert_close(one.grad, other.grad, rtol=1e-5, atol=0)
+    taken = loss.take()
+    assert (taken["tokens"], taken["predicted"]) == (4, 4)
+    assert taken["nats"] / taken["predicted"] == pytest.approx(-outputs.mean().item(), rel=1e-5)
 
 
 def test_max_samples_takes_the_first():

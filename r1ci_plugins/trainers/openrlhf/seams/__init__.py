@@ -46,10 +46,11 @@ SEAMS = (
     Seam("openrlhf.trainer.ray.vllm_engine", "RolloutRayActor.generate_responses", samples.generate_responses,
          "dynamic filtering by the known samples"),
     Seam(_SAMPLES, "SamplesGenerator.generate_samples", samples.generate_samples,
-         "the samples that follow are training rollouts of the current step"),
+         "the samples that follow are training rollouts of the current step; the curriculum hears of them"),
     Seam(_SAMPLES, "SamplesGenerator.generate_eval_samples", samples.generate_eval_samples,
          "the samples that follow are an evaluation"),
-    Seam(_TRAINER, "prepare_datasets", trainer.prepare_datasets, "the number of steps that are taken"),
+    Seam(_TRAINER, "prepare_datasets", trainer.prepare_datasets,
+         "the number of steps that are taken; prompts by the curriculum"),
     Seam(_TRAINER, "PPOTrainer._detect_eval_metric_key", trainer.detect_eval_metric_key,
          "the best checkpoint by accuracy averaged over tasks"),
     Seam(_TRAINER, "PPOTrainer._compute_rollout_stats", trainer.compute_rollout_stats,
@@ -70,11 +71,12 @@ SEAMS = (
     Seam(_EXPERIENCE, "RemoteExperienceMaker.split_rollout_samples", experience.split_rollout_samples,
          "as many micro-batches for every rank"),
     Seam(_EXPERIENCE, "RemoteExperienceMaker.compute_advantages_and_returns",
-         experience.compute_advantages_and_returns, "estimators over known samples and own tokens"),
+         experience.compute_advantages_and_returns,
+         "estimators over known samples and own tokens; prompts whose samples score alike train nothing"),
     Seam(_ACTOR, "DataLoader", optimization.training_loader, "as many optimizer steps on every rank, none empty"),
     Seam(_ACTOR, "ActorPPOTrainer.ppo_train", optimization.actor_ppo_train, "what the loader needs to know"),
     Seam(_ACTOR, "ActorPPOTrainer.training_step", optimization.actor_training_step,
-         "averages over trained samples; a micro-batch without any counts for nothing"),
+         "averages over trained samples; a micro-batch without any counts for nothing; the loss's second term"),
     Seam(_ACTOR, "ActorPPOTrainer.broadcast_to_vllm", weights.broadcast_to_vllm, "LoRA in RL: merged weights"),
     Seam(_CRITIC, "DataLoader", optimization.training_loader, "as in the actor"),
     Seam(_CRITIC, "CriticPPOTrainer.ppo_train", optimization.critic_ppo_train, "as in the actor"),
@@ -90,7 +92,8 @@ SFT_SEAMS = (
          "the examples that the launcher has made from a trajectory file"),
     Seam("openrlhf.datasets", "SFTDataset", sft.TrajectoryDataset,
          "their ids and masks as tensors, nothing is tokenised again"),
-    Seam(_SFT, "SFTLoss", sft.CountingLoss, "a count of the tokens it was given to train"),
+    Seam(_SFT, "SFTLoss", sft.CountingLoss, "a count of the tokens it was given to train; the second term"),
+    Seam(_SFT, "iter_grad_accum_global_norm", sft.iter_grad_accum_global_norm, "the divisor of the second term"),
     Seam(_SFT, "SFTTrainer.save_logs_and_checkpoints", sft.save_logs_and_checkpoints,
          "a line of `metrics.jsonl` after each step"),
 )
@@ -136,11 +139,13 @@ def install_without_cuda() -> None:
     install_seams(CPU_SEAMS, around=CPU_IMPORTS)
 
 
-def install_sft(examples: Mapping[str, Sequence[Example]]) -> None:
+def install_sft(examples: Mapping[str, Sequence[Example]], outputs_weight: float) -> None:
     """Register ``SFT_SEAMS``.
 
     Args:
         examples: By the file's path, as in ``--data.dataset`` and ``--eval.dataset``.
+        outputs_weight: ``LossMask.outputs_weight``.
     """
     sft.examples.update(examples)
+    sft.outputs_weight = outputs_weight
     install_seams(SFT_SEAMS)

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
+from r1ci_plugins.curriculum.gates import alike
 from r1ci_plugins.errors import InfrastructureFault
 from r1ci_plugins.trainers.import_hooks import upstream
 from r1ci_plugins.trainers.openrlhf import advantages
@@ -36,6 +37,8 @@ def make_experience_batch(self: Any, rollout_samples: Sequence[Any]) -> Any:
             where=str(here.folder.trajectories("train")),
             fix="mend the cause (`r1ci doctor` may help), then go on with --ckpt.load_enable",
         )
+    curriculum = here.recipe.curriculum
+    self.skip_alike = curriculum is not None and curriculum.skip_alike
     experiences = upstream[make_experience_batch](self, rollout_samples)
     _record_advantages(experiences)
     return experiences
@@ -118,6 +121,15 @@ def compute_advantages_and_returns(self: Any, experiences: Sequence[Any]) -> Seq
     shaped, deviations = torch.zeros_like(rewards), torch.zeros_like(rewards)
     shaped[:count] = advantages.shaped_rewards(groups, known_groups, estimator).flatten()
     deviations[:count] = advantages.group_deviations(groups, known_groups).expand(-1, size).flatten()
+
+    if getattr(self, "skip_alike", False) and estimator in advantages.GROUPED:
+        skipped = torch.zeros_like(known)
+        pairs = zip(groups.tolist(), known_groups.tolist(), strict=True)
+        prompts = torch.tensor([alike(*pair) for pair in pairs], dtype=torch.bool)
+        skipped[:count] = prompts.repeat_interleave(size)
+        self.skipped_prompts = int(prompts.sum())
+        for experience in experiences:  # an empty mask trains nothing and counts in no average
+            experience.action_mask = experience.action_mask * ~skipped[torch.tensor(experience.index)][:, None]
 
     gamma = settings.gamma if estimator in ("gae", "reinforce") else 1.0
     for experience in experiences:

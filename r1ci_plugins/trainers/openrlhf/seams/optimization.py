@@ -12,6 +12,7 @@ from dataclasses import fields, replace
 from typing import Any
 
 from r1ci_plugins.trainers.import_hooks import upstream
+from r1ci_plugins.trainers.openrlhf.seams import outputs
 from r1ci_plugins.trainers.openrlhf.windows import INERT, deal
 
 _NEARLY_NONE = 1e-9
@@ -21,7 +22,7 @@ _NEARLY_NONE = 1e-9
 def actor_ppo_train(self: Any, kl_ctl: float) -> dict[str, Any]:
     """Upstream's; its buffer learns what the loader needs to know."""
     _introduce(self)
-    return dict(upstream[actor_ppo_train](self, kl_ctl))
+    return outputs.reported(upstream[actor_ppo_train](self, kl_ctl))
 
 
 def critic_ppo_train(self: Any) -> dict[str, Any]:
@@ -44,6 +45,7 @@ def training_loader(buffer: Any, *, batch_size: int, shuffle: bool, **options: A
     from torch.utils.data import DataLoader
 
     if buffer.dynamic_batch:
+        outputs.count_dynamic(buffer)
         return DataLoader(buffer, batch_size=batch_size, shuffle=shuffle, **options)
     options.pop("drop_last")
     return DataLoader(_Samples(buffer.items), batch_sampler=_Deals(buffer, batch_size), **options)
@@ -68,7 +70,7 @@ class _Deals:
     def __init__(self, buffer: Any, micro_batch: int) -> None:
         import torch.distributed as dist
 
-        strategy = buffer.strategy
+        self._buffer, strategy = buffer, buffer.strategy
         trained = [bool(item.action_mask.any()) for item in buffer.items]
         self._trained, self._rank = [trained], 0
         if dist.is_initialized():
@@ -89,6 +91,7 @@ class _Deals:
 
     def __iter__(self) -> Iterator[list[int]]:
         self._batches = self._deal()
+        outputs.count(self._buffer, self._batches, self._shape["accumulation"])
         return iter(self._batches)
 
 
@@ -116,7 +119,8 @@ def actor_training_step(self: Any, experience: Any, kl_ctl: float, step: int, *a
             "num_samples": _NEARLY_NONE,
             "num_action_tokens": _NEARLY_NONE,
         }
-    status = upstream[actor_training_step](self, experience, kl_ctl, step, *arguments)
+    with outputs.second_term(self, experience, step) as term:
+        status = upstream[actor_training_step](self, experience, kl_ctl, step, *arguments)
     rows = experience.action_mask.bool().any(dim=-1)
     for name, weight in status["weights"].items():
         value = status["metrics"][name]
@@ -124,6 +128,7 @@ def actor_training_step(self: Any, experience: Any, kl_ctl: float, step: int, *a
             status["metrics"][name] = value[rows] if rows.any() else value.new_zeros(1)
     status["num_samples"] = max(float(rows.sum()), _NEARLY_NONE)
     status["num_action_tokens"] = max(status["num_action_tokens"], _NEARLY_NONE)
+    term.report(status)
     return dict(status)
 
 

@@ -25,7 +25,8 @@ class Recorder:
 
     def __init__(self) -> None:
         self.folder = RunFolder.of_this_process()
-        options = load_recipe(self.folder.recipe).trajectories
+        self.recipe = load_recipe(self.folder.recipe)
+        options = self.recipe.trajectories
         self.writers = {
             name: TrajectoryWriter(
                 self.folder.trajectories(name), max_mb=options.max_mb, sample_rate=options.sample_rate

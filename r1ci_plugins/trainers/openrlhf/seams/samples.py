@@ -9,11 +9,13 @@ from __future__ import annotations
 import copy
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from r1ci_plugins.errors import TrajectoryFileError
 from r1ci_plugins.rollout.metrics import OutcomeSummary
 from r1ci_plugins.trainers.import_hooks import upstream
+from r1ci_plugins.trainers.openrlhf.seams.curriculum import CurriculumLoader
 from r1ci_plugins.trainers.openrlhf.seams.recorder import recorder
 
 PADDING = ""
@@ -28,7 +30,10 @@ def process_response_into_experience(self: Any, response: dict[str, Any], **opti
     """
     import torch
 
-    outcome = recorder().record(response["label"])
+    here = recorder()
+    outcome = here.record(response["label"])
+    if here.phase == "train":
+        outcome = replace(outcome, outputs=response["outputs"])
     changed = {"label": json.dumps(outcome.to_dict())}
     if response["scores"] is None:  # nothing is known of its group: dynamic filtering must not take it for wrong
         low, high = self.args.algo.dynamic_filtering_range
@@ -66,6 +71,9 @@ def generate_samples(self: Any, **options: Any) -> Any:
     produced = upstream[generate_samples](self, **options)
     if produced[0]:
         recorder().step += 1
+        loader = self.prompts_dataloader
+        if isinstance(loader, CurriculumLoader):
+            loader.finish_step(outcomes_of(produced[0]), recorder().step)
     return produced
 
 

@@ -10,6 +10,7 @@ from typing import Any
 from r1ci_plugins.evaluation.record import Evaluation
 from r1ci_plugins.rollout.metrics import batch_metrics
 from r1ci_plugins.trainers.import_hooks import upstream
+from r1ci_plugins.trainers.openrlhf.seams.curriculum import CurriculumLoader
 from r1ci_plugins.trainers.openrlhf.seams.recorder import recorder
 from r1ci_plugins.trainers.openrlhf.seams.samples import outcomes_of, rows_of
 
@@ -17,10 +18,13 @@ from r1ci_plugins.trainers.openrlhf.seams.samples import outcomes_of, rows_of
 def prepare_datasets(strategy: Any, tokenizer: Any) -> tuple[Any, Any, int]:
     """Upstream's, with the number of optimizer steps that are really taken, for the learning rate's schedule.
 
-    Upstream rounds down; here the last batch of an episode, and one that does not divide, give a step more.
+    Upstream rounds down; here the last batch of an episode, and one that does not divide, give a step more. With a
+    curriculum, the prompts come from its sampler.
     """
     prompts, eval_prompts, _ = upstream[prepare_datasets](strategy, tokenizer)
     rollout, train = strategy.args.rollout, strategy.args.train
+    if recorder().recipe.curriculum is not None:
+        prompts = CurriculumLoader(prompts.dataset, rollout.batch_size)
     full, rest = divmod(len(prompts), rollout.batch_size)
     batches = [rollout.batch_size] * full + ([rest] if rest else [])
     steps = sum(-(-size * rollout.n_samples_per_prompt // train.batch_size) for size in batches)
@@ -37,7 +41,11 @@ def compute_rollout_stats(self: Any, experiences: Sequence[Any]) -> dict[str, fl
             info = {"reward": experience.info["reward"][rows]}
             known.append(dataclasses.replace(experience, info=info, **cut))
     stats = upstream[compute_rollout_stats](self, known)
-    return stats | {f"rollout/{name}": value for name, value in batch_metrics(outcomes_of(experiences)).items()}
+    own = batch_metrics(outcomes_of(experiences))
+    skipped = getattr(self.experience_maker, "skipped_prompts", None)  # set where the recipe wants it
+    if skipped is not None:
+        own["prompts_skipped"] = float(skipped)
+    return stats | {f"rollout/{name}": value for name, value in own.items()}
 
 
 def detect_eval_metric_key(self: Any, eval_metrics: dict[str, float]) -> str | None:
@@ -95,10 +103,11 @@ def save_logs_and_checkpoints(
     lost = sum(writer.lost for writer in here.writers.values())
     here.append(here.folder.metrics, {"step": global_step, "seconds": seconds, "trajectories_lost": lost, **numbers})
     shown = {name: numbers.get(f"rollout/{name}", float("nan")) for name in ("reward", "accuracy", "code_calls")}
-    excluded = numbers.get("rollout/excluded", 0)
+    excluded, skipped = (numbers.get(f"rollout/{name}", 0) for name in ("excluded", "prompts_skipped"))
     print(
         f"r1ci: step {global_step}: reward {shown['reward']:.3f}, accuracy {shown['accuracy']:.1%}, "
         + (f"{excluded:.0f} excluded, " if excluded else "")
+        + (f"{skipped:.0f} prompts skipped, " if skipped else "")
         + f"code calls {shown['code_calls']:.2f}, {seconds:.0f} s"
         + ("" if {"policy_loss", "critic_loss"} & set(numbers) else "; NO update: no sample has anything to train"),
         flush=True,
