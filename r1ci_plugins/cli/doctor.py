@@ -121,6 +121,11 @@ def _checks(file: Path | None, plugin_names: list[str]) -> Iterator[tuple[str, C
         failure = error
         yield "recipe", lambda: _failed(failure)
         return
+    yield from _recipe_checks(recipes, plugin_names)
+
+
+def _recipe_checks(recipes: list[tuple[str, Recipe, Command]], plugin_names: list[str]) -> Iterator[tuple[str, Check]]:
+    """The checks of a recipe, or of the recipes of its stages."""
     for name, one, command in recipes:
         yield f"recipe {name}".strip(), partial(recipe_parts, one, plugin_names, command)
         yield f"packages {name}".strip(), partial(recipe_packages, one, plugin_names, command)
