@@ -265,7 +265,7 @@ def test_all_that_is_built_in_passes_the_same_checks():
     plugins = load_plugins(["r1ci"])
     for kind in ("answer_formats", "verifiers", "reward_terms", "loss_masks"):
         for name in getattr(plugins, kind):
-            plugins.build(kind, name, {})
+            plugins.build(kind, name, {"weight": 0.05} if name == "auxiliary" else {})
     for name in plugins.sandboxes:
         plugins.build("sandboxes", name, {"concurrency": 1, "python": None})
 

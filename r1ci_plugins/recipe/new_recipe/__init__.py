@@ -77,7 +77,7 @@ class NewRecipe:
         prompts = max(1, round(_PROMPTS / ranks)) * ranks if gpus else 4
         machine = f"{gpus} GPUs" if gpus > 1 else "one GPU" if gpus else "a CPU"
         online = self.algorithm != "sft"
-        script = "openrlhf.cli.train_sft"
+        script = f"openrlhf.cli.{self.command}"
         several = f"torchrun --nproc_per_node {self.gpus} $(which {script})"
         sizes = {"nodes": self.nodes, "gpus": self.gpus or 1}
         return {

@@ -308,7 +308,7 @@ def test_samples_of_a_prompt_share_nothing(play, question):
     answers = [str(int(question.answer) + n) for n in range(4)]
     assert sorted(t.answer for t in trajectories) == sorted(answers)
     for response, trajectory in zip(responses, trajectories, strict=True):
-        assert set(response) == {*upstream_keys(), "excluded"}
+        assert set(response) == {*upstream_keys(), "excluded", "outputs"}
         assert trajectory.stop_reason is StopReason.ANSWERED and not trajectory.excluded, trajectory.fault
         (call,) = trajectory.tool_calls
         assert (call.status, call.isolation) == ("ok", "firejail")
