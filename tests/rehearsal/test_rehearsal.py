@@ -32,7 +32,7 @@ def test_a_twin_keeps_every_flag_that_a_cpu_has(recipe):
 @pytest.mark.e2e
 @pytest.mark.stack
 @pytest.mark.firejail
-@pytest.mark.timeout(900)
+@pytest.mark.timeout(1500)
 @pytest.mark.skipif(not STACK, reason="needs the trainer's stack: run `make setup`")
 @pytest.mark.skipif(shutil.which("firejail") is None, reason="needs firejail")
 @pytest.mark.parametrize("name", ["qwen2.5-7b-grpo", "qwen2.5-7b-sft"])
