@@ -111,7 +111,7 @@ def _spread(values: Sequence[float], mean: float) -> float:
 
 
 def _variance_of_mean(values: Sequence[float]) -> float:
-    """Of one task; where all its questions came out alike, as if one of each kind had come in addition."""
+    """The variance of one task's mean. Where all its questions came out alike, one right and one wrong are added."""
     count = len(values)
     variance = _spread(values, statistics.fmean(values)) / (count - 1) if count > 1 else 0.0
     return variance or (count + 1) / (count + 2) ** 3

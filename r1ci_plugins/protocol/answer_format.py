@@ -97,8 +97,7 @@ class NaturalFormat:
         return f"{text} <<<{answer}>>>".lstrip()
 
     def _answers(self, prose: Sequence[str]) -> list[str]:
-        found = [one for stretch in prose for one in answers.between(stretch, "<<<", ">>>")]
-        return answers.real(found)
+        return answers.marked(prose, "<<<", ">>>")
 
 
 @dataclass(frozen=True)
@@ -144,8 +143,7 @@ class TagsFormat:
         return _decide(text, blocks, lambda: self._answers(prose))
 
     def _answers(self, prose: Sequence[str]) -> list[str]:
-        found = [one for stretch in prose for one in answers.between(stretch, "<answer>", "</answer>")]
-        return answers.real(found)
+        return answers.marked(prose, "<answer>", "</answer>")
 
     def code_turn(self, text: str, code: str) -> str:
         """``<think>text</think>``, then ``<code>``."""

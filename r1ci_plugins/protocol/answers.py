@@ -29,8 +29,12 @@ class Marked:
     doubtful: bool
 
 
-def real(found: Sequence[Marked]) -> list[str]:
-    """The answers among what is marked, bare; the last one counts. Doubtful ones only where there is no other."""
+def marked(prose: Sequence[str], left: str, right: str) -> list[str]:
+    """The real answers that stand between two marks, bare; the last one counts.
+
+    Doubtful ones count only where there is no other.
+    """
+    found = [one for stretch in prose for one in between(stretch, left, right)]
     certain = [one for one in found if not one.doubtful]
     contents = [bare(one.content) for one in certain or found]
     return [content for content in contents if not is_placeholder(content)]

@@ -96,7 +96,7 @@ class Mark(NamedTuple):
 
     @property
     def length(self) -> int:
-        """Of a run."""
+        """How many characters the mark has."""
         return self.end - self.start
 
 

@@ -107,11 +107,13 @@ def _alternatives(words: Iterable[str]) -> re.Pattern[str] | None:
 
 def _broken(text: str, marks: re.Pattern[str] | None) -> str:
     """Put a blank behind the first character of every mark, until there is none: the rest of one may be another."""
-    changed = marks is not None
-    while changed and marks is not None:
+    if marks is None:
+        return text
+    while True:
         broken = marks.sub(lambda match: match[0] if _kept(match) else f"{match[0][0]} {match[0][1:]}", text)
-        changed, text = broken != text, broken
-    return text
+        if broken == text:
+            return text
+        text = broken
 
 
 def _kept(match: re.Match[str]) -> bool:

@@ -108,8 +108,7 @@ class ToolCallsFormat:
                 return Action(ActionKind.CODE, _code_of(text[call.start : call.stop]), call.end)
             except _Malformed as error:
                 return Action(ActionKind.REFUSED, f"Error: the call was not run: {error}", call.end)
-        found = [one for stretch in prose for one in answers.between(stretch, "<<<", ">>>")]
-        final = answers.real(found)
+        final = answers.marked(prose, "<<<", ">>>")
         return Action(ActionKind.ANSWER, final[-1], len(text)) if final else Action(ActionKind.VOID, "", len(text))
 
     def code_turn(self, text: str, code: str) -> str:

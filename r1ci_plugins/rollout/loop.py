@@ -232,7 +232,18 @@ def _tokens_past(template: ChatTemplate, tokens: Sequence[int], end: int) -> int
     return bisect_right(range(high), end, lo=min(high, low + 1), key=length)
 
 
-_REFUSED = ToolCall("", "error", "MalformedCall", 0.0, 0.0, 0.0, 0, "none", attempts=0)
+_REFUSED = ToolCall(
+    code="",
+    status="error",
+    error="MalformedCall",
+    wall_s=0.0,
+    cpu_s=0.0,
+    queue_s=0.0,
+    truncated=0,
+    isolation="none",
+    attempts=0,
+)
+"""A call that could not be used: nothing was run, and it counts as a code call."""
 
 
 def _tool_call(code: str, result: ExecutionResult) -> ToolCall:

@@ -62,7 +62,7 @@ def macro_coverage(rng: random.Random, ps: Sequence[float], questions: int, roun
 def difference_coverage(
     rng: random.Random, p: float, fall: float, questions: int, samples: int, spread: float | None, rounds: int
 ) -> float:
-    """Of the difference between a model and one whose chance is lower by the share ``fall`` on every question."""
+    """How often the interval covers the difference of two models, one worse by the share ``fall`` everywhere."""
 
     def draw() -> Interval:
         chances = [chance(rng, p, spread) for _ in range(questions)]

@@ -13,7 +13,7 @@ promise = register_in(PROMISES)
 
 @promise()
 async def output_is_capped_and_the_rest_counted(bench: Bench) -> None:
-    """Of output beyond the limit the first and the last bytes are kept, and the others are counted."""
+    """Output beyond the limit keeps its first and last bytes, and says how many are left out."""
     result = await bench.run("import sys\nprint('a' * 3000)\nsys.stderr.write('b' * 1500)", output_bytes=1000)
     out, err = (f"\n... [{count} bytes were not kept] ...\n" for count in (2001, 500))
     expect((result.stdout, result.stderr) == ("a" * 500 + out + "a" * 499 + "\n", "b" * 500 + err + "b" * 500), result)
